@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+#
+# Skerry's build. `make help` lists what it can do.
+#
+#   ARCH=x86_64|aarch64   the machine (default x86_64)
+#   BUILD=dev|release     dev counts and checks invariants (default dev)
+#   V=1                   print whole commands
+#
+# One make instance builds one ARCH and BUILD under build/ARCH-BUILD/, without
+# recursion; targets that need several start a make for each. The rules are in
+# tools/make/: flags.mk (tools, flags, include roots of each layer), kernel.mk,
+# user.mk and host.mk. Sources are found by folder: a new file needs no line
+# here. Nothing is ever written outside build/.
+
+ARCH  ?= x86_64
+BUILD ?= dev
+
+ARCHES := x86_64 aarch64
+ifeq ($(filter $(ARCH),$(ARCHES)),)
+$(error ARCH=$(ARCH) is not known: choose one of $(ARCHES))
+endif
+ifeq ($(filter $(BUILD),dev release),)
+$(error BUILD=$(BUILD) is not known: choose dev or release)
+endif
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
+ifeq ($(filter -j% --jobs%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
+Q := $(if $(V),,@)
+
+# Every target but these needs the machine set up. It is done while this file
+# is read, since later lines look at what it unpacks; when there is nothing to
+# do it costs some 20 ms. Makes that were started by another make skip it.
+ifneq ($(filter-out help clean distclean,$(or $(MAKECMDGOALS),all)),)
+ifndef SKERRY_IS_SET_UP
+ifneq ($(shell sh tools/setup.sh >&2 && echo yes),yes)
+$(error the machine could not be set up; see above)
+endif
+export SKERRY_IS_SET_UP := yes
+endif
+endif
+
+include tools/make/flags.mk
+include tools/make/kernel.mk
+include tools/make/user.mk
+include tools/make/host.mk
+
+# --- building ---------------------------------------------------------------
+
+.PHONY: all setup help clean distclean both
+all: $(KERNEL_ELF) $(KERNEL_IMAGE) $(BUNDLE) $(DEFAULT_DISK)
+
+setup: ;
+
+# Both machines, in the chosen BUILD.
+both:
+	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a all || exit 1; done
+
+# --- running ----------------------------------------------------------------
+
+# Values reach the tools through the environment, so that no character in them
+# means anything to a shell.
+export ARCH BUILD DISK CMD MEM SMP TIMEOUT CPU GIC THROTTLE T
+
+.PHONY: run debug
+run: all
+	$(Q)$(PYTHON) tools/run.py
+
+debug: all
+	$(Q)$(PYTHON) tools/run.py --debug
+
+# --- testing ----------------------------------------------------------------
+
+.PHONY: test test-host test-qemu test-long lint size bench
+test: both host-tests
+	$(Q)$(PYTHON) tests/run.py host lint qemu
+
+test-host: host-tests
+	$(Q)$(PYTHON) tests/run.py host
+
+test-qemu: both
+	$(Q)$(PYTHON) tests/run.py qemu
+
+test-long: both host-tests
+	$(Q)sh tools/setup.sh debootstrap
+	$(Q)$(PYTHON) tests/run.py --long host lint qemu fresh
+
+lint: both
+	$(Q)$(PYTHON) tools/lint.py
+
+size:
+	$(Q)for a in $(ARCHES); do for b in dev release; do \
+	    $(MAKE) ARCH=$$a BUILD=$$b kernel || exit 1; done; done
+	$(Q)$(PYTHON) tools/size.py
+
+bench:
+	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a BUILD=release all || exit 1; done
+	$(Q)$(PYTHON) tests/bench/run.py
+
+# --- the rest ---------------------------------------------------------------
+
+# What was fetched stays; distclean removes that too.
+clean:
+	$(Q)for f in build/*; do case $$f in build/deps|build/apt|build/setup.stamp) ;; \
+	    *) rm -rf "$$f" ;; esac; done
+
+distclean:
+	$(Q)rm -rf build
+
+define HELP
+make run                          build, boot, and talk to the shell (Ctrl-A x quits)
+make run ARCH=aarch64             the same on the other machine
+make run DISK=file.tar            with a tar archive as the disk, read-only
+make run MEM=512M SMP=1 CPU=max   the machine's memory, CPUs and CPU model
+make run CMD='ls /disk; ps'       run commands, print their output, power off (TIMEOUT=60)
+make debug                        QEMU waits for gdb-multiarch; prints the line to type
+make test                         everything below in its short form
+make test-host  make test-qemu  make test-long    T=pattern chooses tests
+make lint       make size       make bench
+make clean      make distclean
+Variables: ARCH=x86_64|aarch64  BUILD=dev|release  V=1
+endef
+export HELP
+help:
+	@echo "$$HELP"

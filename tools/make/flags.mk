@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+#
+# Tools, flags, and which folders each layer can see.
+
+# The system's own python: the one that setup installs.
+PYTHON  := /usr/bin/python3
+CC      := clang-22
+LD      := ld.lld-22
+AR      := llvm-ar-22
+OBJCOPY := llvm-objcopy-22
+
+OUT  := build/$(ARCH)-$(BUILD)
+DEPS := build/deps
+GEN  := build/gen
+
+# Objects depend on these, so that new flags rebuild everything.
+RULES := Makefile $(wildcard tools/make/*.mk)
+
+# --- flags ------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wcast-qual -Wundef -Wstrict-prototypes \
+            -Wmissing-prototypes -Wswitch-enum -Wvla -Werror
+
+DEFINES_dev     := -DSKERRY_DEV=1
+DEFINES_release :=
+
+# Frame pointers are what backtraces follow. Objects overlay frames of memory,
+# so type-based alias analysis has nothing true to say. Paths in debug
+# information are relative to the top folder.
+COMMON_FLAGS := -std=c23 -g -fno-omit-frame-pointer -fno-strict-aliasing -fno-common \
+                -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= \
+                -fdebug-compilation-dir=. $(DEFINES_$(BUILD))
+
+# No floating-point or vector registers: the kernel never uses them, and the
+# kernel does not save a user's yet.
+TARGET_x86_64  := --target=x86_64-none-elf -mgeneral-regs-only
+TARGET_aarch64 := --target=aarch64-none-elf -mgeneral-regs-only -mno-outline-atomics -mstrict-align
+
+FREESTANDING := $(TARGET_$(ARCH)) $(COMMON_FLAGS) -O2 -ffreestanding -fno-pic
+
+# An interrupt would destroy the red zone below the kernel's stack pointer.
+KERNEL_FLAGS_x86_64  := -mcmodel=kernel -mno-red-zone
+KERNEL_FLAGS_aarch64 :=
+# The canary is one global word: the kernel has no thread-local storage.
+KERNEL_FLAGS := $(FREESTANDING) $(KERNEL_FLAGS_$(ARCH)) \
+                -fstack-protector-strong -mstack-protector-guard=global
+USER_FLAGS   := $(FREESTANDING)
+
+# --- include roots ----------------------------------------------------------
+#
+# A layer is compiled with its own roots and no others, so that a wrong include
+# is "file not found".
+
+ROOTS_lib      := -Iabi/include -I$(GEN)/include -Ilib/include
+ROOTS_machine  := $(ROOTS_lib) -Iarch/include -Iarch/$(ARCH)/include
+# arch/ sees one folder of the kernel, its entry points, and only that.
+ROOTS_arch     := $(ROOTS_machine) -I$(GEN)/arch
+ROOTS_hal      := $(ROOTS_machine) -Ihal/include
+ROOTS_kernel   := $(ROOTS_machine) -Ihal/include -Ikernel/include -I$(GEN)/kernel
+ROOTS_platform := $(ROOTS_machine) -Ihal/include -Ikernel/include -Iplatform/include \
+                  -isystem $(DEPS) -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica \
+                  -isystem tools/freestanding
+ROOTS_user     := $(ROOTS_lib) -I$(GEN)/user -Iuser/sdk/include \
+                  -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica -isystem $(DEPS)/bearssl/inc \
+                  -isystem tools/freestanding
+
+# --- generated headers ------------------------------------------------------
+#
+# The generators leave a file alone whose text would not change, so that a
+# change to a table rebuilds only what it touches; the stamps say that they ran.
+
+ABI_STAMP   := $(GEN)/abi.stamp
+PROTO_STAMP := $(GEN)/proto.stamp
+GENERATED   := $(ABI_STAMP) $(PROTO_STAMP) $(GEN)/arch/entry
+
+$(ABI_STAMP): abi/abi.toml tools/abigen.py
+	@echo "  GEN   $<"
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) tools/abigen.py abi/abi.toml $(GEN)
+	@touch $@
+
+PROTO_TABLES := $(wildcard proto/*.toml)
+ifneq ($(PROTO_TABLES),)
+$(PROTO_STAMP): tools/protogen.py
+endif
+$(PROTO_STAMP): $(PROTO_TABLES)
+	@mkdir -p $(@D)
+	$(if $(PROTO_TABLES),@echo "  GEN   proto/")
+	$(if $(PROTO_TABLES),$(Q)$(PYTHON) tools/protogen.py $(GEN)/user/proto $(PROTO_TABLES))
+	@touch $@
+
+$(GEN)/arch/entry:
+	@mkdir -p $(@D)
+	@ln -sfn ../../../kernel/include/entry $@
+
+# --- compiling --------------------------------------------------------------
+
+# $(call compile,COMPILER WITH FLAGS): one object, its dependencies beside it.
+# -MD, with system headers: lint reads these files too.
+define compile
+@mkdir -p $(@D)
+@echo "  CC    $(if $(filter build/$(ARCH)-%,$@),$(ARCH) )$<"
+$(Q)$(1) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+endef
+
+# $(call objects,FOLDER,SOURCES): where the objects of sources go.
+objects = $(patsubst %,$(1)/%.o,$(basename $(2)))

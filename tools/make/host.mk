@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+#
+# Host tests: each tests/unit/NAME.c is a program of its own, linked with the
+# kernel's real source, lib/ and the simulated machine (arch/host) from an
+# archive, so that a test that wants none of it gets none. A test of anything
+# else names the sources it needs in a comment line:
+#
+#   // build: user/services/files/tar.c
+
+H := build/host
+HOST_FLAGS := $(COMMON_FLAGS) -O1 -DSKERRY_DEV=1 -DSKERRY_SEEDS=1 -fno-builtin \
+              -fsanitize=address,undefined -fno-sanitize-recover=all -pthread
+
+ROOTS_host_machine := $(subst arch/$(ARCH)/include,arch/host/include,$(ROOTS_machine))
+ROOTS_host_kernel  := $(subst arch/$(ARCH)/include,arch/host/include,$(ROOTS_kernel))
+# Tests look into every layer, the kernel's private headers too.
+ROOTS_test := $(ROOTS_host_kernel) -I$(GEN)/arch -I. -Ikernel -Itests/unit -Iarch/host \
+              -I$(GEN)/user -Iuser/sdk/include -Iplatform/include \
+              -isystem $(DEPS) -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica \
+              -isystem $(DEPS)/bearssl/inc
+
+# The host's C library has these already, with sanitizer checks in them.
+HOST_LIB_SOURCES := $(filter-out lib/string.c lib/memory.c,$(LIB_SOURCES))
+HOST_OBJECTS := $(call objects,$H,$(HOST_LIB_SOURCES) $(KERNEL_SOURCES) $(wildcard arch/host/*.c)) \
+                $(call objects,$H,$(addprefix $(DEPS)/libfdt/,fdt.c fdt_ro.c fdt_addresses.c \
+                  fdt_strerror.c))
+HOST_LIBRARY := $H/libkernel.a
+
+$H/lib/%.o: lib/%.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_lib))
+$H/kernel/%.o: kernel/%.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel))
+# The simulated machine stands in for arch, hal and platform.
+$H/arch/host/%.o: arch/host/%.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel) -Iarch/host)
+$H/$(DEPS)/%.o: $(DEPS)/%.c $(RULES)
+	$(call compile,$(CC) $(HOST_FLAGS) -w -isystem $(DEPS)/libfdt)
+$H/tests/unit/%.o: tests/unit/%.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_test))
+# Sources of other layers that a test names.
+$H/extra/%.o: %.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_test))
+
+$(HOST_LIBRARY): $(HOST_OBJECTS)
+	@echo "  AR    $@"
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+HOST_TEST_SOURCES := $(wildcard tests/unit/*.c)
+test_extra = $(call objects,$H/extra,$(shell sed -n 's,^// build: ,,p' $(1)))
+define host_test
+HOST_TESTS += $H/bin/$(basename $(notdir $(1)))
+HOST_EXTRA += $(call test_extra,$(1))
+$H/bin/$(basename $(notdir $(1))): $(call objects,$H,$(1)) $(call test_extra,$(1)) $(HOST_LIBRARY)
+	@mkdir -p $$(@D)
+	@echo "  LD    $$@"
+	$$(Q)$(CC) -fsanitize=address,undefined -pthread -fuse-ld=lld -Wl,--gc-sections $$^ -o $$@
+endef
+$(foreach test,$(HOST_TEST_SOURCES),$(eval $(call host_test,$(test))))
+
+# A test that is gone must not be run again from an old build.
+.PHONY: host-tests
+host-tests: $(HOST_TESTS)
+	@mkdir -p $H/bin
+	@for f in $H/bin/*; do case " $(HOST_TESTS) " in *" $$f "*) ;; *) rm -f "$$f" ;; esac; done
+
+-include $(HOST_OBJECTS:.o=.d) $(HOST_EXTRA:.o=.d) $(patsubst %.c,$H/%.d,$(HOST_TEST_SOURCES))

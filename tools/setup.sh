@@ -1,0 +1,255 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Brings a machine to the state in which Skerry builds: Debian packages by
+# name and major version, and the few sources that are built from elsewhere.
+#
+#   tools/setup.sh              what every make target runs first
+#   tools/setup.sh debootstrap  the same, plus the named extra packages
+#
+# A bare Debian 12 has sh, make and git and nothing else, so this file is
+# POSIX sh and uses only what the essential packages have. It never edits the
+# machine's own apt configuration: sources (and the security suite, which a
+# minimal system lacks) are read through a private one under build/apt.
+#
+# When there is nothing to do it costs a few milliseconds: the stamp holds the
+# checksum of this file, which holds every list.
+set -eu
+
+PACKAGES="clang-22 lld-22 llvm-22 clang-format-22 libclang-rt-22-dev libc6-dev
+          qemu-system-x86 qemu-system-arm python3 xz-utils"
+
+# Commands whose presence shows that the packages are still there.
+COMMANDS="clang-22 ld.lld-22 llvm-objcopy-22 llvm-symbolizer-22 clang-format-22
+          qemu-system-x86_64 qemu-system-aarch64 /usr/bin/python3 xz"
+
+# sha256 of the upstream archives of two source packages.
+ATF_SHA256=a4ecc35e0b893fe8682c075fc1bdb858de87e4cb18fbed9a1597e2c9f6d320de
+BEARSSL_SHA256=102a625bd8f6155260867a50c508df8d8c3f796985dd744df1a68e5cd1a79004
+
+# Of all ACPI headers together. The kernel header package changes its name with
+# every update, and only its newest version is on the mirror: a difference here
+# is therefore reported, not fatal. Its origin is checked by apt.
+ACPICA_SHA256=d4613d7b8f6cd293bcfc392133f061da447d8c7fcf6723d3f91d67394d224960
+
+cd "$(dirname "$0")/.."
+top=$(pwd)
+extra=$*
+stamp=build/setup.stamp
+deps=build/deps
+apt=$top/build/apt
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+have_commands() {
+    for c in $COMMANDS $extra; do
+        command -v "$c" >/dev/null 2>&1 || [ -x "/usr/sbin/$c" ] || return 1
+    done
+}
+
+key=$(cksum <tools/setup.sh)
+if [ -r $stamp ]; then
+    read -r done_key <$stamp || true
+    if [ "$done_key" = "$key" ] && have_commands; then
+        exit 0
+    fi
+fi
+
+# --- a private apt ---------------------------------------------------------
+
+# Reads both forms of apt source files and prints one line for each suite of
+# this release: options, address, suite.
+list_sources() {
+    for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+        [ -r "$f" ] || continue
+        sed -n 's/#.*//; s/^[[:space:]]*deb[[:space:]][[:space:]]*//p' "$f" |
+            sed 's/^\[\([^]]*\)\][[:space:]]*/[\1]|/; t
+                 s/^/|/' |
+            awk -F'|' '{ split($2, w, " "); print $1 "|" w[1] "|" w[2] }'
+    done
+    for f in /etc/apt/sources.list.d/*.sources; do
+        [ -r "$f" ] || continue
+        awk '
+            function flush(   i, j, n, m, u, s, o) {
+                if (tolower(v["enabled"]) != "no" && v["types"] ~ /(^| )deb( |$)/) {
+                    n = split(v["uris"], u, " "); m = split(v["suites"], s, " ")
+                    o = v["signed-by"] ~ /^ *\// ? "[signed-by=" v["signed-by"] "]" : ""
+                    gsub(/=[ ]+/, "=", o)
+                    for (i = 1; i <= n; i++) for (j = 1; j <= m; j++) print o "|" u[i] "|" s[j]
+                }
+                split("", v)
+            }
+            /^#/ { next }
+            /^[ \t]*$/ { flush(); next }
+            /^[ \t]/ { v[k] = v[k] " " $0; next }
+            { k = tolower($0); sub(/:.*/, "", k); x = $0; sub(/^[^:]*:[ \t]*/, "", x); v[k] = x }
+            END { flush() }' "$f"
+    done
+}
+
+private_apt() {
+    command -v apt-get >/dev/null 2>&1 ||
+        die "this is not a Debian system; Skerry needs these Debian 12 packages: $PACKAGES"
+    code=$(. /etc/os-release; echo "${VERSION_CODENAME:-}")
+    [ -n "$code" ] || die "/etc/os-release names no release"
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+
+    # The main suite comes first: where two suites list the same version, apt
+    # takes the first, and not every mirror has all sources of the others.
+    list_sources | sort -u >"$apt/all"
+    for suite in "$code" "$code-updates" "$code-security"; do
+        grep "|$suite\$" "$apt/all" || true
+    done >"$apt/found"
+    [ -s "$apt/found" ] || die "no apt source for $code is configured on this machine"
+    if ! grep -q "|$code-security\$" "$apt/found"; then
+        # Clang 22 is in the security suite, which stands beside the main
+        # archive on a mirror.
+        grep "|$code\$" "$apt/found" | head -n 1 |
+            sed "s,/debian\(/\{0,1\}\)|,/debian-security\1|,; s,|$code\$,|$code-security," \
+            >>"$apt/found"
+    fi
+    awk -F'|' '{ print "deb", $1, $2, $3, "main"; print "deb-src", $1, $2, $3, "main" }' \
+        "$apt/found" >"$apt/sources.list"
+    cat >"$apt/apt.conf" <<END
+Dir::Etc::sourcelist "$apt/sources.list";
+Dir::Etc::sourceparts "-";
+Dir::State::lists "$apt/lists";
+Dir::Cache "$apt/cache";
+Dir::Cache::archives "$apt/cache/archives";
+APT::Sandbox::User "root";
+APT::Install-Recommends "false";
+Acquire::Languages "none";
+Acquire::Retries "3";
+END
+    say "reading the package lists"
+    apt-get -q -c "$apt/apt.conf" update >"$apt/update.log" 2>&1 || {
+        cat "$apt/update.log" >&2
+        die "apt-get update failed"
+    }
+}
+
+apt_is_ready=
+need_apt() {
+    [ -n "$apt_is_ready" ] || private_apt
+    apt_is_ready=yes
+}
+
+# --- packages ---------------------------------------------------------------
+
+missing=
+for p in $PACKAGES $extra; do
+    case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null || true) in
+    *" installed") ;;
+    *) missing="$missing $p" ;;
+    esac
+done
+
+if [ -n "$missing" ]; then
+    need_apt
+    for p in $missing; do
+        apt-cache -c "$apt/apt.conf" show "$p" >/dev/null 2>&1 ||
+            die "package $p is not on this machine's mirror (see $apt/sources.list)"
+    done
+    say "installing:$missing"
+    install="apt-get -q -y -c $apt/apt.conf install --no-install-recommends$missing"
+    if [ "$(id -u)" = 0 ]; then
+        as_root="env"
+    elif command -v sudo >/dev/null 2>&1; then
+        as_root="sudo env"
+    else
+        say "these packages are missing; as root, run this, then run make again:"
+        printf '%s\n' "$install"
+        exit 1
+    fi
+    # shellcheck disable=SC2086  # both are lists of words
+    $as_root DEBIAN_FRONTEND=noninteractive $install >"$apt/install.log" 2>&1 </dev/null || {
+        tail -n 30 "$apt/install.log" >&2
+        die "installing failed:$missing (the whole log: $apt/install.log)"
+    }
+    rm -f "$apt"/cache/archives/*.deb 2>/dev/null || true
+fi
+
+# --- sources ----------------------------------------------------------------
+
+mkdir -p $deps
+
+# fetch_source PACKAGE SHA256: leaves its upstream archive at $deps/PACKAGE.tar
+# with whatever compression it has (tar finds out by itself).
+fetch_source() {
+    if [ -f "$deps/$1.tar" ] && echo "$2  $deps/$1.tar" | sha256sum -c --status 2>/dev/null; then
+        return
+    fi
+    need_apt
+    say "fetching the source of $1"
+    rm -rf "$apt/source" && mkdir -p "$apt/source"
+    # Only the upstream archive: Debian's own revision of it may move on the
+    # mirror, and the checksum here must not.
+    (cd "$apt/source" &&
+        apt-get -q -c "$apt/apt.conf" source --download-only --tar-only "$1") \
+        >"$apt/source.log" 2>&1 || {
+        cat "$apt/source.log" >&2
+        die "could not fetch the source package $1"
+    }
+    file=$(find "$apt/source" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1)
+    [ -n "$file" ] || die "the source package $1 has no upstream archive"
+    got=$(sha256sum <"$file" | cut -d' ' -f1)
+    [ "$got" = "$2" ] ||
+        die "source package $1 ($(basename "$file")) has sha256 $got, expected $2"
+    mv "$file" "$deps/$1.tar"
+}
+
+# unpack PACKAGE FOLDER MEMBERS...: these members of its archive, flat or as
+# they are, end in $deps/FOLDER.
+unpack() {
+    package=$1 folder=$2
+    shift 2
+    rm -rf "$deps/$folder" "$deps/tmp" && mkdir -p "$deps/tmp"
+    tar -xf "$deps/$package.tar" -C "$deps/tmp" --strip-components=1 --wildcards "$@" ||
+        die "the archive of $package does not hold: $*"
+}
+
+fetch_source arm-trusted-firmware $ATF_SHA256
+unpack arm-trusted-firmware libfdt '*/lib/libfdt/*'
+mkdir -p $deps/libfdt
+mv $deps/tmp/lib/libfdt/*.[ch] $deps/tmp/include/lib/libfdt/*.h $deps/libfdt/
+
+fetch_source bearssl $BEARSSL_SHA256
+unpack bearssl bearssl '*/inc/*' '*/src/*'
+mkdir -p $deps/bearssl
+mv $deps/tmp/inc $deps/tmp/src $deps/bearssl/
+
+fetch_acpica() {
+    need_apt
+    meta=linux-headers-$(dpkg --print-architecture)
+    real=$(apt-cache -c "$apt/apt.conf" depends "$meta" 2>/dev/null |
+        sed -n 's/.*Depends: \(linux-headers-[^ ]*\)$/\1/p' | head -n 1)
+    [ -n "$real" ] || die "package $meta cannot be resolved"
+    common=$(apt-cache -c "$apt/apt.conf" depends "$real" 2>/dev/null |
+        sed -n 's/.*Depends: \(linux-headers-[^ ]*-common\)$/\1/p' | head -n 1)
+    [ -n "$common" ] || die "package $real names no common headers"
+    say "fetching the ACPI headers from $common"
+    rm -rf "$apt/deb" && mkdir -p "$apt/deb/tree"
+    (cd "$apt/deb" && apt-get -q -c "$apt/apt.conf" download "$common") >"$apt/deb.log" 2>&1 || {
+        cat "$apt/deb.log" >&2
+        die "could not fetch the package $common"
+    }
+    dpkg-deb --fsys-tarfile "$apt"/deb/*.deb |
+        tar -xf - -C "$apt/deb/tree" --wildcards '*/include/acpi/actypes.h' '*/include/acpi/actbl*.h' ||
+        die "the package $common holds no ACPI table headers"
+    rm -rf $deps/acpica && mkdir -p $deps/acpica/acpi
+    find "$apt/deb/tree" -name 'act*.h' -exec mv {} $deps/acpica/acpi/ \;
+    rm -rf "$apt/deb"
+    got=$(cat $deps/acpica/acpi/act*.h | sha256sum | cut -d' ' -f1)
+    [ "$got" = "$ACPICA_SHA256" ] ||
+        say "warning: the ACPI headers of $common have sha256 $got, not $ACPICA_SHA256"
+}
+
+if [ ! -f $deps/acpica/acpi/actbl3.h ]; then
+    fetch_acpica
+fi
+
+rm -rf $deps/tmp "$apt/source" "$apt/cache" # some tens of megabytes that nobody reads again
+have_commands || die "the packages are installed, yet one of these is not found: $COMMANDS $extra"
+printf '%s\n' "$key" >$stamp
+say "done"
