@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+//
+// See elf.h. Layouts: System V ABI (gABI) 4.1 edition 2013, chapters 4 and 5. Headers are copied
+// out before they are looked at, so neither alignment nor the image's length is ever assumed.
+#include <lib/elf.h>
+
+#include <abi/layout.h>
+#include <lib/string.h>
+#include <lib/types.h>
+
+struct file_header {
+    uint8_t ident[16];
+    uint16_t type, machine;
+    uint32_t version;
+    uint64_t entry, program_headers, section_headers;
+    uint32_t flags;
+    uint16_t header_bytes, program_header_bytes, program_header_count;
+    uint16_t section_header_bytes, section_header_count, section_names;
+};
+static_assert(sizeof(struct file_header) == 64);
+
+struct program_header {
+    uint32_t type, flags;
+    uint64_t offset, address, physical, file_bytes, memory_bytes, alignment;
+};
+static_assert(sizeof(struct program_header) == 56);
+
+constexpr uint16_t TYPE_EXECUTABLE = 2;
+constexpr uint32_t SEGMENT_LOAD = 1, SEGMENT_DYNAMIC = 2, SEGMENT_INTERPRETER = 3;
+constexpr uint32_t SEGMENT_EXECUTE = 1, SEGMENT_WRITE = 2, SEGMENT_READ = 4;
+
+// Is [offset, offset + bytes) inside [0, limit)? No sum here can wrap.
+static bool inside(uint64_t offset, uint64_t bytes, uint64_t limit)
+{
+    return offset <= limit && bytes <= limit - offset;
+}
+
+static const char *check_file_header(const struct file_header *h, uint16_t machine, size_t bytes)
+{
+    static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1}; // 64 bits, little-endian, version 1
+    if (memcmp(h->ident, ident, sizeof(ident)) != 0)
+        return "not a 64-bit little-endian ELF file";
+    if (h->type != TYPE_EXECUTABLE)
+        return "not a static executable";
+    if (h->machine != machine)
+        return "built for another machine";
+    if (h->program_header_bytes != sizeof(struct program_header))
+        return "program headers of an unknown size";
+    uint64_t table_bytes = (uint64_t)h->program_header_count * sizeof(struct program_header);
+    if (!inside(h->program_headers, table_bytes, bytes))
+        return "program headers outside the file";
+    return nullptr;
+}
+
+static const char *check_segment(const struct program_header *h, size_t bytes, uint64_t previous_end)
+{
+    if (h->file_bytes > h->memory_bytes)
+        return "a segment is larger in the file than in memory";
+    if (!inside(h->offset, h->file_bytes, bytes))
+        return "a segment outside the file";
+    if (h->address < ABI_USER_MIN || !inside(h->address, h->memory_bytes, ABI_USER_MAX))
+        return "a segment outside user memory";
+    if (((h->address ^ h->offset) & (PAGE_SIZE - 1)) != 0)
+        return "a segment whose address and offset disagree";
+    if (align_down(h->address, PAGE_SIZE) < previous_end)
+        return "segments out of order or sharing a page";
+    if ((h->flags & SEGMENT_WRITE) != 0 && (h->flags & SEGMENT_EXECUTE) != 0)
+        return "a segment both writable and executable";
+    if ((h->flags & (SEGMENT_READ | SEGMENT_WRITE | SEGMENT_EXECUTE)) == 0)
+        return "a segment without access";
+    return nullptr;
+}
+
+static uint64_t protection_of(uint32_t flags)
+{
+    return ((flags & SEGMENT_READ) != 0 ? PROT_READ : 0u) | ((flags & SEGMENT_WRITE) != 0 ? PROT_WRITE : 0u) |
+           ((flags & SEGMENT_EXECUTE) != 0 ? PROT_EXECUTE : 0u);
+}
+
+static const char *check_entry(const struct elf *elf)
+{
+    for (uint32_t i = 0; i < elf->count; i++) {
+        const struct elf_segment *s = &elf->segments[i];
+        if ((s->protection & PROT_EXECUTE) != 0 && elf->entry >= s->address &&
+            elf->entry - s->address < s->file_bytes)
+            return nullptr;
+    }
+    return "an entry point outside the code";
+}
+
+const char *elf_open(const void *image, size_t bytes, uint16_t machine, struct elf *out)
+{
+    struct file_header file;
+    if (bytes < sizeof(file))
+        return "shorter than an ELF header";
+    memcpy(&file, image, sizeof(file));
+    const char *wrong = check_file_header(&file, machine, bytes);
+    if (wrong != nullptr)
+        return wrong;
+
+    *out = (struct elf){.entry = file.entry};
+    uint64_t end = 0;
+    for (unsigned i = 0; i < file.program_header_count; i++) {
+        struct program_header h;
+        memcpy(&h, (const uint8_t *)image + file.program_headers + i * sizeof(h), sizeof(h));
+        if (h.type == SEGMENT_DYNAMIC || h.type == SEGMENT_INTERPRETER)
+            return "needs a dynamic linker";
+        if (h.type != SEGMENT_LOAD || h.memory_bytes == 0)
+            continue;
+        if ((wrong = check_segment(&h, bytes, end)) != nullptr)
+            return wrong;
+        if (out->count == ELF_SEGMENTS_MAX)
+            return "too many segments";
+        out->segments[out->count++] = (struct elf_segment){
+            .address = h.address,
+            .memory_bytes = h.memory_bytes,
+            .file_bytes = h.file_bytes,
+            .offset = h.offset,
+            .protection = protection_of(h.flags),
+        };
+        end = align_up(h.address + h.memory_bytes, PAGE_SIZE);
+    }
+    return check_entry(out);
+}
