@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Runs shell commands in a guest and finds out how they ended.
+
+The commands travel on the kernel command line: cmd=<percent-encoded> and
+nonce=<random hex>. The guest's shell prints ESC ] skerry;NONCE;begin BEL just
+before the first command and ESC ] skerry;NONCE;STATUS BEL after the last; what
+stands between is the commands' output. A nonce, so that nothing that a command
+prints can be taken for it.
+"""
+
+import re
+import secrets
+import time
+from urllib.parse import quote
+
+# How a kernel panic begins. The machine stops behind it without ending.
+PANIC = re.compile(rb"^panic: ", re.MULTILINE)
+PANIC_GRACE = 1.5  # seconds for the rest of its report
+
+
+class Commands:
+    """The state of one run: feed() takes the guest's output as it comes."""
+
+    def __init__(self, command):
+        self.nonce = secrets.token_hex(8)
+        self.command_line = f"cmd={quote(command, safe='')} nonce={self.nonce}"
+        self.begin = f"\x1b]skerry;{self.nonce};begin\x07".encode()
+        self.end = re.compile(rb"\x1b\]skerry;%s;(-?\d+)\x07" % self.nonce.encode())
+        self.before = b""  # boot messages
+        self.pending = b""
+        self.began = False
+        self.status = None  # of the commands, once they ended
+
+    def feed(self, data):
+        """Returns the commands' output among these bytes."""
+        data = data.replace(b"\r", b"")
+        if self.status is not None:
+            return b""
+        self.pending += data
+        if not self.began:
+            head, found, rest = self.pending.partition(self.begin)
+            if not found:
+                return b""
+            self.before, self.pending, self.began = head, rest, True
+        match = self.end.search(self.pending)
+        if match:
+            out, self.pending = self.pending[:match.start()], b""
+            self.status = int(match[1])
+            return out
+        # Hold back what may be the beginning of the end.
+        cut = self.pending.rfind(b"\x1b")
+        if cut < 0 or len(self.pending) - cut > 64:
+            cut = len(self.pending)
+        out, self.pending = self.pending[:cut], self.pending[cut:]
+        return out
+
+
+def run_commands(machine, commands, timeout, show=lambda data: None):
+    """Starts `machine`, whose command line is commands.command_line, and waits for the end.
+
+    `show` gets the output as it comes. Returns None, or says what went wrong
+    (commands.status tells how the commands themselves ended).
+    """
+    deadline = time.monotonic() + timeout
+    seen, panicked = 0, None
+    machine.start()
+    try:
+        while True:
+            with machine.changed:
+                machine.changed.wait_for(
+                    lambda: len(machine.output) > seen or machine.ended,
+                    max(0, min(panicked or deadline, deadline) - time.monotonic()))
+                data, ended = bytes(machine.output[seen:]), machine.ended
+                text = bytes(machine.output[max(0, seen - 16):]) if panicked is None else b""
+            seen += len(data)
+            out = commands.feed(data)
+            if out:
+                show(out)
+            now = time.monotonic()
+            if commands.status is not None:
+                return None
+            if panicked is None and PANIC.search(text.replace(b"\r", b"")):
+                panicked = now + PANIC_GRACE
+            if ended:
+                machine.wait(5)
+                if panicked:
+                    return "the kernel panicked"
+                reason = {"guest-reset": "reset itself", "guest-shutdown": "powered off"}
+                return (f"the machine {reason.get(machine.shutdown_reason, 'ended')} "
+                        "before the commands were done")
+            if panicked is not None and now >= panicked:
+                return "the kernel panicked"
+            if now >= deadline:
+                return f"the commands were not done after {timeout:g} s (TIMEOUT)"
+    finally:
+        machine.stop()

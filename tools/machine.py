@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""One QEMU machine that runs Skerry: started, talked to, watched, stopped.
+
+    with Machine(arch="aarch64", disk="disk.tar") as m:
+        m.expect(rb"skerry> ", timeout=20)
+        m.send("ps\\n")
+
+The serial line and QMP are socket pairs that QEMU inherits, so there are no
+files to name and nothing to wait for. A thread reads the serial line all the
+time; addresses in it are symbolised before anybody sees them.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from symbols import Stream, Symbolizer
+
+TOP = Path(__file__).resolve().parent.parent
+ARCHES = ("x86_64", "aarch64")
+COMMAND_LINE_MAX = 1023  # ABI_COMMAND_LINE, less its terminator
+
+
+class MachineError(Exception):
+    """The machine did not do what was asked; the text says what."""
+
+
+def qemu_arguments(arch, memory, cpus, cpu, gic):
+    if arch == "x86_64":
+        # `max` has SMEP, SMAP and UMIP; the named models that do also name
+        # features that emulation lacks, and QEMU warns about each.
+        machine, model, binary = "q35", cpu or "max", "qemu-system-x86_64"
+    else:
+        machine, model = f"virt,gic-version={gic or 2}", cpu or "cortex-a57"
+        binary = "qemu-system-aarch64"
+    return [binary, "-M", machine, "-accel", "tcg", "-cpu", model, "-m", str(memory),
+            "-smp", str(cpus), "-nodefaults", "-display", "none", "-no-reboot", "-no-user-config"]
+
+
+def disk_arguments(path, iops):
+    # Absolute, or a colon in the name would be taken for a protocol; in an
+    # option's value a comma is written twice.
+    value = str(Path(path).resolve()).replace(",", ",,")
+    drive = f"if=none,id=disk,format=raw,readonly=on,file={value}"
+    if iops:
+        drive += f",throttling.iops-total={iops}"
+    return ["-drive", drive, "-device", "virtio-blk-pci,disable-legacy=on,drive=disk"]
+
+
+class Machine:
+    """A guest. Every wait is bounded and raises MachineError when it is over."""
+
+    def __init__(self, arch="x86_64", build="dev", disk=None, memory="512M", cpus=1, cpu=None,
+                 gic=None, command_line="", iops=None, extra=(), build_folder=None):
+        self.arch = arch
+        self.folder = Path(build_folder or TOP / "build" / f"{arch}-{build}")
+        self.kernel = self.folder / ("kernel.elf" if arch == "x86_64" else "Image")
+        self.arguments = qemu_arguments(arch, memory, cpus, cpu, gic)
+        self.disk, self.iops, self.extra = disk, iops, list(extra)
+        self.command_line = command_line
+        self.symbolizer = Symbolizer(self.folder)
+        self.output = bytearray()  # all that the guest ever printed, symbolised
+        self.position = 0  # how far expect() has consumed it
+        self.changed = threading.Condition()
+        self.ended = False  # the serial line is at its end
+        self.process = self.shutdown_reason = None
+
+    # --- life ---------------------------------------------------------------
+
+    def start(self):
+        if len(self.command_line.encode()) > COMMAND_LINE_MAX:
+            raise MachineError(f"the kernel command line is longer than {COMMAND_LINE_MAX} bytes")
+        if self.disk is not None and not os.path.isfile(self.disk):
+            what = "is not a regular file" if os.path.exists(self.disk) else "does not exist"
+            raise MachineError(f"the disk {self.disk} {what}")
+        if not self.kernel.is_file():
+            raise MachineError(f"{self.kernel} is not built")
+        self.serial, serial = socket.socketpair()
+        self.monitor, monitor = socket.socketpair()
+        arguments = self.arguments + [
+            "-chardev", f"socket,id=serial,fd={serial.fileno()}", "-serial", "chardev:serial",
+            "-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control",
+            "-kernel", str(self.kernel), "-append", self.command_line]
+        bundle = self.folder / "boot.img"
+        if bundle.is_file():
+            arguments += ["-initrd", str(bundle)]
+        if self.disk is not None:
+            arguments += disk_arguments(self.disk, self.iops)
+        arguments += self.extra
+        # In a session of its own: a terminal's Ctrl-C must not reach it.
+        self.process = subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            pass_fds=[serial.fileno(), monitor.fileno()], start_new_session=True)
+        serial.close()
+        monitor.close()
+        self.started = time.monotonic()
+        self.replies = []
+        self.said = bytearray()  # what QEMU itself has to say
+        self.threads = [threading.Thread(target=f, daemon=True)
+                        for f in (self._read_serial, self._read_monitor, self._read_process)]
+        for thread in self.threads:
+            thread.start()
+        try:
+            self.qmp("qmp_capabilities")
+        except MachineError:
+            self.stop()
+            raise
+        return self
+
+    def stop(self):
+        """Ends the machine, whatever it is doing; does nothing when it has ended."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for thread in self.threads:
+            thread.join(5)
+        for thing in (self.serial, self.monitor, self.process.stdout):
+            thing.close()
+        self.symbolizer.close()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def wait(self, timeout):
+        """Waits for the guest to end by itself: its reason ('guest-shutdown', 'guest-reset')."""
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise MachineError(f"the machine still ran after {timeout} s\n{self.tail()}") from None
+        for thread in self.threads:
+            thread.join(5)
+        return self.shutdown_reason
+
+    # --- the serial line ----------------------------------------------------
+
+    def _read_serial(self):
+        stream = Stream(self.symbolizer)
+        self.serial.settimeout(0.2)
+        while True:
+            try:
+                data = self.serial.recv(65536)
+            except TimeoutError:
+                # Half a token and then silence: it was not a token.
+                text, data = stream.flush(), None
+            except OSError:
+                data = b""
+            if data:
+                text = stream.feed(data)
+            elif data == b"":
+                text = stream.flush()
+            if text or data == b"":
+                with self.changed:
+                    self.output += text
+                    self.ended = data == b""
+                    self.changed.notify_all()
+            if data == b"":
+                return
+
+    def _read_process(self):
+        while data := os.read(self.process.stdout.fileno(), 4096):
+            self.said += data
+
+    def send(self, text):
+        """Types on the serial line."""
+        try:
+            self.serial.sendall(text.encode() if isinstance(text, str) else text)
+        except OSError as error:
+            raise MachineError(f"the machine has ended: {error}") from None
+
+    def expect(self, pattern, timeout=10):
+        """Waits until the output not yet consumed holds `pattern`; consumes up to its end."""
+        pattern = re.compile(pattern.encode() if isinstance(pattern, str) else pattern)
+        deadline = time.monotonic() + timeout
+        with self.changed:
+            while True:
+                match = pattern.search(self.output, self.position)
+                if match:
+                    self.position = match.end()
+                    return match
+                left = deadline - time.monotonic()
+                if self.ended or left <= 0:
+                    why = "the machine ended" if self.ended else f"nothing in {timeout} s"
+                    raise MachineError(
+                        f"expected {pattern.pattern!r}: {why}; its last output:\n{self.tail()}")
+                self.changed.wait(left)
+
+    def since(self, position):
+        """The output from a position in self.output on, as text."""
+        with self.changed:
+            return bytes(self.output[position:]).decode(errors="replace")
+
+    def tail(self, lines=30):
+        with self.changed:
+            text = bytes(self.output[-8192:] + self.said).decode(errors="replace")
+        return "\n".join(text.replace("\r", "").split("\n")[-lines:])
+
+    def text(self):
+        return self.since(0).replace("\r\n", "\n")
+
+    # --- QEMU's own monitor ---------------------------------------------------
+
+    def _read_monitor(self):
+        try:
+            for line in self.monitor.makefile("rb"):
+                message = json.loads(line)
+                with self.changed:
+                    if message.get("event") == "SHUTDOWN":
+                        self.shutdown_reason = message["data"]["reason"]
+                    elif "return" in message or "error" in message:
+                        self.replies.append(message)
+                    self.changed.notify_all()
+        except OSError:
+            pass  # QEMU ended without a farewell
+        with self.changed:
+            self.replies.append(None)
+            self.changed.notify_all()
+
+    def qmp(self, command, **arguments):
+        """One QMP command; its answer. Called from one thread at a time."""
+        request = {"execute": command} | ({"arguments": arguments} if arguments else {})
+        with self.changed:
+            try:
+                self.monitor.sendall(json.dumps(request).encode() + b"\n")
+            except OSError:
+                pass  # the reader sees the end
+            if not self.changed.wait_for(lambda: self.replies, 10):
+                raise MachineError(f"QEMU did not answer {command}")
+            reply = self.replies[0]
+            if reply is not None:
+                self.replies.pop(0)
+        if reply is None:
+            self.process.wait()
+            self.threads[-1].join(1)  # has its last words
+            raise MachineError(f"QEMU ended: {self.said.decode(errors='replace').strip()}")
+        if "error" in reply:
+            raise MachineError(f"{command}: {reply['error']['desc']}")
+        return reply["return"]
+
+    def block_stats(self):
+        """What QEMU itself counted on the disk: rd_bytes, rd_operations..."""
+        for device in self.qmp("query-blockstats"):
+            if device.get("device") == "disk":
+                return device["stats"]
+        raise MachineError("the machine has no disk")
+
+    def set_iops(self, iops):
+        """Limits the disk to so many requests a second from now on; 0: no limit."""
+        limits = dict(bps=0, bps_rd=0, bps_wr=0, iops=iops, iops_rd=0, iops_wr=0)
+        self.qmp("block_set_io_throttle", device="disk", **limits)
