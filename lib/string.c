@@ -134,14 +134,3 @@ char *strrchr(const char *text, int byte)
             return (char *)(uintptr_t)found;
     }
 }
-
-bool text_copy(char *to, size_t size, const char *from)
-{
-    size_t length = strnlen(from, size);
-    bool whole = length < size;
-    if (!whole)
-        length = size - 1;
-    memcpy(to, from, length);
-    to[length] = 0;
-    return whole;
-}

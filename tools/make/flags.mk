@@ -24,10 +24,10 @@ WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wcast-qual -Wundef -Wstrict-pro
 DEFINES_dev     := -DSKERRY_DEV=1
 DEFINES_release :=
 
-# Frame pointers are what backtraces follow. Objects overlay frames of memory,
+# -fgnu-keywords: `asm`, which plain C23 does not have. Frame pointers are what backtraces follow. Objects overlay frames of memory,
 # so type-based alias analysis has nothing true to say. Paths in debug
 # information are relative to the top folder.
-COMMON_FLAGS := -std=c23 -g -fno-omit-frame-pointer -fno-strict-aliasing -fno-common \
+COMMON_FLAGS := -std=c23 -fgnu-keywords -g -fno-omit-frame-pointer -fno-strict-aliasing -fno-common \
                 -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= \
                 -fdebug-compilation-dir=. $(DEFINES_$(BUILD))
 
@@ -36,7 +36,8 @@ COMMON_FLAGS := -std=c23 -g -fno-omit-frame-pointer -fno-strict-aliasing -fno-co
 TARGET_x86_64  := --target=x86_64-none-elf -mgeneral-regs-only
 TARGET_aarch64 := --target=aarch64-none-elf -mgeneral-regs-only -mno-outline-atomics -mstrict-align
 
-FREESTANDING := $(TARGET_$(ARCH)) $(COMMON_FLAGS) -O2 -ffreestanding -fno-pic
+# -nostdlibinc: the compiler's own headers, and never the host's C library.
+FREESTANDING := $(TARGET_$(ARCH)) $(COMMON_FLAGS) -O2 -ffreestanding -nostdlibinc -fno-pic
 
 # An interrupt would destroy the red zone below the kernel's stack pointer.
 KERNEL_FLAGS_x86_64  := -mcmodel=kernel -mno-red-zone
@@ -60,7 +61,7 @@ ROOTS_kernel   := $(ROOTS_machine) -Ihal/include -Ikernel/include -I$(GEN)/kerne
 ROOTS_platform := $(ROOTS_machine) -Ihal/include -Ikernel/include -Iplatform/include \
                   -isystem $(DEPS) -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica \
                   -isystem tools/freestanding
-ROOTS_user     := $(ROOTS_lib) -I$(GEN)/user -Iuser/sdk/include \
+ROOTS_user     := $(ROOTS_lib) -I$(GEN)/user -Iuser/sdk/include -Iuser/sdk/$(ARCH)/include \
                   -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica -isystem $(DEPS)/bearssl/inc \
                   -isystem tools/freestanding
 

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+//
+// What a driver is started with: the roles of the handles in init's device_start message
+// (proto/init.toml). The order of handles is the order of the device's own description: the
+// second DEVICE_INTERRUPT is its second interrupt.
+#pragma once
+
+#include <stdint.h>
+
+enum device_role : uint8_t {
+    DEVICE_NONE = 0,
+    DEVICE_REGISTERS = 1,  // vmo: a page-aligned window; the registers are offsets[i], sizes[i] in it
+    DEVICE_IO = 2,         // iorange
+    DEVICE_INTERRUPT = 3,  // interrupt
+    DEVICE_DMA = 4,        // dmaspace
+};
