@@ -92,6 +92,14 @@ test-long: both host-tests
 lint: both
 	$(Q)$(PYTHON) tools/lint.py
 
+# What lint compiles kernel/ with, for another kind of analysis.
+.PHONY: print-kernel-flags format
+print-kernel-flags:
+	@echo '$(KERNEL_FLAGS) $(WARNINGS) $(ROOTS_kernel)'
+
+format:
+	$(Q)git ls-files --cached --others --exclude-standard -- '*.c' '*.h' | xargs clang-format-22 -i
+
 size:
 	$(Q)for a in $(ARCHES); do for b in dev release; do \
 	    $(MAKE) ARCH=$$a BUILD=$$b kernel || exit 1; done; done
@@ -120,7 +128,7 @@ make run CMD='ls /disk; ps'       run commands, print their output, power off (T
 make debug                        QEMU waits for gdb-multiarch; prints the line to type
 make test                         everything below in its short form
 make test-host  make test-qemu  make test-long    T=pattern chooses tests
-make lint       make size       make bench
+make lint       make format     make size       make bench
 make clean      make distclean
 Variables: ARCH=x86_64|aarch64  BUILD=dev|release  V=1
 endef

@@ -92,10 +92,9 @@ class Machine:
         if self.disk is not None:
             arguments += disk_arguments(self.disk, self.iops)
         arguments += self.extra
-        # In a session of its own: a terminal's Ctrl-C must not reach it.
         self.process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=[serial.fileno(), monitor.fileno()], start_new_session=True)
+            pass_fds=[serial.fileno(), monitor.fileno()])
         serial.close()
         monitor.close()
         self.started = time.monotonic()

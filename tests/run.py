@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs tests and counts them.
+
+usage: tests/run.py [--long] [host] [lint] [qemu] [fresh]
+
+host    the programs of tests/unit, built under build/host/bin
+lint    each check of tools/lint.py
+qemu    the functions of tests/system/test_*.py, two at a time
+fresh   Skerry on a new, minimal machine (tools/fresh.sh; needs root)
+
+T=pattern in the environment, a regular expression, chooses tests by name.
+Ends with `N passed, N failed`; the status is 0 if none failed and one passed.
+"""
+
+import importlib.util
+import inspect
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOP / "tests" / "system"), str(TOP / "tools")]
+
+WORKERS = max(1, os.cpu_count() or 1)
+DEFAULT_LIMIT = 120
+HOST_LIMIT = 300
+TAIL_LINES = 40
+
+
+class Results:
+    """Prints one line a test as they end; counts."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.failures = []
+        self.lock = threading.Lock()
+
+    def add(self, name, seconds, why=None, notes=()):
+        with self.lock:
+            if why is None:
+                self.passed += 1
+            else:
+                self.failed += 1
+                self.failures.append(name)
+            print(f"{'ok  ' if why is None else 'FAIL'} {name} ({seconds:.1f} s)")
+            for line in notes:
+                print(f"       {line}")
+            if why is not None:
+                for line in why.rstrip("\n").split("\n")[-TAIL_LINES:]:
+                    print(f"     | {line}")
+            sys.stdout.flush()
+
+
+def run_process(arguments, limit, environment=None):
+    """(status or None when the limit was reached, output, seconds); leaves no child behind."""
+    start = time.monotonic()
+    # In a session of its own, so that whatever it started ends with it.
+    process = subprocess.Popen(arguments, cwd=TOP, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               env=environment, start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=limit)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            output, _ = process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+        status = None
+    return status, output.decode(errors="replace"), time.monotonic() - start
+
+
+def how_it_ended(status, limit):
+    if status is None:
+        return f"no end after {limit} s"
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+
+
+# --- host ---------------------------------------------------------------------
+#
+# A test program prints `ok NAME` or `FAIL NAME: why` for each of its tests, and
+# `done` as its last word. Other lines belong to the next result; `note: ...`
+# lines are shown always.
+
+
+def parse_host(program, status, output, seconds, results, wanted):
+    said, last, finished, counted = [], "(none)", False, 0
+    for line in output.split("\n"):
+        match = re.match(r"(ok|FAIL) (\S+?)(?::\s*(.*))?$", line)
+        if match:
+            name = f"host/{program}/{match[2]}"
+            notes = [s.removeprefix("note: ") for s in said if s.startswith("note: ")]
+            why = None
+            if match[1] == "FAIL":
+                why = "\n".join([s for s in said if not s.startswith("note: ")] + [match[3] or ""])
+            said, last = [], match[2]
+            if wanted(name):
+                counted += 1
+                results.add(name, 0, why, notes)
+        elif line == "done":
+            finished = True
+        elif line:
+            said.append(line)
+    failed_tests = re.search(r"^FAIL ", output, re.MULTILINE)
+    if not (counted or wanted(f"host/{program}")):
+        return
+    if not finished or (status != 0 and not failed_tests):
+        why = "\n".join(said + [f"ended with {how_it_ended(status, HOST_LIMIT)} after: {last}"])
+        results.add(f"host/{program}", seconds, why)
+    elif counted:
+        print(f"     host/{program}: {counted} tests in {seconds:.1f} s", flush=True)
+
+
+def host_jobs(wanted, long):
+    environment = dict(os.environ, SKERRY_TEST_LONG="1" if long else "")
+    symbolizer = shutil.which("llvm-symbolizer-22")
+    environment["ASAN_OPTIONS"] = f"external_symbolizer_path={symbolizer}"
+    environment["UBSAN_OPTIONS"] = f"print_stacktrace=1:external_symbolizer_path={symbolizer}"
+    folder = TOP / "build" / "host" / "bin"
+    for program in sorted(folder.iterdir()) if folder.is_dir() else []:
+        def job(results, program=program):
+            limit = HOST_LIMIT * (10 if long else 1)
+            status, output, seconds = run_process([str(program)], limit, environment)
+            parse_host(program.name, status, output, seconds, results, wanted)
+        yield job
+
+
+# --- lint and the fresh machine -------------------------------------------------
+
+
+def lint_jobs(wanted):
+    import lint
+    for name in lint.CHECKS:
+        if wanted(f"lint/{name}"):
+            def job(results, name=name):
+                status, output, seconds = run_process(
+                    [sys.executable, str(TOP / "tools" / "lint.py"), name], 600)
+                results.add(f"lint/{name}", seconds, None if status == 0 else output)
+            yield job
+
+
+def fresh_jobs(wanted):
+    def job(results):
+        limit = 3600
+        status, output, seconds = run_process(["sh", str(TOP / "tools" / "fresh.sh")], limit)
+        why = None if status == 0 else f"{output}\nended with {how_it_ended(status, limit)}"
+        results.add("fresh", seconds, why)
+    if wanted("fresh"):
+        yield job
+
+
+# --- QEMU -----------------------------------------------------------------------
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def qemu_tests(wanted, long):
+    """(name, file, function name, arch, its time, whether it must be alone)"""
+    from harness import ARCHES
+    for path in sorted((TOP / "tests" / "system").glob("test_*.py")):
+        module = load(path)
+        for function_name, function in vars(module).items():
+            # An imported test belongs to the file it was imported from.
+            if not function_name.startswith("test_") or not inspect.isfunction(function) \
+                    or function.__module__ != path.stem:
+                continue
+            if getattr(function, "long", False) and not long:
+                continue
+            takes_arch = "arch" in inspect.signature(function).parameters
+            for arch in getattr(function, "arches", ARCHES) if takes_arch else [None]:
+                name = "/".join(["qemu", path.stem.removeprefix("test_"),
+                                 function_name.removeprefix("test_")] + ([arch] if arch else []))
+                if wanted(name):
+                    yield (name, path, function_name, arch,
+                           getattr(function, "limit", DEFAULT_LIMIT),
+                           getattr(function, "alone", False))
+
+
+def run_one(path, function_name, arch, seed):
+    """In a process of its own: one test function, with what it asks for."""
+    # An exception, so that guests and folders are cleared away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("the time of this test is over"))
+    function = getattr(load(Path(path)), function_name)
+    with tempfile.TemporaryDirectory(prefix="skerry-") as tmp:
+        offered = {"arch": arch, "tmp": Path(tmp), "seed": int(seed)}
+        wants = inspect.signature(function).parameters
+        try:
+            function(**{name: offered[name] for name in wants})
+        except Exception:
+            traceback.print_exc()
+            if "seed" in wants:
+                print(f"seed: {seed}")
+            sys.exit(1)
+
+
+def qemu_job(test, results):
+    name, path, function_name, arch, limit, _ = test
+    seed = os.environ.get("SEED") or str(random.randrange(1 << 32))
+    status, output, seconds = run_process(
+        [sys.executable, __file__, "--one", str(path), function_name, arch or "", seed], limit)
+    notes = [s.removeprefix("note: ") for s in output.split("\n") if s.startswith("note: ")]
+    rest = "\n".join(s for s in output.rstrip("\n").split("\n") if not s.startswith("note: "))
+    why = None if status == 0 else rest + ("" if status == 1 else
+                                           f"\nended with {how_it_ended(status, limit)}")
+    results.add(name, seconds, why, notes)
+
+
+# --- all -------------------------------------------------------------------------
+
+
+def run_jobs(jobs, results):
+    """Each job gets `results`; as many at a time as there are processors."""
+    jobs, lock = list(jobs), threading.Lock()
+
+    def work():
+        while True:
+            with lock:
+                if not jobs:
+                    return
+                job = jobs.pop(0)
+            try:
+                job(results)
+            except Exception:
+                results.add("the test runner itself", 0, traceback.format_exc())
+
+    workers = [threading.Thread(target=work) for _ in range(WORKERS)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def main():
+    if sys.argv[1:2] == ["--one"]:
+        run_one(*sys.argv[2:6])
+        return
+    words = sys.argv[1:]
+    long = "--long" in words
+    pattern = re.compile(os.environ.get("T") or "")
+
+    def wanted(name):
+        return pattern.search(name) is not None
+
+    results, start = Results(), time.monotonic()
+    if "host" in words:
+        run_jobs(host_jobs(wanted, long), results)
+    if "lint" in words:
+        run_jobs(lint_jobs(wanted), results)
+    if "qemu" in words:
+        try:
+            tests = list(qemu_tests(wanted, long))
+        except Exception:
+            results.add("qemu", 0, traceback.format_exc())
+            tests = []
+        # Slow ones first, so that no worker ends long after the others.
+        together = sorted((t for t in tests if not t[5]), key=lambda t: -t[4])
+        run_jobs([lambda r, t=t: qemu_job(t, r) for t in together], results)
+        for test in tests:
+            if test[5]:
+                qemu_job(test, results)
+    if "fresh" in words:
+        run_jobs(fresh_jobs(wanted), results)
+
+    if results.failures:
+        print("\nfailed:\n" + "\n".join(f"  {name}" for name in results.failures))
+    if not results.passed and not results.failed:
+        print("no test has been chosen")
+    print(f"\n{time.monotonic() - start:.0f} s")
+    print(f"{results.passed} passed, {results.failed} failed")
+    sys.exit(0 if results.passed and not results.failed else 1)
+
+
+if __name__ == "__main__":
+    main()

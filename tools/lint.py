@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The rules of the tree that no compiler checks. Each check prints what breaks it.
+
+usage: lint.py [CHECK]...      all of them without a name; --list names them
+
+It reads what the last builds of both machines left (`make lint` makes them).
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+ARCHES = ("x86_64", "aarch64")
+BUILD = "dev"
+LAYERS = ("abi", "arch", "hal", "kernel", "lib", "platform", "user", "proto", "tests", "tools")
+
+# Which folders the sources of a layer may include from; {arch} is the machine
+# that is built. A layer's own folder needs no mention, nor do the compiler's
+# own headers. `deps` is what setup unpacked.
+MAY_INCLUDE = {
+    "lib": ["abi/include", "gen/include", "lib/include"],
+    "kernel": ["abi/include", "gen/include", "gen/kernel", "lib/include", "arch/include",
+               "arch/{arch}/include", "hal/include"],
+    "arch": ["abi/include", "gen/include", "lib/include", "arch/include", "arch/{arch}",
+             "gen/arch/entry", "kernel/include/entry"],
+    "hal": ["abi/include", "gen/include", "lib/include", "arch/include", "arch/{arch}/include"],
+    "platform": ["abi/include", "gen/include", "lib/include", "arch/include",
+                 "arch/{arch}/include", "hal/include", "kernel/include", "deps",
+                 "tools/freestanding"],
+    # A program sees its own folder and the SDK, not another program.
+    "user": ["abi/include", "gen/include", "gen/user", "lib/include", "user/sdk", "deps",
+             "tools/freestanding"],
+}
+
+# The headers that may declare what kernel/ leaves undefined.
+CONTRACT = ["arch/include", "arch/{arch}/include", "hal/include"]
+
+FORBIDDEN_WORDS = re.compile(
+    r"(?i)(/" r"work\b|/" r"farm\b|\.lib" r"rary\b|before-" r"stop|\bdeb\.deb" r"ian\.org|"
+    r"registry\.np" r"mjs|this sess" r"ion\b)")
+
+
+def tracked(*patterns):
+    """Files of the tree, new ones too, but nothing that git ignores."""
+    out = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        cwd=TOP, capture_output=True, text=True, check=True).stdout
+    return [p for p in sorted(set(out.split("\n"))) if p and (TOP / p).is_file()]
+
+
+def read(path):
+    return (TOP / path).read_text(errors="replace")
+
+
+def c_files(*folders):
+    return [p for p in tracked(*folders) if p.endswith((".c", ".h", ".S", ".def", ".inc"))]
+
+
+# --- who includes whom -----------------------------------------------------------
+
+
+def dependency_files():
+    """(arch, source, the files that its compilation read) of each object of the last builds."""
+    for arch in ARCHES:
+        for path in sorted((TOP / "build" / f"{arch}-{BUILD}").rglob("*.d")):
+            text = path.read_text().replace("\\\n", " ")
+            words = text.split("\n", 1)[0].split(":", 1)[1].split()
+            if words and (TOP / words[0]).is_file():
+                yield arch, words[0], words[1:]
+
+
+def allowed(source, header, arch):
+    layer = source.split("/")[0]
+    header = header.removeprefix("./")
+    if header.startswith("/"):
+        return "/lib/clang/" in header or "/lib/llvm-" in header
+    place = header.removeprefix("build/")
+    if layer == "user":
+        own = source.split("/")[:3 if source.split("/")[1] in ("drivers", "services", "apps") else 2]
+        if header.startswith("/".join(own) + "/"):
+            return True
+    elif layer == "arch":
+        pass
+    elif header.startswith(layer + "/"):
+        return True
+    return any(place == folder or place.startswith(folder + "/")
+               for folder in (f.format(arch=arch) for f in MAY_INCLUDE[layer]))
+
+
+def check_layering():
+    count = 0
+    for arch, source, headers in dependency_files():
+        layer = source.split("/")[0]
+        if layer not in MAY_INCLUDE:
+            continue
+        count += 1
+        for header in headers:
+            # The compiler's paths may go up and down again.
+            real = re.sub(r"[^/]+/\.\./", "", header)
+            if not allowed(source, real, arch):
+                yield f"{source} includes {real} ({arch})"
+    if not count:
+        yield f"there is no build to look at: run make lint, or make both BUILD={BUILD}"
+
+
+# --- the architecture stays in arch/ ----------------------------------------------
+
+ARCH_MACRO = re.compile(
+    r"^\s*#\s*(?:el)?if.*\b(__x86_64__|__i386__|__amd64__|__aarch64__|__arm__|__ARM_\w+|"
+    r"CONFIG_ARCH\w*|ARCH_(?:X86_64|AARCH64))\b")
+
+
+def check_no_arch_conditions():
+    for path in c_files("abi", "hal", "kernel", "lib", "platform", "user"):
+        for number, line in enumerate(read(path).split("\n"), 1):
+            if ARCH_MACRO.search(line):
+                yield f"{path}:{number}: {line.strip()}"
+
+
+# --- what kernel/ asks of the rest ------------------------------------------------
+
+
+def undefined_symbols(arch):
+    """What a link of kernel/ and lib/ alone leaves open."""
+    objects = TOP / "build" / f"{arch}-{BUILD}" / "kernel.o"
+    files = [str(p) for layer in ("kernel", "lib") for p in sorted((objects / layer).rglob("*.o"))
+             if (TOP / layer / p.relative_to(objects / layer)).with_suffix(".c").is_file()]
+    if not files:
+        return []
+    with tempfile.TemporaryDirectory() as tmp:
+        linked = f"{tmp}/kernel.o"
+        subprocess.run(["ld.lld-22", "-r", "-o", linked, *files], check=True)
+        out = subprocess.run(["llvm-nm-22", "--undefined-only", "--just-symbol-name", linked],
+                             capture_output=True, text=True, check=True).stdout
+    return out.split()
+
+
+def check_kernel_contract():
+    for arch in ARCHES:
+        headers = [h for folder in CONTRACT for h in c_files(folder.format(arch=arch))]
+        words = {word for header in headers
+                 for word in re.findall(r"\w+", re.sub(r"//.*", "", read(header)))}
+        # The stack protector's, which the compiler calls.
+        words |= {"__stack_chk_guard", "__stack_chk_fail"}
+        for symbol in undefined_symbols(arch):
+            if symbol not in words:
+                yield f"kernel/ needs {symbol}, which no header of arch/ or hal/ declares ({arch})"
+
+
+# --- locks -------------------------------------------------------------------------
+
+
+def kernel_flags(arch):
+    """What make would compile kernel/ with."""
+    out = subprocess.run(
+        ["make", "-s", "--no-print-directory", f"ARCH={arch}", f"BUILD={BUILD}", "print-kernel-flags"],
+        cwd=TOP, capture_output=True, text=True, check=True).stdout
+    return out.split()
+
+
+def check_locks():
+    """Clang's thread-safety analysis; not -precise, which cannot see embedded headers' locks."""
+    flags = kernel_flags("x86_64")
+    for source in tracked("kernel/*.c"):
+        result = subprocess.run(
+            ["clang-22", *flags, "-Wthread-safety", "-Wno-thread-safety-precise", "-fsyntax-only",
+             source], cwd=TOP, capture_output=True, text=True)
+        if result.returncode:
+            yield result.stderr.strip()
+
+
+# --- looks --------------------------------------------------------------------------
+
+
+def check_format():
+    files = [p for p in c_files(*LAYERS) if p.endswith((".c", ".h"))]
+    if not files:
+        return
+    result = subprocess.run(["clang-format-22", "--dry-run", "-Werror", "--ferror-limit=1", *files],
+                            cwd=TOP, capture_output=True, text=True)
+    bad = sorted(set(re.findall(r"^(\S+?):\d+:\d+: error", result.stderr, re.MULTILINE)))
+    for path in bad:
+        yield f"{path} is not formatted (make format)"
+
+
+def check_spdx():
+    for path in tracked():
+        if not path.endswith((".c", ".h", ".S", ".ld", ".py", ".sh", ".mk", ".toml", ".def")) \
+                and Path(path).name not in ("Makefile", ".clang-format", "run"):
+            continue
+        lines = read(path).split("\n")[:2]
+        first = lines[1] if lines[0].startswith("#!") and len(lines) > 1 else lines[0]
+        if "SPDX-License-Identifier: MIT" not in first:
+            yield f"{path}: its first line is not 'SPDX-License-Identifier: MIT'"
+
+
+def check_words():
+    """What is true only where the tree was written has no place in it."""
+    for path in tracked():
+        for number, line in enumerate(read(path).split("\n"), 1):
+            if FORBIDDEN_WORDS.search(line):
+                yield f"{path}:{number}: {line.strip()[:120]}"
+
+
+CHECKS = {
+    "layering": check_layering,
+    "no-arch-conditions": check_no_arch_conditions,
+    "kernel-contract": check_kernel_contract,
+    "locks": check_locks,
+    "format": check_format,
+    "spdx": check_spdx,
+    "words": check_words,
+}
+
+
+def main():
+    names = sys.argv[1:] or list(CHECKS)
+    if names == ["--list"]:
+        print("\n".join(CHECKS))
+        return
+    failed = 0
+    for name in names:
+        found = list(CHECKS[name]())
+        print(f"{'FAIL' if found else 'ok  '} {name}")
+        for line in found:
+            print(f"     {line}")
+        failed += bool(found)
+    if len(names) > 1:
+        print(f"{len(names) - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
