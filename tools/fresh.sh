@@ -36,8 +36,7 @@ remove
 if [ ! -s build/apt/sources.list ]; then
     rm -f build/setup.stamp && rm -rf build/deps && sh tools/setup.sh debootstrap
 fi
-mirror=$(sed -n 's,^deb \(\[[^]]*\] \)\{0,1\} *\([^ ]*\) bookworm main$,\2,p' build/apt/sources.list |
-    head -n 1)
+mirror=$(awk '$1 == "deb" && $(NF - 1) == "bookworm" { print $(NF - 2); exit }' build/apt/sources.list)
 [ -n "$mirror" ] || { say "error: this machine has no mirror of Debian 12"; exit 1; }
 
 say "a minimal system, with make and git"

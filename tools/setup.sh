@@ -106,7 +106,7 @@ private_apt() {
         # Clang 22 is in the security suite, which stands beside the main
         # archive on a mirror.
         grep "|$code\$" "$apt/found" | head -n 1 |
-            sed "s,/debian\(/\{0,1\}\)|,/debian-security\1|,; s,|$code\$,|$code-security," \
+            sed "s#/debian/*|#/debian-security|#; s#|$code\$#|$code-security#" \
             >>"$apt/found"
     fi
     awk -F'|' '{ print "deb", $1, $2, $3, "main"; print "deb-src", $1, $2, $3, "main" }' \
