@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+//
+// What passes between arch/aarch64 and platform/aarch64 while the machine starts. Not for
+// kernel/ or hal/.
+//
+// head.S turns the MMU on and calls arch_start, which calls platform_start: image and device
+// window are mapped, RAM is not. The platform finds RAM and gives it to arch_ram_map.
+#pragma once
+
+#include <stdint.h>
+
+#include <lib/types.h>
+
+[[noreturn]] void platform_start(paddr_t tables);
+
+// The kernel image with its .bss, page-aligned; end exclusive.
+void arch_image_range(paddr_t *start, paddr_t *end);
+
+// The calling CPU's affinity fields of MPIDR_EL1, as firmware tables name CPUs.
+uint64_t arch_cpu_affinity(void);
+
+// The first physical address that the kernel cannot use: beyond the CPU's or the direct map's.
+uint64_t arch_physical_limit(void);
+
+// Maps RAM, page-aligned, into the direct map, with the largest blocks that fit, and the part
+// that holds the kernel's code and constants read-only. false: the range is outside what
+// can be mapped, overlaps an earlier one, or no table is left; a part may then be mapped.
+[[nodiscard]] bool arch_ram_map(uint64_t start, uint64_t end);

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+//
+// The virtual counter (CNTVCT_EL0) and timer (CNTV_*). Virtual, because it is there at EL1
+// whether or not a hypervisor runs below, and reads the same as in user mode.
+#include <hal/generic_timer.h>
+
+constexpr uint64_t CONTROL_ENABLE = 1; // CNTV_CTL_EL0, IMASK clear
+constexpr uint64_t HZ_MIN = 100'000, HZ_MAX = 10'000'000'000;
+
+static struct clock_source source;
+
+// The barrier keeps the read from being done early.
+static uint64_t ticks(void)
+{
+    uint64_t value;
+    __asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(value)::"memory");
+    return value;
+}
+
+static void set_control(uint64_t control)
+{
+    __asm__ volatile("msr cntv_ctl_el0, %0\n\tisb" ::"r"(control) : "memory");
+}
+
+// The condition is "counter at or above the compare value", so the past fires at once.
+static void arm(uint64_t deadline)
+{
+    if (deadline == UINT64_MAX) {
+        set_control(0);
+        return;
+    }
+    __asm__ volatile("msr cntv_cval_el0, %0" ::"r"(deadline) : "memory");
+    set_control(CONTROL_ENABLE);
+}
+
+void generic_timer_quiet(void)
+{
+    set_control(0);
+}
+
+const struct clock_source *generic_timer_init(uint64_t hz_override)
+{
+    uint64_t hz;
+    __asm__ volatile("mrs %0, cntfrq_el0" : "=r"(hz));
+    hz &= UINT32_MAX;
+    if (hz_override != 0)
+        hz = hz_override;
+    if (hz < HZ_MIN || hz > HZ_MAX)
+        return nullptr;
+    set_control(0);
+    source = (struct clock_source){
+        .name = "generic timer", .hz = hz, .ticks = ticks, .arm = arm};
+    return &source;
+}

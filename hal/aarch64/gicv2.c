@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+//
+// GICv2. Registers from its architecture specification (IHI 0048B), chapter 4.
+//
+// Every interrupt has one priority and one group; which group, and so which enable bit, depends
+// on whether the controller has security extensions and from which side we see it: bit 0 of both
+// control registers is right in each case, once all lines are in group 0 (a write that the
+// non-secure side ignores).
+//
+// Context: interrupts off, one CPU at a time (mask and unmask write one-bit set and clear
+// registers; configure is serialised by the kernel's machine lock).
+#include "gicv2.h"
+
+#include <arch/arch.h>
+#include <hal/mmio.h>
+
+// Distributor.
+constexpr uint64_t GICD_CTLR = 0x000;
+constexpr uint64_t GICD_TYPER = 0x004;
+constexpr uint64_t GICD_IGROUPR = 0x080;
+constexpr uint64_t GICD_ISENABLER = 0x100;
+constexpr uint64_t GICD_ICENABLER = 0x180;
+constexpr uint64_t GICD_ICPENDR = 0x280;
+constexpr uint64_t GICD_ICACTIVER = 0x380;
+constexpr uint64_t GICD_IPRIORITYR = 0x400;
+constexpr uint64_t GICD_ITARGETSR = 0x800;
+constexpr uint64_t GICD_ICFGR = 0xc00;
+constexpr size_t GICD_BYTES = 0x1000;
+
+// CPU interface.
+constexpr uint64_t GICC_CTLR = 0x00;
+constexpr uint64_t GICC_PMR = 0x04;
+constexpr uint64_t GICC_BPR = 0x08;
+constexpr uint64_t GICC_IAR = 0x0c;
+constexpr uint64_t GICC_EOIR = 0x10;
+constexpr size_t GICC_BYTES = 0x100;
+
+constexpr uint32_t INTID_MASK = 0x3ff;
+constexpr uint32_t LINES_MAX = 1020; // 1020-1023 mean "nothing"
+constexpr uint32_t PRIORITIES_EQUAL = 0xa0a0'a0a0;
+
+static volatile void *distributor, *cpu_interface;
+static uint32_t timer_line;
+static void (*timer_quiet)(void);
+static uint32_t boot_cpu_target; // this CPU's bit in GICD_ITARGETSR, in all four bytes
+
+static struct irq_controller controller;
+
+uint32_t gicv2_lines(void)
+{
+    return controller.lines;
+}
+
+static void write_bit(uint64_t registers, uint32_t line)
+{
+    mmio_write32(distributor, registers + line / 32 * 4, 1u << line % 32);
+}
+
+void gicv2_mask(uint32_t line)
+{
+    write_bit(GICD_ICENABLER, line);
+}
+
+static void unmask(uint32_t line)
+{
+    write_bit(GICD_ISENABLER, line);
+}
+
+void gicv2_clear_pending(uint32_t line)
+{
+    write_bit(GICD_ICPENDR, line);
+}
+
+// The trigger may only change while the line is disabled (4.3.13). There is no polarity: a line
+// that is active low is inverted on its way here, and is a high level to us.
+void gicv2_configure(uint32_t line, enum abi_trigger trigger)
+{
+    gicv2_mask(line);
+    const uint64_t offset = GICD_ICFGR + line / 16 * 4;
+    const uint32_t edge = 2u << line % 16 * 2;
+    const uint32_t old = mmio_read32(distributor, offset);
+    mmio_write32(distributor, offset, trigger == TRIGGER_EDGE ? old | edge : old & ~edge);
+
+    if (line >= GIC_FIRST_SPI) {
+        const uint64_t targets = GICD_ITARGETSR + line / 4 * 4;
+        const uint32_t byte = 0xffu << line % 4 * 8;
+        mmio_write32(distributor, targets,
+                     (mmio_read32(distributor, targets) & ~byte) | (boot_cpu_target & byte));
+    }
+    gicv2_clear_pending(line); // an edge that came before anyone owned it
+}
+
+static uint32_t claim(void)
+{
+    const uint32_t acknowledged = mmio_read32(cpu_interface, GICC_IAR);
+    const uint32_t line = acknowledged & INTID_MASK;
+    if (line >= LINES_MAX)
+        return IRQ_NONE;
+    if (line == timer_line) {
+        timer_quiet();
+        return IRQ_TIMER;
+    }
+    if (line < GIC_FIRST_SPI) {
+        // SGIs are not used with one CPU, and nothing unmasks another PPI. An SGI wants its
+        // sender's number back.
+        mmio_write32(cpu_interface, GICC_EOIR, acknowledged);
+        return IRQ_NONE;
+    }
+    return line;
+}
+
+static void complete(uint32_t line)
+{
+    mmio_write32(cpu_interface, GICC_EOIR, line == IRQ_TIMER ? timer_line : line);
+}
+
+static bool usable(uint32_t line)
+{
+    return line >= GIC_FIRST_SPI && line < controller.lines && !gicv2m_owns(line);
+}
+
+void gicv2_enable_messages(void)
+{
+    controller.message_allocate = gicv2m_allocate;
+    controller.message_free = gicv2m_free;
+}
+
+// The first eight target registers are banked and read as the reading CPU's own mask (4.3.12).
+// With a single CPU they read as zero and targets are ignored.
+static uint32_t own_target(void)
+{
+    for (uint64_t i = 0; i < 32; i += 4) {
+        const uint32_t word = mmio_read32(distributor, GICD_ITARGETSR + i);
+        const uint32_t mask = (word | word >> 8 | word >> 16 | word >> 24) & 0xff;
+        if (mask != 0)
+            return mask * 0x0101'0101u;
+    }
+    return 0x0101'0101u;
+}
+
+static void reset_distributor(uint32_t lines)
+{
+    mmio_write32(distributor, GICD_CTLR, 0);
+    for (uint32_t line = 0; line < lines; line += 32) {
+        const uint64_t word = line / 8;
+        mmio_write32(distributor, GICD_ICENABLER + word, UINT32_MAX);
+        mmio_write32(distributor, GICD_ICPENDR + word, UINT32_MAX);
+        mmio_write32(distributor, GICD_ICACTIVER + word, UINT32_MAX);
+        mmio_write32(distributor, GICD_IGROUPR + word, 0);
+    }
+    for (uint32_t line = 0; line < lines; line += 4)
+        mmio_write32(distributor, GICD_IPRIORITYR + line, PRIORITIES_EQUAL);
+    for (uint32_t line = GIC_FIRST_SPI; line < lines; line += 4)
+        mmio_write32(distributor, GICD_ITARGETSR + line, boot_cpu_target);
+    for (uint32_t line = GIC_FIRST_SPI; line < lines; line += 16)
+        mmio_write32(distributor, GICD_ICFGR + line / 4, 0);
+    mmio_write32(distributor, GICD_CTLR, 1);
+}
+
+const char *gicv2_init(const struct gicv2_config *config, const struct irq_controller **irq)
+{
+    distributor = arch_device_map(config->distributor, GICD_BYTES, ARCH_MEMORY_DEVICE);
+    cpu_interface = arch_device_map(config->cpu_interface, GICC_BYTES, ARCH_MEMORY_DEVICE);
+    if (distributor == nullptr || cpu_interface == nullptr)
+        return "its registers cannot be mapped";
+
+    uint32_t lines = 32 * ((mmio_read32(distributor, GICD_TYPER) & 0x1f) + 1);
+    if (lines > LINES_MAX)
+        lines = LINES_MAX;
+    timer_line = config->timer_line;
+    timer_quiet = config->timer_quiet;
+    if (timer_line < 16 || timer_line >= GIC_FIRST_SPI)
+        return "the timer's interrupt is not one of the CPU's own";
+
+    boot_cpu_target = own_target();
+    reset_distributor(lines);
+    mmio_write32(cpu_interface, GICC_PMR, 0xff);
+    mmio_write32(cpu_interface, GICC_BPR, 7); // no preemption between interrupts
+    mmio_write32(cpu_interface, GICC_CTLR, 1);
+
+    controller = (struct irq_controller){
+        .name = "GICv2",
+        .lines = lines,
+        .claim = claim,
+        .complete = complete,
+        .usable = usable,
+        .configure = gicv2_configure,
+        .mask = gicv2_mask,
+        .unmask = unmask,
+    };
+    unmask(timer_line);
+    *irq = &controller;
+    return nullptr;
+}

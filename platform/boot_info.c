@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+//
+// The two lists of ranges in struct boot_info. At most BOOT_RANGES_MAX entries each, so the
+// simple algorithms are fine.
+#include <platform/boot_info.h>
+
+static void remove_at(struct boot_range *ranges, uint32_t *count, uint32_t index)
+{
+    for (uint32_t i = index; i + 1 < *count; i++)
+        ranges[i] = ranges[i + 1];
+    (*count)--;
+}
+
+static void sort(struct boot_range *ranges, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        const struct boot_range range = ranges[i];
+        uint32_t j = i;
+        for (; j > 0 && ranges[j - 1].start > range.start; j--)
+            ranges[j] = ranges[j - 1];
+        ranges[j] = range;
+    }
+}
+
+// Of a sorted list: joins what overlaps or touches.
+static void merge(struct boot_range *ranges, uint32_t *count)
+{
+    for (uint32_t i = 0; i + 1 < *count;) {
+        if (ranges[i + 1].start > ranges[i].end) {
+            i++;
+            continue;
+        }
+        if (ranges[i].end < ranges[i + 1].end)
+            ranges[i].end = ranges[i + 1].end;
+        remove_at(ranges, count, i + 1);
+    }
+}
+
+// The last page of the address space is given up, so that no end is 0.
+static uint64_t page_up(uint64_t address)
+{
+    const uint64_t last = ~(uint64_t)(PAGE_SIZE - 1);
+    return address > last ? last : align_up(address, PAGE_SIZE);
+}
+
+void boot_info_normalise(struct boot_info *boot)
+{
+    for (uint32_t i = 0; i < boot->ram_count;) {
+        struct boot_range *r = &boot->ram[i];
+        r->start = page_up(r->start);
+        r->end = align_down(r->end, PAGE_SIZE);
+        if (r->start >= r->end)
+            remove_at(boot->ram, &boot->ram_count, i);
+        else
+            i++;
+    }
+    for (uint32_t i = 0; i < boot->reserved_count; i++) {
+        struct boot_range *r = &boot->reserved[i];
+        r->start = align_down(r->start, PAGE_SIZE);
+        r->end = page_up(r->end);
+    }
+    sort(boot->ram, boot->ram_count);
+    merge(boot->ram, &boot->ram_count);
+    sort(boot->reserved, boot->reserved_count);
+    merge(boot->reserved, &boot->reserved_count);
+}
+
+void boot_add_ram(struct boot_info *boot, uint64_t start, uint64_t end)
+{
+    if (start >= end)
+        return;
+    if (boot->ram_count == BOOT_RANGES_MAX)
+        boot_info_normalise(boot);
+    if (boot->ram_count == BOOT_RANGES_MAX) {
+        klog("boot: RAM at 0x%lx to 0x%lx is left unused: too many ranges", start, end);
+        return;
+    }
+    boot->ram[boot->ram_count++] = (struct boot_range){start, end};
+}
+
+void boot_add_reserved(struct boot_info *boot, uint64_t start, uint64_t end)
+{
+    if (start >= end)
+        return;
+    if (boot->reserved_count == BOOT_RANGES_MAX)
+        boot_info_normalise(boot);
+    if (boot->reserved_count == BOOT_RANGES_MAX)
+        panic("the firmware reserves more than %u ranges of memory", BOOT_RANGES_MAX);
+    boot->reserved[boot->reserved_count++] = (struct boot_range){start, end};
+}
+
+void boot_remove_ram(struct boot_info *boot, uint64_t start, uint64_t end)
+{
+    if (start >= end)
+        return;
+    start = align_down(start, PAGE_SIZE);
+    end = page_up(end);
+    for (uint32_t i = 0; i < boot->ram_count;) {
+        struct boot_range *r = &boot->ram[i];
+        const struct boot_range old = *r;
+        i++;
+        if (old.end <= start || old.start >= end)
+            continue;
+        r->end = old.start < start ? start : old.start; // the head; empty ones are dropped later
+        if (old.end > end) {
+            boot_add_ram(boot, end, old.end); // may sort the list
+            i = 0;
+        }
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+//
+// Interrupts of a node, by "interrupts-extended" or by "interrupts" and the nearest
+// "interrupt-parent" (specification 2.4). Only what a GIC takes: three cells.
+#include <platform/fdt.h>
+
+#include <libfdt.h>
+
+constexpr unsigned GIC_CELLS = 3;
+
+static void take(const void *cells, unsigned at, struct fdt_interrupt *interrupt)
+{
+    *interrupt = (struct fdt_interrupt){
+        .type = fdt_cell(cells, at),
+        .number = fdt_cell(cells, at + 1),
+        .flags = fdt_cell(cells, at + 2),
+    };
+}
+
+// Whether the phandle is `controller`'s.
+static bool is_controller(uint32_t phandle, const struct fdt_node *controller)
+{
+    return fdt_node_offset_by_phandle(controller->tree, phandle) == fdt_offset(controller);
+}
+
+static bool extended(const struct fdt_node *node, unsigned index,
+                     const struct fdt_node *controller, struct fdt_interrupt *interrupt)
+{
+    unsigned count;
+    const void *cells = fdt_cells(node, "interrupts-extended", &count);
+    if (cells == nullptr)
+        return false;
+    for (unsigned i = 0, at = 0; at + 1 + GIC_CELLS <= count; i++, at += 1 + GIC_CELLS) {
+        // Entries of other controllers have other lengths, so the walk ends at the first one.
+        if (!is_controller(fdt_cell(cells, at), controller)) {
+            fdt_complain(node, "interrupts-extended", "names another interrupt controller");
+            return false;
+        }
+        if (i == index) {
+            take(cells, at + 1, interrupt);
+            return true;
+        }
+    }
+    return false;
+}
+
+// The nearest "interrupt-parent" of the node or an ancestor; else the nearest ancestor that is
+// a controller itself.
+static bool parent_is(const struct fdt_node *node, const struct fdt_node *controller)
+{
+    for (struct fdt_node at = *node; at.depth >= 0; at.depth--) {
+        uint32_t phandle;
+        if (fdt_has(&at, "interrupt-parent"))
+            return fdt_u32(&at, "interrupt-parent", &phandle) && is_controller(phandle, controller);
+        if (at.depth < node->depth && fdt_has(&at, "interrupt-controller"))
+            return fdt_offset(&at) == fdt_offset(controller);
+    }
+    return false;
+}
+
+bool fdt_interrupt(const struct fdt_node *node, unsigned index, const struct fdt_node *controller,
+                   struct fdt_interrupt *interrupt)
+{
+    uint32_t width;
+    if (!fdt_u32(controller, "#interrupt-cells", &width) || width != GIC_CELLS) {
+        fdt_complain(controller, "#interrupt-cells", "is not 3");
+        return false;
+    }
+    if (fdt_has(node, "interrupts-extended"))
+        return extended(node, index, controller, interrupt);
+
+    unsigned count;
+    const void *cells = fdt_cells(node, "interrupts", &count);
+    if (cells == nullptr || (index + 1) * GIC_CELLS > count)
+        return false;
+    if (!parent_is(node, controller)) {
+        fdt_complain(node, "interrupts", "go to another interrupt controller");
+        return false;
+    }
+    take(cells, index * GIC_CELLS, interrupt);
+    return true;
+}
