@@ -195,6 +195,7 @@ def qemu_tests(wanted, long):
 
 def run_one(path, function_name, arch, seed):
     """In a process of its own: one test function, with what it asks for."""
+    from machine import Machine
     # An exception, so that guests and folders are cleared away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("the time of this test is over"))
     function = getattr(load(Path(path)), function_name)
@@ -203,8 +204,10 @@ def run_one(path, function_name, arch, seed):
         wants = inspect.signature(function).parameters
         try:
             function(**{name: offered[name] for name in wants})
-        except Exception:
+        except (Exception, SystemExit):
             traceback.print_exc()
+            for machine in Machine.started_here:
+                print(f"--- the last words of a machine ({machine.arch}):\n{machine.tail(15)}")
             if "seed" in wants:
                 print(f"seed: {seed}")
             sys.exit(1)

@@ -84,7 +84,7 @@ def run(arch, command, timeout=60, **machine):
     wrong = _commands.run_commands(guest, commands, timeout, output.append)
     text = b"".join(output).decode(errors="replace")
     if wrong:
-        raise MachineError(f"{wrong}; the machine's last output:\n{guest.tail()}")
+        raise MachineError(wrong)
     return commands.status, text
 
 
