@@ -54,7 +54,8 @@ include tools/make/host.mk
 .PHONY: all setup help clean distclean both
 all: $(KERNEL_ELF) $(KERNEL_IMAGE) $(BUNDLE) $(DEFAULT_DISK)
 
-setup: ;
+setup:
+	@:
 
 # Both machines, in the chosen BUILD.
 both:

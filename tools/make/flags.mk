@@ -75,7 +75,7 @@ PROTO_STAMP := $(GEN)/proto.stamp
 GENERATED   := $(ABI_STAMP) $(PROTO_STAMP) $(GEN)/arch/entry
 
 $(ABI_STAMP): abi/abi.toml tools/abigen.py
-	@echo "  GEN   $<"
+	@echo >&2 "  GEN   $<"
 	@mkdir -p $(@D)
 	$(Q)$(PYTHON) tools/abigen.py abi/abi.toml $(GEN)
 	@touch $@
@@ -86,7 +86,7 @@ $(PROTO_STAMP): tools/protogen.py
 endif
 $(PROTO_STAMP): $(PROTO_TABLES)
 	@mkdir -p $(@D)
-	$(if $(PROTO_TABLES),@echo "  GEN   proto/")
+	$(if $(PROTO_TABLES),@echo >&2 "  GEN   proto/")
 	$(if $(PROTO_TABLES),$(Q)$(PYTHON) tools/protogen.py $(GEN)/user/proto $(PROTO_TABLES))
 	@touch $@
 
@@ -96,11 +96,13 @@ $(GEN)/arch/entry:
 
 # --- compiling --------------------------------------------------------------
 
+# What is being done goes to stderr: stdout belongs to `make run CMD=...`.
+#
 # $(call compile,COMPILER WITH FLAGS): one object, its dependencies beside it.
 # -MD, with system headers: lint reads these files too.
 define compile
 @mkdir -p $(@D)
-@echo "  CC    $(if $(filter build/$(ARCH)-%,$@),$(ARCH) )$<"
+@echo >&2 "  CC    $(if $(filter build/$(ARCH)-%,$@),$(ARCH) )$<"
 $(Q)$(1) -MD -MP -MF $(@:.o=.d) -c $< -o $@
 endef
 

@@ -42,7 +42,7 @@ $H/extra/%.o: %.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_test))
 
 $(HOST_LIBRARY): $(HOST_OBJECTS)
-	@echo "  AR    $@"
+	@echo >&2 "  AR    $@"
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
@@ -53,7 +53,7 @@ HOST_TESTS += $H/bin/$(basename $(notdir $(1)))
 HOST_EXTRA += $(call test_extra,$(1))
 $H/bin/$(basename $(notdir $(1))): $(call objects,$H,$(1)) $(call test_extra,$(1)) $(HOST_LIBRARY)
 	@mkdir -p $$(@D)
-	@echo "  LD    $$@"
+	@echo >&2 "  LD    $$@"
 	$$(Q)$(CC) -fsanitize=address,undefined -pthread -fuse-ld=lld -Wl,--gc-sections $$^ -o $$@
 endef
 $(foreach test,$(HOST_TEST_SOURCES),$(eval $(call host_test,$(test))))

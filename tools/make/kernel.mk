@@ -42,13 +42,13 @@ $K/$(DEPS)/libfdt/%.o: $(DEPS)/libfdt/%.c $(RULES)
 
 # --build-id=none, no paths, no times: the same sources give the same bytes.
 $(KERNEL_ELF): $(KERNEL_OBJECTS) $(KERNEL_LD)
-	@echo "  LD    $@"
+	@echo >&2 "  LD    $@"
 	$(Q)$(LD) -nostdlib -static -T $(KERNEL_LD) -z max-page-size=4096 -z noexecstack \
 	    --gc-sections --build-id=none -Map=$(OUT)/kernel.map \
 	    $(KERNEL_OBJECTS) -o $@
 
 $(OUT)/Image: $(KERNEL_ELF)
-	@echo "  IMAGE $@"
+	@echo >&2 "  IMAGE $@"
 	$(Q)$(OBJCOPY) -O binary $< $@
 
 -include $(KERNEL_OBJECTS:.o=.d)

@@ -33,7 +33,7 @@ $U/$(DEPS)/%.o: $(DEPS)/%.c $(RULES)
 	    -isystem $(DEPS)/bearssl/src -isystem tools/freestanding)
 
 $(SDK_LIBRARY): $(SDK_OBJECTS) $(USER_DEPS_OBJECTS)
-	@echo "  AR    $@"
+	@echo >&2 "  AR    $@"
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
@@ -45,7 +45,7 @@ USER_OBJECTS += $(call program_objects,$(1))
 USER_SHIPPED += $(OUT)/bundle/$(notdir $(1))
 $(OUT)/user/$(notdir $(1)): $(call program_objects,$(1)) $(SDK_LIBRARY) $(USER_LD)
 	@mkdir -p $$(@D)
-	@echo "  LD    $$@"
+	@echo >&2 "  LD    $$@"
 	$$(Q)$(LD) -nostdlib -static -T $(USER_LD) -z max-page-size=4096 -z noexecstack -z separate-code \
 	    --gc-sections --build-id=none $(call program_objects,$(1)) $(SDK_LIBRARY) -o $$@
 endef
@@ -60,20 +60,20 @@ ifneq ($(and $(wildcard tools/manifest.py),$(wildcard user/system.toml)),)
 BUNDLE_MANIFEST := system.bin=$(MANIFEST)
 $(BUNDLE): $(MANIFEST)
 $(MANIFEST): user/system.toml tools/manifest.py $(USER_SHIPPED) $(GENERATED)
-	@echo "  GEN   $@"
+	@echo >&2 "  GEN   $@"
 	$(Q)$(PYTHON) tools/manifest.py user/system.toml $@ $(notdir $(USER_PROGRAMS))
 endif
 
 $(BUNDLE): $(USER_SHIPPED) tools/bundle.py $(RULES)
 	@mkdir -p $(@D)
-	@echo "  IMAGE $@"
+	@echo >&2 "  IMAGE $@"
 	$(Q)$(PYTHON) tools/bundle.py $@ $(foreach f,$(USER_SHIPPED),$(notdir $f)=$f) $(BUNDLE_MANIFEST)
 
 # The disk that `make run` has when it is given none.
 DEFAULT_DISK := build/disk.tar
 $(DEFAULT_DISK): tools/mkdisk.py
 	@mkdir -p $(@D)
-	@echo "  GEN   $@"
+	@echo >&2 "  GEN   $@"
 	$(Q)$(PYTHON) tools/mkdisk.py --small $@
 
 -include $(USER_OBJECTS:.o=.d) $(SDK_OBJECTS:.o=.d) $(USER_DEPS_OBJECTS:.o=.d)
