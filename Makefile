@@ -110,6 +110,11 @@ bench:
 	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a BUILD=release all || exit 1; done
 	$(Q)$(PYTHON) tests/bench/run.py
 
+# Who can talk to whom, as a graphviz drawing on stdout.
+.PHONY: graph
+graph:
+	$(Q)$(PYTHON) tools/manifest.py --graph user/system.toml
+
 # --- the rest ---------------------------------------------------------------
 
 # What was fetched stays; distclean removes that too.
@@ -129,7 +134,7 @@ make run CMD='ls /disk; ps'       run commands, print their output, power off (T
 make debug                        QEMU waits for gdb-multiarch; prints the line to type
 make test                         everything below in its short form
 make test-host  make test-qemu  make test-long    T=pattern chooses tests
-make lint       make format     make size       make bench
+make lint       make format     make size       make bench      make graph
 make clean      make distclean
 Variables: ARCH=x86_64|aarch64  BUILD=dev|release  V=1
 endef
