@@ -37,7 +37,8 @@ static bool inside(uint64_t offset, uint64_t bytes, uint64_t limit)
 
 static const char *check_file_header(const struct file_header *h, uint16_t machine, size_t bytes)
 {
-    static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1}; // 64 bits, little-endian, version 1
+    static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F',
+                                     2,    1,   1}; // 64 bits, little-endian, version 1
     if (memcmp(h->ident, ident, sizeof(ident)) != 0)
         return "not a 64-bit little-endian ELF file";
     if (h->type != TYPE_EXECUTABLE)
@@ -52,7 +53,8 @@ static const char *check_file_header(const struct file_header *h, uint16_t machi
     return nullptr;
 }
 
-static const char *check_segment(const struct program_header *h, size_t bytes, uint64_t previous_end)
+static const char *check_segment(const struct program_header *h, size_t bytes,
+                                 uint64_t previous_end)
 {
     if (h->file_bytes > h->memory_bytes)
         return "a segment is larger in the file than in memory";
@@ -73,7 +75,8 @@ static const char *check_segment(const struct program_header *h, size_t bytes, u
 
 static uint64_t protection_of(uint32_t flags)
 {
-    return ((flags & SEGMENT_READ) != 0 ? PROT_READ : 0u) | ((flags & SEGMENT_WRITE) != 0 ? PROT_WRITE : 0u) |
+    return ((flags & SEGMENT_READ) != 0 ? PROT_READ : 0u) |
+           ((flags & SEGMENT_WRITE) != 0 ? PROT_WRITE : 0u) |
            ((flags & SEGMENT_EXECUTE) != 0 ? PROT_EXECUTE : 0u);
 }
 

@@ -46,8 +46,8 @@ static void put_text(struct output *out, const struct conversion *how, const cha
         pad(out, ' ', fill);
 }
 
-static void put_number(struct output *out, const struct conversion *how, uint64_t value, unsigned base,
-                       const char *digits, const char *prefix)
+static void put_number(struct output *out, const struct conversion *how, uint64_t value,
+                       unsigned base, const char *digits, const char *prefix)
 {
     char reversed[24];
     int count = 0;
@@ -155,7 +155,8 @@ static struct conversion parse_conversion(const char **format, struct arguments 
     return how;
 }
 
-static void convert(struct output *out, const struct conversion *how, char kind, struct arguments *from)
+static void convert(struct output *out, const struct conversion *how, char kind,
+                    struct arguments *from)
 {
     static const char lower[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
     switch (kind) {

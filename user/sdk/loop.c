@@ -45,10 +45,12 @@ status_t loop_turn(struct loop *loop, uint64_t deadline_ns)
         struct loop_event event = {};
         event.status = port_receive(loop->port, deadline_ns < beat ? deadline_ns : beat, &key,
                                     &event.signals, &event.received.message, &event.received.token);
-        if (event.status == STATUS_TIMED_OUT && beat < deadline_ns)
+        // The kernel may also give up early, after many bindings that had nothing to tell.
+        if (event.status == STATUS_TIMED_OUT && now_ns() < deadline_ns)
             continue;
         // Only NO_HANDLES and FULL are about a source; what else can fail is the wait itself.
-        if (event.status != STATUS_OK && event.status != STATUS_NO_HANDLES && event.status != STATUS_FULL)
+        if (event.status != STATUS_OK && event.status != STATUS_NO_HANDLES &&
+            event.status != STATUS_FULL)
             return event.status;
         struct source *source = (struct source *)key;
         event.received.end.value = source->object;

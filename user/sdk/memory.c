@@ -15,7 +15,8 @@ uint64_t memory_reserve(uint64_t bytes, uint64_t alignment)
     return address;
 }
 
-status_t memory_map_vmo(vmo_t vmo, uint64_t offset, uint64_t bytes, uint64_t protection, void **address)
+status_t memory_map_vmo(vmo_t vmo, uint64_t offset, uint64_t bytes, uint64_t protection,
+                        void **address)
 {
     if (bytes == 0 || bytes > ABI_USER_MAX)
         return STATUS_INVALID;

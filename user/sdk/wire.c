@@ -156,8 +156,8 @@ status_t wire_call(struct wire *w, channel_t end, uint32_t reply_handles, uint64
     if (w->bad)
         return WIRE_BAD_MESSAGE;
     uint64_t reply;
-    status_t status =
-        channel_call(end, MSG_WITH_REPLY_HANDLES(message_written(w), reply_handles), deadline_ns, &reply);
+    status_t status = channel_call(end, MSG_WITH_REPLY_HANDLES(message_written(w), reply_handles),
+                                   deadline_ns, &reply);
     if (status != STATUS_OK)
         return status;
     uint64_t answered;

@@ -34,4 +34,5 @@ struct elf {
 };
 
 // Checks the image and fills `out`. Returns null, or what is wrong with it, for people.
-[[nodiscard]] const char *elf_open(const void *image, size_t bytes, uint16_t machine, struct elf *out);
+[[nodiscard]] const char *elf_open(const void *image, size_t bytes, uint16_t machine,
+                                   struct elf *out);

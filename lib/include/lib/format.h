@@ -12,6 +12,7 @@
 
 // Writes at most `size` bytes, the closing NUL included (none if size is 0), and returns the
 // length that the whole text has: at least `size` means that it was cut.
-[[gnu::format(printf, 3, 4)]] size_t format_text(char *buffer, size_t size, const char *format, ...);
+[[gnu::format(printf, 3, 4)]] size_t format_text(char *buffer, size_t size, const char *format,
+                                                 ...);
 [[gnu::format(printf, 3, 0)]] size_t format_text_v(char *buffer, size_t size, const char *format,
                                                    va_list arguments);

@@ -33,7 +33,8 @@ struct source {
 
 // Binds an object: `signals` (enum abi_signal) are reported to source->handle. For a channel,
 // take SIGNAL_READABLE | SIGNAL_PEER_CLOSED. Errors: those of port_bind.
-[[nodiscard]] status_t loop_bind(struct loop *loop, uint64_t object, struct source *source, uint32_t signals);
+[[nodiscard]] status_t loop_bind(struct loop *loop, uint64_t object, struct source *source,
+                                 uint32_t signals);
 // Nothing that was pending is reported after this.
 void loop_unbind(struct source *source);
 

@@ -20,8 +20,8 @@ constexpr uint64_t MEMORY_FIRST = 0x1'0000'0000;
 
 // Maps a slice of a VMO; offset is a multiple of the page size, bytes are rounded up.
 // `protection`: enum abi_protection. Errors: those of vm_map.
-[[nodiscard]] status_t memory_map_vmo(vmo_t vmo, uint64_t offset, uint64_t bytes, uint64_t protection,
-                                      void **address);
+[[nodiscard]] status_t memory_map_vmo(vmo_t vmo, uint64_t offset, uint64_t bytes,
+                                      uint64_t protection, void **address);
 
 // Removes a mapping that one of the above made, by its address. Errors: those of vm_unmap.
 status_t memory_unmap(const void *address);

@@ -60,7 +60,8 @@ void wire_put_handle(struct wire *w, uint64_t handle);
 [[nodiscard]] status_t wire_send(struct wire *w, channel_t end);
 // Sends it as a call, waits, and opens the reply for reading. An error is the kernel's, or the
 // one that the server answered.
-[[nodiscard]] status_t wire_call(struct wire *w, channel_t end, uint32_t reply_handles, uint64_t deadline_ns);
+[[nodiscard]] status_t wire_call(struct wire *w, channel_t end, uint32_t reply_handles,
+                                 uint64_t deadline_ns);
 // Sends it as the answer to a call. On an error its handles are closed: the caller is gone.
 status_t wire_answer(struct wire *w, struct wire_call call);
 
