@@ -48,9 +48,6 @@ static_assert(offsetof(struct arch_percpu, emergency_top) == PERCPU_EMERGENCY_TO
 
 constexpr size_t ARCH_STACK_BYTES = LAYOUT_STACK_BYTES;
 
-// The boot CPU's stack, part of the image, with its guard page below.
-extern char arch_boot_stack_top[];
-
 static inline struct arch_percpu *arch_cpu_self(void)
 {
     struct arch_percpu *self;

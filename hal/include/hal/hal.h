@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+//
+// The devices that the kernel itself drives, each behind one interface. The platform finds them
+// in the firmware's tables and sets `hal` before it calls kernel_main; nothing changes it later.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <abi/layout.h>
+#include <lib/types.h>
+
+// What hal_irq->claim answers besides a line number.
+constexpr uint32_t IRQ_NONE = UINT32_MAX;      // spurious, or nothing pending
+constexpr uint32_t IRQ_TIMER = UINT32_MAX - 1; // this CPU's deadline timer
+
+struct irq_controller {
+    const char *name;
+    uint32_t lines; // line numbers are 0 to lines - 1; messages have lines too
+
+    // Takes the interrupt that this CPU is being asked to handle. Each answer but IRQ_NONE is
+    // followed by complete(), after the line was masked or its source was quieted.
+    uint32_t (*claim)(void);
+    void (*complete)(uint32_t line);
+
+    // Whether a driver may own the line: it exists, and the kernel does not use it itself.
+    bool (*usable)(uint32_t line);
+
+    // Sets trigger and target (the boot CPU), leaves the line masked.
+    void (*configure)(uint32_t line, enum abi_trigger trigger);
+    void (*mask)(uint32_t line);
+    void (*unmask)(uint32_t line);
+
+    // Message interrupts: takes a free message line and says what a device must write where to
+    // raise it. nullptr where the controller takes no messages. false: none is left.
+    bool (*message_allocate)(uint32_t *line, uint64_t *address, uint32_t *data);
+    void (*message_free)(uint32_t line);
+};
+
+// The counter and the one-shot deadline of each CPU. User code can read the same counter.
+struct clock_source {
+    const char *name;
+    uint64_t hz;
+    uint64_t (*ticks)(void);
+    // Raises IRQ_TIMER once, at or after the counter reads `ticks`; UINT64_MAX: never. A deadline
+    // in the past fires at once. May fire early: the kernel looks at the counter and arms again.
+    void (*arm)(uint64_t ticks);
+};
+
+// The debug UART, polled, for boot messages and panics.
+struct console {
+    const char *name;
+    uint64_t base, bytes; // physical registers, or port numbers where io_ports is set
+    bool io_ports;
+    void (*write)(const char *text, size_t bytes);
+};
+
+struct power {
+    // Neither returns when it works.
+    void (*off)(void);
+    void (*reboot)(void);
+};
+
+struct hal {
+    const struct irq_controller *irq;
+    const struct clock_source *clock;
+    const struct console *console; // may be nullptr
+    const struct power *power;
+};
+
+extern struct hal hal;

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+//
+// The ledger of each account, and the teardown of all that one pays for. See account.h.
+#include "account.h"
+
+#include <lib/string.h>
+
+#include "dma.h"
+#include "handlers.h"
+#include "process.h"
+#include "syscall.h"
+
+static void figure_check(const struct account_figure *figure)
+{
+    (void)figure;
+    CHECK(A1, figure->used + figure->children <= figure->limit || SEEDED_BUG("skip A1"));
+}
+
+static bool figure_has_room(const struct account_figure *figure, uint64_t amount)
+{
+    return amount <= figure->limit - figure->used - figure->children || SEEDED_BUG("A1");
+}
+
+static void figure_add(struct account_figure *figure, uint64_t amount)
+{
+    figure->used += amount;
+    if (figure->used > figure->high)
+        figure->high = figure->used;
+    figure_check(figure);
+}
+
+struct account *account_root_create(uint64_t pages, uint64_t objects) NO_THREAD_SAFETY
+{
+    struct object *object;
+    status_t status = object_create(nullptr, OBJECT_ACCOUNT, &object);
+    ASSERT(status == STATUS_OK);
+    struct account *root = (struct account *)(void *)object;
+    lock_init(&root->ledger, RANK_ACCOUNT);
+    list_init(&root->live);
+    list_init(&root->dying);
+    list_init(&root->quarantined);
+    root->pages.limit = pages;
+    root->objects.limit = objects;
+    root->objects.used = root->objects.high = 1; // its own slot
+    memcpy(root->name, "root", 5);
+    return root;
+}
+
+status_t account_charge(struct account *account, uint64_t pages, uint64_t objects)
+{
+    status_t status = STATUS_OK;
+    lock_acquire(&account->ledger);
+    if (account->closed)
+        status = STATUS_BAD_STATE;
+    else if (!figure_has_room(&account->pages, pages))
+        status = STATUS_NO_PAGES;
+    else if (!figure_has_room(&account->objects, objects))
+        status = STATUS_NO_OBJECTS;
+    if (status == STATUS_OK) {
+        figure_add(&account->pages, pages);
+        figure_add(&account->objects, objects);
+    }
+    lock_release(&account->ledger);
+    return status;
+}
+
+void account_uncharge(struct account *account, uint64_t pages, uint64_t objects)
+{
+    lock_acquire(&account->ledger);
+    CHECK(A2, account->pages.used >= pages && account->objects.used >= objects);
+    account->pages.used -= pages;
+    account->objects.used -= objects;
+    lock_release(&account->ledger);
+}
+
+void account_adopt(struct account *account, struct object *object)
+{
+    lock_acquire(&account->ledger);
+    object->account = account;
+    list_push_back(&account->live, &object->account_node);
+    lock_release(&account->ledger);
+}
+
+void account_object_dying(struct object *object)
+{
+    struct account *account = object->account;
+    if (!account)
+        return;
+    lock_acquire(&account->ledger);
+    list_remove(&object->account_node);
+    list_push_back(&account->dying, &object->account_node);
+    lock_release(&account->ledger);
+}
+
+void account_forget(struct object *object)
+{
+    struct account *account = object->account;
+    if (!account)
+        return;
+    lock_acquire(&account->ledger);
+    list_remove(&object->account_node);
+    CHECK(A2, account->objects.used > 0);
+    account->objects.used--;
+    object->account = nullptr;
+    bool closed = account->closed;
+    lock_release(&account->ledger);
+    if (closed)
+        operation_resume(&account->object);
+}
+
+// Whether nothing is left that a dying account still has to wait for.
+static bool nothing_left(const struct account *account) REQUIRES(account->ledger)
+{
+    return account->closed && list_empty(&account->live) && list_empty(&account->dying) &&
+           list_empty(&account->quarantined);
+}
+
+void account_quarantine(struct pin *pin)
+{
+    struct account *account = pin->object.account;
+    lock_acquire(&account->ledger);
+    list_remove(&pin->object.account_node);
+    list_push_back(&account->quarantined, &pin->object.account_node);
+    account->quarantined_pages += pin->charged_pages;
+    bool closed = account->closed;
+    lock_release(&account->ledger);
+    if (closed)
+        operation_resume(&account->object); // it moves up
+}
+
+void account_quarantine_ended(struct account *account, uint64_t pages)
+{
+    lock_acquire(&account->ledger);
+    account->quarantined_pages -= pages;
+    lock_release(&account->ledger);
+}
+
+// Moves one quarantined pin, with what it costs, to the parent. The parent's limit already holds
+// it as part of the child's: its total does not change.
+static bool move_quarantine_up(struct account *account) NO_THREAD_SAFETY
+{
+    struct account *parent = account->parent;
+    lock_acquire(&account->ledger);
+    struct list_node *node = list_pop_front(&account->quarantined);
+    if (!node) {
+        lock_release(&account->ledger);
+        return false;
+    }
+    struct pin *pin = CONTAINER_OF(node, struct pin, object.account_node);
+    uint64_t pages = pin->charged_pages, objects = pin->charged_objects + 1;
+    CHECK(A2, account->pages.used >= pages && account->objects.used >= objects);
+    account->pages.used -= pages;
+    account->pages.limit -= pages;
+    account->objects.used -= objects;
+    account->objects.limit -= objects;
+    account->quarantined_pages -= pages;
+    lock_release(&account->ledger);
+    lock_acquire(&parent->ledger);
+    parent->pages.children -= pages;
+    parent->objects.children -= objects;
+    figure_add(&parent->pages, pages);
+    figure_add(&parent->objects, objects);
+    parent->quarantined_pages += pages;
+    pin->object.account = parent;
+    list_push_back(&parent->quarantined, node);
+    lock_release(&parent->ledger);
+    return true;
+}
+
+// ---- teardown
+
+bool account_destroy(struct account *account, uint8_t priority) NO_THREAD_SAFETY
+{
+    lock_acquire(&account->ledger);
+    bool begins = !account->closed && account->parent;
+    if (begins) {
+        account->closed = true;
+        account->priority = priority;
+        list_append(&account->live, &account->dying);
+    }
+    lock_release(&account->ledger);
+    if (!begins)
+        return false;
+    lock_acquire(&account->object.lock);
+    object_transition_locked(&account->object, ACCOUNT_DYING);
+    operation_start(&account->object, account_teardown, priority);
+    lock_release(&account->object.lock);
+    return true;
+}
+
+// Begins the end of one object, or pushes on one that waits: being dead with its account can be
+// what it waits for.
+static bool kill_one(struct account *account)
+{
+    lock_acquire(&account->ledger);
+    struct list_node *node = list_pop_front(&account->live);
+    if (!node) {
+        lock_release(&account->ledger);
+        return false;
+    }
+    list_push_back(&account->dying, node);
+    struct object *object = CONTAINER_OF(node, struct object, account_node);
+    struct object_ref ref = object_reference(object);
+    lock_release(&account->ledger);
+    if (object->type == OBJECT_ACCOUNT)
+        account_destroy((struct account *)(void *)object, account->priority);
+    if (!object_kill(ref, account->priority))
+        operation_resume(object);
+    return true;
+}
+
+static void return_limit(struct account *account) NO_THREAD_SAFETY
+{
+    struct account *parent = account->parent;
+    CHECK(A3, account->pages.used == 0 && account->objects.used == 0 &&
+                  account->pages.children == 0 && account->objects.children == 0);
+    lock_acquire(&parent->ledger);
+    parent->pages.children -= account->pages.limit;
+    parent->objects.children -= account->objects.limit;
+    figure_check(&parent->pages);
+    lock_release(&parent->ledger);
+    account->pages.limit = account->objects.limit = 0;
+}
+
+enum step account_teardown(struct object *object) NO_THREAD_SAFETY
+{
+    struct account *account = (struct account *)(void *)object;
+    if (object->state == ACCOUNT_DEAD)
+        return STEP_DONE; // the last handle was dropped, or the parent dies
+    if (kill_one(account) || move_quarantine_up(account))
+        return STEP_MORE;
+    lock_acquire(&account->ledger);
+    bool empty = nothing_left(account);
+    lock_release(&account->ledger);
+    if (!empty)
+        return STEP_WAIT;
+    return_limit(account);
+    lock_acquire(&object->lock);
+    object_transition_locked(object, ACCOUNT_DEAD);
+    lock_release(&object->lock);
+    object_finish(object, account->priority);
+    return STEP_DONE;
+}
+
+// ---- system calls
+
+status_t sys_account_create(struct entry *entry, const struct handle_lookup *parent_handle,
+                            uint64_t pages, uint64_t objects, uint64_t name0, uint64_t name1)
+    NO_THREAD_SAFETY
+{
+    if (pages == 0 || objects == 0)
+        return STATUS_INVALID;
+    status_t status = handles_reserve(entry->process, 1);
+    if (status != STATUS_OK)
+        return status;
+    struct account *parent = (struct account *)(void *)parent_handle->object;
+    lock_acquire(&parent->ledger);
+    if (parent->closed)
+        status = STATUS_BAD_STATE;
+    else if (!figure_has_room(&parent->pages, pages))
+        status = STATUS_NO_PAGES;
+    else if (objects == UINT64_MAX || !figure_has_room(&parent->objects, objects + 1))
+        status = STATUS_NO_OBJECTS; // one more for the account itself
+    if (status == STATUS_OK) {
+        parent->pages.children += pages;
+        parent->objects.children += objects;
+    }
+    lock_release(&parent->ledger);
+    if (status != STATUS_OK) {
+        handles_unreserve(entry->process, 1);
+        return status;
+    }
+    struct object *object;
+    status = object_create(parent, OBJECT_ACCOUNT, &object);
+    if (status != STATUS_OK) { // the parent began to die, or somebody took the last object
+        lock_acquire(&parent->ledger);
+        parent->pages.children -= pages;
+        parent->objects.children -= objects;
+        lock_release(&parent->ledger);
+        handles_unreserve(entry->process, 1);
+        return status;
+    }
+    struct account *account = (struct account *)(void *)object;
+    lock_init(&account->ledger, RANK_ACCOUNT);
+    list_init(&account->live);
+    list_init(&account->dying);
+    list_init(&account->quarantined);
+    account->parent = parent;
+    account->pages.limit = pages;
+    account->objects.limit = objects;
+    memcpy(account->name, &name0, 8);
+    memcpy(account->name + 8, &name1, 8);
+    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_ACCOUNT);
+    return STATUS_OK;
+}
+
+status_t sys_account_resize(struct entry *entry, const struct handle_lookup *parent,
+                            const struct handle_lookup *child, int64_t pages, int64_t objects)
+{
+    (void)entry, (void)parent, (void)child, (void)pages, (void)objects;
+    return STATUS_NOT_SUPPORTED;
+}
+
+void account_inspect(struct object *object, struct abi_inspect *out) NO_THREAD_SAFETY
+{
+    struct account *account = (struct account *)(void *)object;
+    memcpy(out->name, account->name, sizeof out->name);
+    lock_acquire(&account->ledger);
+    out->account.pages_limit = account->pages.limit;
+    out->account.pages_used = account->pages.used;
+    out->account.pages_children = account->pages.children;
+    out->account.pages_high = account->pages.high;
+    out->account.objects_limit = account->objects.limit;
+    out->account.objects_used = account->objects.used;
+    out->account.objects_children = account->objects.children;
+    out->account.objects_high = account->objects.high;
+    out->account.quarantined_pages = account->quarantined_pages;
+    lock_release(&account->ledger);
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+//
+// Accounts: hierarchical reservations of pages and objects. A child's limit is carved out of its
+// parent's when it is made, so within its limit an allocation cannot fail for somebody else's
+// sake. A1: used + children <= limit. A2: used is the sum of what is charged. A3: after teardown
+// the parent has it all back, except pins in quarantine, which move up to it.
+//
+//   LIVE -> DYING -> DEAD    (DEAD: TERMINATED is raised; the slot goes with the last handle)
+#pragma once
+
+#include "object.h"
+
+enum account_state : uint8_t { ACCOUNT_LIVE, ACCOUNT_DYING, ACCOUNT_DEAD, ACCOUNT_STATES };
+
+struct account_figure {
+    uint64_t limit;
+    uint64_t used;
+    uint64_t children; // the sum of the children's limits
+    uint64_t high;     // the most that was ever used
+};
+
+struct account {
+    struct object object;
+    struct account *parent;
+    char name[16];
+    uint8_t priority; // of its teardown; written once, when it begins
+    struct spinlock ledger;
+    bool closed GUARDED_BY(&ledger); // no new charge: teardown has begun
+    struct account_figure pages GUARDED_BY(&ledger);
+    struct account_figure objects GUARDED_BY(&ledger);
+    uint64_t quarantined_pages GUARDED_BY(&ledger);
+    struct list live GUARDED_BY(&ledger);        // objects that it pays for
+    struct list dying GUARDED_BY(&ledger);       // the same, teardown begun
+    struct list quarantined GUARDED_BY(&ledger); // pins, of its own or of dead children
+};
+OBJECT_BODY(account);
+
+// Makes the root account, which owns everything there is.
+struct account *account_root_create(uint64_t pages, uint64_t objects);
+
+// Begins the teardown. false: it had begun.
+bool account_destroy(struct account *account, uint8_t priority);
+
+// Charges, all or nothing. Errors: BAD_STATE (dying), NO_PAGES, NO_OBJECTS.
+[[nodiscard]] status_t account_charge(struct account *account, uint64_t pages, uint64_t objects);
+void account_uncharge(struct account *account, uint64_t pages, uint64_t objects);
+
+// Files an object with the account that pays for it, or takes it off.
+void account_adopt(struct account *account, struct object *object);
+void account_forget(struct object *object);
+void account_object_dying(struct object *object);
+
+// A dying pin goes into quarantine: it stays charged, here or further up, until its device is
+// quiet.
+struct pin;
+void account_quarantine(struct pin *pin);
+void account_quarantine_ended(struct account *account, uint64_t pages);
+
+enum step account_teardown(struct object *object);
+void account_inspect(struct object *object, struct abi_inspect *out);

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT
+//
+// Calls: a slot of the receiving end's table from the moment that the message is queued until it
+// is answered or refused. Faults use the same slots. See channel.h.
+#include "call.h"
+
+#include <lib/string.h>
+
+#include "cpu.h"
+#include "handlers.h"
+#include "thread.h"
+
+static uint64_t token_of(const struct channel *channel, uint16_t slot)
+{
+    return (uint64_t)channel->calls[slot].generation << 32 | slot;
+}
+
+static uint16_t slot_allocate_locked(struct channel *channel)
+{
+    for (uint16_t slot = 0; slot < channel->calls_max; slot++)
+        if (channel->calls[slot].phase == CALL_FREE) {
+            channel->calls_used++;
+            return slot;
+        }
+    return CALL_NONE;
+}
+
+static void slot_free_locked(struct channel *channel, uint16_t slot)
+{
+    struct call *call = &channel->calls[slot];
+    CHECK(I5, call->phase != CALL_FREE);
+    *call = (struct call){.generation = call->generation + 1}; // its token is spent
+    channel->calls_used--;
+}
+
+// A fault was answered, or its thread ended: the slot stays reserved for the thread.
+static void fault_slot_rest_locked(struct channel *channel, uint16_t slot)
+{
+    struct call *call = &channel->calls[slot];
+    *call = (struct call){.generation = call->generation + 1, .phase = CALL_FAULT, .fault = true};
+}
+
+// ---- calling
+
+status_t sys_channel_call(struct entry *entry, const struct handle_lookup *handle, uint64_t message,
+                          uint64_t deadline_ns) NO_THREAD_SAFETY
+{
+    uint32_t reply_handles = MSG_REPLY_HANDLES(message);
+    status_t status = message_check(message, 0xfull << MSG_REPLY_HANDLES_SHIFT);
+    if (status != STATUS_OK || reply_handles > ABI_MESSAGE_HANDLES)
+        return STATUS_INVALID;
+    struct object_ref peer;
+    status = channel_peer(handle, &peer);
+    if (status == STATUS_OK && deadline_ns <= time_now_ns())
+        status = STATUS_TIMED_OUT;
+    if (status == STATUS_OK)
+        status = handles_reserve(entry->process, reply_handles);
+    if (status != STATUS_OK)
+        return status;
+    struct thread *thread = entry->thread;
+    struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
+    if (!object_ref_lock(peer)) {
+        handles_unreserve(entry->process, reply_handles);
+        return STATUS_PEER_CLOSED;
+    }
+    struct channel *channel = channel_of(peer.object);
+    uint16_t message_slot, slot = slot_allocate_locked(channel);
+    if (slot == CALL_NONE) {
+        status = STATUS_FULL;
+    } else {
+        status = channel_enqueue_locked(channel, thread, handle->object, message, transfers,
+                                        &message_slot);
+        if (status != STATUS_OK)
+            channel->calls_used--; // the slot was never used
+    }
+    if (status == STATUS_OK) {
+        channel_message_set_call(channel, message_slot, slot);
+        struct call *call = &channel->calls[slot];
+        call->phase = CALL_QUEUED;
+        call->thread = thread;
+        call->message = message_slot;
+        call->reply_handles = (uint8_t)reply_handles;
+        thread->call_slot = slot;
+        thread->reserved_handles = (uint8_t)reply_handles;
+        thread->call_handles = (uint8_t)MSG_HANDLES(message);
+        for (uint32_t i = 0; i < MSG_HANDLES(message); i++)
+            thread->held[i] = transfers[i].slot;
+        status = thread_block(&channel->object, &channel->callers, WAIT_REPLY, deadline_ns);
+        channel_announce_locked(channel);
+    } else {
+        handles_unreserve(entry->process, reply_handles);
+    }
+    object_unlock(peer.object);
+    return status;
+}
+
+void call_taken_locked(struct channel *channel, uint16_t slot, struct delivery *out)
+{
+    struct call *call = &channel->calls[slot];
+    CHECK(I5, call->phase == CALL_QUEUED && call->thread);
+    call->phase = CALL_TAKEN;
+    handles_commit(call->thread->process, call->thread->held, call->thread->call_handles);
+    call->thread->call_handles = 0;
+    out->token = token_of(channel, slot);
+    out->message |= MSG_CALL;
+}
+
+void channel_call_abandoned_locked(struct object *end, struct thread *thread)
+{
+    struct channel *channel = channel_of(end);
+    bool fault = thread->wait_kind == WAIT_FAULT;
+    uint16_t slot = fault ? thread->fault_slot : thread->call_slot;
+    struct call *call = &channel->calls[slot];
+    switch (call->phase) {
+    case CALL_QUEUED:
+        channel_withdraw_locked(channel, call->message);
+        handles_restore(thread->process, thread->held, thread->call_handles);
+        thread->call_handles = 0;
+        slot_free_locked(channel, slot);
+        break;
+    case CALL_TAKEN:
+        call->phase = CALL_ABANDONED;
+        call->thread = nullptr;
+        break;
+    case CALL_FAULT: // not taken yet: the slot rests
+    case CALL_FREE:
+    case CALL_ABANDONED:
+        break;
+    }
+}
+
+// ---- replying
+
+static status_t reply_to_fault_locked(struct thread *server, struct channel *channel, uint16_t slot,
+                                      uint64_t message, struct process **to_kill)
+    REQUIRES(channel->object.lock)
+{
+    if (MSG_BYTES(message) != sizeof(struct abi_fault_reply) || MSG_HANDLES(message) != 0)
+        return STATUS_INVALID;
+    struct abi_fault_reply reply;
+    memcpy(&reply, server->message->data, sizeof reply);
+    struct thread *thread = channel->calls[slot].thread;
+    if (reply.action == FAULT_KILL) {
+        // It stays where it is until its process's end reaches it.
+        *to_kill = thread->process;
+        fault_slot_rest_locked(channel, slot);
+        return STATUS_OK;
+    }
+    if (reply.action != FAULT_RESUME)
+        return STATUS_INVALID;
+    if (!thread_win(thread))
+        return STATUS_CANCELLED;
+    fault_slot_rest_locked(channel, slot);
+    thread_wake(thread, STATUS_OK);
+    return STATUS_OK;
+}
+
+static status_t reply_locked(struct thread *server, struct channel *channel, uint16_t slot,
+                             uint64_t message) REQUIRES(channel->object.lock)
+{
+    struct call *call = &channel->calls[slot];
+    struct thread *caller = call->thread;
+    uint32_t bytes = MSG_BYTES(message), handles = MSG_HANDLES(message);
+    if (handles > call->reply_handles)
+        return STATUS_TOO_BIG;
+    uint64_t values[ABI_MESSAGE_HANDLES];
+    for (uint32_t i = 0; i < handles; i++)
+        values[i] = *(volatile uint64_t *)&server->message->handles[i];
+    struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
+    status_t status = handles_hold(server->process, values, handles, &channel->object,
+                                   channel->peer.object, transfers);
+    if (status != STATUS_OK)
+        return status;
+    uint32_t held[ABI_MESSAGE_HANDLES];
+    for (uint32_t i = 0; i < handles; i++)
+        held[i] = transfers[i].slot;
+    if (!thread_win(caller)) {
+        handles_restore(server->process, held, handles);
+        return STATUS_CANCELLED;
+    }
+    handles_commit(server->process, held, handles);
+    for (uint32_t i = 0; i < handles; i++)
+        caller->message->handles[i] = handle_place(caller->process, &transfers[i]);
+    caller->reserved_handles -= (uint8_t)handles;
+    memcpy(caller->message->data, server->message->data, bytes);
+    arch_context_set_result(caller->context, 0, MSG(bytes, handles));
+    slot_free_locked(channel, slot);
+    thread_wake(caller, STATUS_OK);
+    return STATUS_OK;
+}
+
+status_t channel_reply(struct thread *server, struct object_ref end, uint64_t token,
+                       uint64_t message) NO_THREAD_SAFETY
+{
+    status_t status = message_check(message, 0);
+    if (status != STATUS_OK)
+        return status;
+    if (!object_ref_lock(end))
+        return STATUS_GONE;
+    struct channel *channel = channel_of(end.object);
+    struct process *to_kill = nullptr;
+    uint64_t slot = token & UINT32_MAX;
+    struct call *call = slot < channel->calls_max ? &channel->calls[slot] : nullptr;
+    bool known = call && call->generation == token >> 32;
+    if (known && call->phase == CALL_ABANDONED) {
+        status = STATUS_CANCELLED;
+        slot_free_locked(channel, (uint16_t)slot);
+    } else if (!known || call->phase != CALL_TAKEN) {
+        status = STATUS_NOT_FOUND;
+    } else if (call->fault) {
+        status = reply_to_fault_locked(server, channel, (uint16_t)slot, message, &to_kill);
+    } else {
+        status = reply_locked(server, channel, (uint16_t)slot, message);
+    }
+    object_unlock(end.object);
+    if (to_kill)
+        process_kill(to_kill, UINT64_MAX);
+    return status;
+}
+
+status_t sys_channel_reply(struct entry *entry, const struct handle_lookup *handle, uint64_t token,
+                           uint64_t message)
+{
+    return channel_reply(entry->thread, lookup_ref(handle), token, message);
+}
+
+// ---- faults
+
+// The end of the handler, which holds the slots: the peer of the process's exception end.
+static bool handler_lock(struct object_ref exceptions, struct channel **out) NO_THREAD_SAFETY
+{
+    if (!object_ref_lock(exceptions))
+        return false;
+    struct object_ref peer = channel_of(exceptions.object)->peer;
+    object_unlock(exceptions.object);
+    if (!object_ref_lock(peer))
+        return false;
+    *out = channel_of(peer.object);
+    return true;
+}
+
+status_t channel_reserve_fault_slot(struct object_ref exceptions, uint16_t *slot) NO_THREAD_SAFETY
+{
+    *slot = CALL_NONE;
+    struct channel *handler;
+    if (!exceptions.object || !handler_lock(exceptions, &handler))
+        return STATUS_OK; // nobody handles them: a fault ends the process
+    *slot = slot_allocate_locked(handler);
+    if (*slot != CALL_NONE)
+        fault_slot_rest_locked(handler, *slot);
+    object_unlock(&handler->object);
+    return *slot == CALL_NONE ? STATUS_FULL : STATUS_OK;
+}
+
+void channel_release_fault_slot(struct object_ref exceptions, uint16_t slot) NO_THREAD_SAFETY
+{
+    struct channel *handler;
+    if (slot == CALL_NONE || !handler_lock(exceptions, &handler))
+        return;
+    struct call *call = &handler->calls[slot];
+    if (call->phase == CALL_ABANDONED)
+        call->fault = false; // freed by the reply that comes too late
+    else
+        slot_free_locked(handler, slot);
+    object_unlock(&handler->object);
+}
+
+bool channel_fault(struct thread *thread, struct object_ref exceptions) NO_THREAD_SAFETY
+{
+    struct channel *handler;
+    if (thread->fault_slot == CALL_NONE || !handler_lock(exceptions, &handler))
+        return false;
+    thread_block(&handler->object, &handler->faults, WAIT_FAULT, ABI_DEADLINE_NEVER);
+    channel_announce_locked(handler);
+    object_unlock(&handler->object);
+    return true;
+}
+
+void call_take_fault_locked(struct channel *channel, struct thread *receiver, struct delivery *out)
+{
+    struct thread *thread =
+        CONTAINER_OF(list_pop_front(&channel->faults), struct thread, wait_node);
+    list_push_back(&channel->callers, &thread->wait_node);
+    struct call *call = &channel->calls[thread->fault_slot];
+    call->phase = CALL_TAKEN;
+    call->thread = thread;
+    memcpy(receiver->message->data, thread->fault, sizeof *thread->fault);
+    out->message = MSG(sizeof *thread->fault, 0) | MSG_CALL | MSG_FAULT;
+    out->token = token_of(channel, thread->fault_slot);
+    if (!channel_has_message_locked(channel))
+        channel->object.signals &= ~(uint32_t)SIGNAL_READABLE;
+}
+
+// ---- the end of an end
+
+enum step calls_end_one(struct channel *channel, status_t status) NO_THREAD_SAFETY
+{
+    struct object *object = &channel->object;
+    struct process *to_kill = nullptr;
+    enum step step = STEP_MORE;
+    lock_acquire(&object->lock);
+    struct list_node *node = list_first(&channel->callers);
+    if (!node)
+        node = list_first(&channel->faults);
+    if (!node) {
+        step = STEP_DONE;
+    } else {
+        struct thread *thread = CONTAINER_OF(node, struct thread, wait_node);
+        if (thread->wait_kind == WAIT_FAULT) {
+            // Nobody will answer: the process ends, and the end of its thread resumes us.
+            struct process *process = thread->process;
+            if (process->ending)
+                step = STEP_WAIT;
+            else
+                to_kill = process;
+        } else if (thread_win(thread)) {
+            channel_call_abandoned_locked(object, thread);
+            thread_wake(thread, status);
+        } else {
+            step = STEP_WAIT; // whoever won resumes us
+        }
+    }
+    lock_release(&object->lock);
+    if (to_kill)
+        process_kill(to_kill, UINT64_MAX);
+    return step;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+//
+// What channel.c and call.c share: the queue under a call, and the calls of an end.
+#pragma once
+
+#include "channel.h"
+
+// ---- offered by channel.c
+
+// The other end of a handle's channel; GONE, PEER_CLOSED.
+[[nodiscard]] status_t channel_peer(const struct handle_lookup *handle, struct object_ref *peer);
+
+// INVALID where a msginfo holds bits other than sizes and `allowed_bits`, or sizes over the ABI's.
+[[nodiscard]] status_t message_check(uint64_t message, uint64_t allowed_bits);
+
+// Queues the sender's message at the locked end; its handles are held in the sender's table.
+[[nodiscard]] status_t channel_enqueue_locked(struct channel *channel, struct thread *sender,
+                                              const struct object *sender_end, uint64_t message,
+                                              struct handle_transfer *transfers, uint16_t *slot)
+    REQUIRES(channel->object.lock);
+void channel_message_set_call(struct channel *channel, uint16_t slot, uint16_t call);
+
+// Takes a queued message out again, unseen. Its handles are the caller's business.
+void channel_withdraw_locked(struct channel *channel, uint16_t slot);
+
+// Hands what is queued to waiting receivers, or raises READABLE.
+void channel_announce_locked(struct channel *channel) REQUIRES(channel->object.lock);
+
+// ---- offered by call.c
+
+// The call's message is being taken: its handles leave the caller's table; sets the token.
+void call_taken_locked(struct channel *channel, uint16_t slot, struct delivery *out)
+    REQUIRES(channel->object.lock);
+void call_take_fault_locked(struct channel *channel, struct thread *receiver, struct delivery *out)
+    REQUIRES(channel->object.lock);
+
+// Ends the wait of one caller, or of one thread that faulted, at an end that dies or whose other
+// end dies. STEP_DONE: none is left.
+enum step calls_end_one(struct channel *channel, status_t status);

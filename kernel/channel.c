@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: MIT
+//
+// Channel ends: queues, sending, receiving and the end of an end. Calls are in call.c.
+#include "channel.h"
+
+#include <lib/string.h>
+
+#include "call.h"
+#include "cpu.h"
+#include "frame.h"
+#include "handlers.h"
+#include "port.h"
+#include "thread.h"
+
+// ---- the queue
+
+static struct message *message_at(const struct channel *channel, uint16_t slot)
+{
+    return (struct message *)(void *)(channel->queue[slot / channel->slots_per_page] +
+                                      slot % channel->slots_per_page * channel->slot_bytes);
+}
+
+static uint8_t *payload(const struct channel *channel, struct message *message)
+{
+    return (uint8_t *)&message->transfers[channel->message_handles];
+}
+
+static void queue_push_locked(struct channel *channel, uint16_t slot)
+{
+    message_at(channel, slot)->next = SLOT_NONE;
+    if (channel->head == SLOT_NONE)
+        channel->head = slot;
+    else if (SEEDED_BUG("I2")) {
+        message_at(channel, slot)->next = channel->head;
+        channel->head = slot;
+    } else
+        message_at(channel, channel->tail)->next = slot;
+    channel->tail = slot;
+    channel->queued++;
+    if (channel->queued > channel->queued_high)
+        channel->queued_high = channel->queued;
+    CHECK(I1, channel->queued <= channel->depth);
+}
+
+static void queue_remove_locked(struct channel *channel, uint16_t slot)
+{
+    uint16_t before = SLOT_NONE;
+    for (uint16_t at = channel->head; at != slot; at = message_at(channel, at)->next)
+        before = at;
+    struct message *message = message_at(channel, slot);
+    if (before == SLOT_NONE)
+        channel->head = message->next;
+    else
+        message_at(channel, before)->next = message->next;
+    if (channel->tail == slot)
+        channel->tail = before;
+    message->next = channel->free;
+    channel->free = slot;
+    channel->queued--;
+    if (!channel_has_message_locked(channel))
+        channel->object.signals &= ~(uint32_t)SIGNAL_READABLE;
+}
+
+bool channel_has_message_locked(const struct channel *channel)
+{
+    return channel->head != SLOT_NONE || !list_empty(&channel->faults);
+}
+
+void channel_withdraw_locked(struct channel *channel, uint16_t slot)
+{
+    queue_remove_locked(channel, slot);
+}
+
+// ---- making
+
+static status_t shape_parse(uint64_t shape, struct channel *out)
+{
+    uint64_t depth = shape & 0xffff, bytes = shape >> 16 & 0xffff;
+    uint64_t handles = shape >> 32 & 0xff, calls = shape >> 48 & 0xff;
+    if (depth == 0 || bytes > ABI_MESSAGE_BYTES || handles > ABI_MESSAGE_HANDLES ||
+        calls > ABI_CHANNEL_MAX_CALLS || shape & 0xff00'ff00'0000'0000)
+        return STATUS_INVALID;
+    uint64_t slot =
+        align_up(sizeof(struct message) + handles * sizeof(struct handle_transfer) + bytes, 16);
+    uint64_t per_page = PAGE_SIZE / slot;
+    uint64_t pages = (depth + per_page - 1) / per_page;
+    if (pages > ABI_CHANNEL_MAX_PAGES)
+        return STATUS_INVALID;
+    *out = (struct channel){.depth = (uint16_t)depth,
+                            .message_bytes = (uint32_t)bytes,
+                            .message_handles = (uint8_t)handles,
+                            .calls_max = (uint8_t)calls,
+                            .pages = (uint8_t)pages,
+                            .slot_bytes = (uint16_t)slot,
+                            .slots_per_page = (uint16_t)per_page};
+    return STATUS_OK;
+}
+
+static uint64_t end_pages(const struct channel *shape)
+{
+    return shape->pages + (shape->calls_max > 0 ? 1u : 0u);
+}
+
+static void end_init(struct channel *channel, const struct channel *shape)
+{
+    channel->depth = shape->depth;
+    channel->message_bytes = shape->message_bytes;
+    channel->message_handles = shape->message_handles;
+    channel->calls_max = shape->calls_max;
+    channel->pages = shape->pages;
+    channel->slot_bytes = shape->slot_bytes;
+    channel->slots_per_page = shape->slots_per_page;
+    channel->head = channel->tail = SLOT_NONE;
+    list_init(&channel->callers);
+    list_init(&channel->faults);
+    for (unsigned i = 0; i < channel->pages; i++)
+        channel->queue[i] = arch_ram(frame_allocate(FRAME_KERNEL, &channel->object));
+    if (channel->calls_max > 0)
+        channel->calls = arch_ram(frame_allocate(FRAME_KERNEL, &channel->object));
+    channel->free = SLOT_NONE;
+    for (uint16_t slot = channel->depth; slot-- > 0;) {
+        message_at(channel, slot)->next = channel->free;
+        channel->free = slot;
+    }
+}
+
+static status_t end_create(struct account *account, const struct channel *shape,
+                           struct channel **out)
+{
+    status_t status = account_charge(account, end_pages(shape), 0);
+    if (status != STATUS_OK)
+        return status;
+    struct object *object;
+    status = object_create(account, OBJECT_CHANNEL, &object);
+    if (status != STATUS_OK) {
+        account_uncharge(account, end_pages(shape), 0);
+        return status;
+    }
+    *out = channel_of(object);
+    end_init(*out, shape);
+    return STATUS_OK;
+}
+
+status_t sys_channel_create(struct entry *entry, const struct handle_lookup *account0,
+                            const struct handle_lookup *account1, uint64_t shape_word,
+                            uint64_t overflow)
+{
+    struct channel shape;
+    status_t status = shape_parse(shape_word, &shape);
+    if (status != STATUS_OK || overflow > OVERFLOW_DROP_OLDEST)
+        return STATUS_INVALID;
+    if (overflow != OVERFLOW_REJECT)
+        return STATUS_NOT_SUPPORTED;
+    status = handles_reserve(entry->process, 2);
+    if (status != STATUS_OK)
+        return status;
+    struct channel *end0, *end1;
+    status = end_create((struct account *)(void *)account0->object, &shape, &end0);
+    if (status == STATUS_OK) {
+        status = end_create((struct account *)(void *)account1->object, &shape, &end1);
+        if (status != STATUS_OK)
+            object_kill(object_reference(&end0->object), sched_priority());
+    }
+    if (status != STATUS_OK) {
+        handles_unreserve(entry->process, 2);
+        return status;
+    }
+    end0->peer = object_reference(&end1->object);
+    end1->peer = object_reference(&end0->object);
+    entry->result[0] = handle_install_reserved(entry->process, &end0->object, RIGHTS_CHANNEL);
+    entry->result[1] = handle_install_reserved(entry->process, &end1->object, RIGHTS_CHANNEL);
+    return STATUS_OK;
+}
+
+// ---- sending
+
+status_t channel_peer(const struct handle_lookup *handle, struct object_ref *peer) NO_THREAD_SAFETY
+{
+    struct channel *channel = channel_of(handle->object);
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    bool connected = channel->object.state == CHANNEL_CONNECTED;
+    *peer = channel->peer;
+    object_unlock(handle->object);
+    return connected ? STATUS_OK : STATUS_PEER_CLOSED;
+}
+
+status_t message_check(uint64_t message, uint64_t allowed_bits)
+{
+    constexpr uint64_t SIZES = MSG_BYTES_MASK | 0xfull << MSG_HANDLES_SHIFT;
+    if (message & ~(SIZES | allowed_bits) || MSG_BYTES(message) > ABI_MESSAGE_BYTES ||
+        MSG_HANDLES(message) > ABI_MESSAGE_HANDLES)
+        return STATUS_INVALID;
+    return STATUS_OK;
+}
+
+status_t channel_enqueue_locked(struct channel *channel, struct thread *sender,
+                                const struct object *sender_end, uint64_t message,
+                                struct handle_transfer *transfers, uint16_t *slot)
+{
+    uint32_t bytes = MSG_BYTES(message), handles = MSG_HANDLES(message);
+    if (bytes > channel->message_bytes || handles > channel->message_handles)
+        return STATUS_TOO_BIG;
+    if (channel->queued == channel->depth && !SEEDED_BUG("I1"))
+        return STATUS_FULL;
+    uint64_t values[ABI_MESSAGE_HANDLES];
+    for (uint32_t i = 0; i < handles; i++)
+        values[i] = *(volatile uint64_t *)&sender->message->handles[i]; // captured once
+    status_t status =
+        handles_hold(sender->process, values, handles, sender_end, &channel->object, transfers);
+    if (status != STATUS_OK)
+        return status;
+    *slot = channel->free;
+    struct message *queued = message_at(channel, *slot);
+    channel->free = queued->next;
+    queued->call_slot = CALL_NONE;
+    queued->bytes = bytes;
+    queued->handles = handles;
+    memcpy(queued->transfers, transfers, handles * sizeof *transfers);
+    memcpy(payload(channel, queued), sender->message->data, bytes);
+    queue_push_locked(channel, *slot);
+    return STATUS_OK;
+}
+
+void channel_message_set_call(struct channel *channel, uint16_t slot, uint16_t call)
+{
+    message_at(channel, slot)->call_slot = call;
+}
+
+void channel_announce_locked(struct channel *channel)
+{
+    struct object *object = &channel->object;
+    struct list_node *next;
+    for (struct list_node *node = object->waiters.head.next;
+         node != &object->waiters.head && channel_has_message_locked(channel); node = next) {
+        next = node->next;
+        struct thread *thread = CONTAINER_OF(node, struct thread, wait_node);
+        if (thread->wait_kind != WAIT_MESSAGE || !thread_win(thread))
+            continue;
+        struct delivery delivery = {};
+        status_t status = channel_take_locked(channel, thread, &delivery);
+        arch_context_set_result(thread->context, 0, delivery.message);
+        arch_context_set_result(thread->context, 1, delivery.token);
+        thread_wake(thread, status);
+    }
+    if (channel_has_message_locked(channel))
+        object_signal_locked(object, SIGNAL_READABLE);
+}
+
+status_t sys_channel_send(struct entry *entry, const struct handle_lookup *handle, uint64_t message)
+    NO_THREAD_SAFETY
+{
+    status_t status = message_check(message, 0);
+    if (status != STATUS_OK)
+        return status;
+    struct object_ref peer;
+    status = channel_peer(handle, &peer);
+    if (status != STATUS_OK)
+        return status;
+    if (!object_ref_lock(peer))
+        return STATUS_PEER_CLOSED;
+    struct channel *channel = channel_of(peer.object);
+    struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
+    uint16_t slot;
+    status =
+        channel_enqueue_locked(channel, entry->thread, handle->object, message, transfers, &slot);
+    if (status == STATUS_OK) {
+        uint32_t held[ABI_MESSAGE_HANDLES];
+        for (uint32_t i = 0; i < MSG_HANDLES(message); i++)
+            held[i] = transfers[i].slot;
+        handles_commit(entry->process, held, MSG_HANDLES(message));
+        channel_announce_locked(channel);
+    }
+    object_unlock(peer.object);
+    return status;
+}
+
+// ---- receiving
+
+status_t channel_take_locked(struct channel *channel, struct thread *receiver, struct delivery *out)
+{
+    if (!list_empty(&channel->faults)) {
+        call_take_fault_locked(channel, receiver, out);
+        return STATUS_OK;
+    }
+    if (channel->head == SLOT_NONE)
+        return STATUS_NOT_FOUND;
+    uint16_t slot = channel->head;
+    struct message *message = message_at(channel, slot);
+    status_t status = handles_reserve(receiver->process, message->handles);
+    if (status != STATUS_OK)
+        return status;
+    if (message->call_slot != CALL_NONE)
+        call_taken_locked(channel, message->call_slot, out);
+    for (uint32_t i = 0; i < message->handles; i++)
+        receiver->message->handles[i] = handle_place(receiver->process, &message->transfers[i]);
+    memcpy(receiver->message->data, payload(channel, message), message->bytes);
+    out->message |= MSG(message->bytes, message->handles);
+    queue_remove_locked(channel, slot);
+    return STATUS_OK;
+}
+
+status_t sys_channel_receive(struct entry *entry, const struct handle_lookup *handle,
+                             uint64_t deadline_ns) NO_THREAD_SAFETY
+{
+    struct channel *channel = channel_of(handle->object);
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    struct delivery delivery = {};
+    status_t status = channel_take_locked(channel, entry->thread, &delivery);
+    entry->result[0] = delivery.message;
+    entry->result[1] = delivery.token;
+    if (status == STATUS_NOT_FOUND) {
+        if (channel->object.state != CHANNEL_CONNECTED)
+            status = STATUS_PEER_CLOSED;
+        else if (deadline_ns <= time_now_ns())
+            status = STATUS_TIMED_OUT;
+        else if (!thread_may_wait(&channel->object))
+            status = STATUS_FULL;
+        else
+            status =
+                thread_block(&channel->object, &channel->object.waiters, WAIT_MESSAGE, deadline_ns);
+    }
+    object_unlock(handle->object);
+    return status;
+}
+
+// ---- the end
+
+// Tells the peer: it drains from now on. Those of its receivers that wait over an empty queue
+// hear PEER_CLOSED.
+static void tell_peer(struct channel *channel) NO_THREAD_SAFETY
+{
+    if (!object_ref_lock(channel->peer))
+        return;
+    struct channel *peer = channel_of(channel->peer.object);
+    if (peer->object.state == CHANNEL_CONNECTED) {
+        object_transition_locked(&peer->object, CHANNEL_DRAINING);
+        struct list_node *next;
+        for (struct list_node *node = peer->object.waiters.head.next;
+             node != &peer->object.waiters.head; node = next) {
+            next = node->next;
+            struct thread *thread = CONTAINER_OF(node, struct thread, wait_node);
+            if (thread->wait_kind == WAIT_MESSAGE && !SEEDED_BUG("I4") && thread_win(thread))
+                thread_wake(thread, STATUS_PEER_CLOSED);
+        }
+        object_signal_locked(&peer->object, SIGNAL_PEER_CLOSED);
+    }
+    object_unlock(channel->peer.object);
+}
+
+// Drops one queued message with the handles that it carries.
+static bool drop_one_message(struct channel *channel) NO_THREAD_SAFETY
+{
+    lock_acquire(&channel->object.lock);
+    uint16_t slot = channel->head;
+    struct object_ref refs[ABI_MESSAGE_HANDLES];
+    uint32_t count = 0;
+    if (slot != SLOT_NONE) {
+        const struct message *message = message_at(channel, slot);
+        for (; count < message->handles; count++)
+            refs[count] = (struct object_ref){message->transfers[count].object,
+                                              message->transfers[count].generation};
+        queue_remove_locked(channel, slot);
+    }
+    lock_release(&channel->object.lock);
+    for (uint32_t i = 0; i < count; i++)
+        object_handle_dropped(refs[i]);
+    return slot != SLOT_NONE;
+}
+
+enum step channel_teardown(struct object *object) NO_THREAD_SAFETY
+{
+    struct channel *channel = channel_of(object);
+    tell_peer(channel);
+    // Whoever waits for a reply from this end, and whoever called through it.
+    enum step step = calls_end_one(channel, STATUS_PEER_CLOSED);
+    if (step != STEP_DONE)
+        return step;
+    if (object_ref_lock(channel->peer)) {
+        object_unlock(channel->peer.object);
+        step = calls_end_one(channel_of(channel->peer.object), STATUS_GONE);
+        if (step != STEP_DONE)
+            return step;
+    }
+    if (drop_one_message(channel))
+        return STEP_MORE;
+    for (unsigned i = 0; i < channel->pages; i++)
+        frame_free(arch_ram_address(channel->queue[i]));
+    if (channel->calls)
+        frame_free(arch_ram_address(channel->calls));
+    account_uncharge(object->account, end_pages(channel), 0);
+    return STEP_DONE;
+}
+
+void channel_inspect(struct object *object, struct abi_inspect *out)
+{
+    const struct channel *channel = channel_of(object);
+    out->channel.depth = channel->depth;
+    out->channel.message_bytes = channel->message_bytes;
+    out->channel.queued = channel->queued;
+    out->channel.calls = channel->calls_used;
+    out->channel.calls_max = channel->calls_max;
+    out->channel.queued_high = channel->queued_high;
+}
+
+void channel_check(struct object *object)
+{
+    [[maybe_unused]] const struct channel *channel = channel_of(object);
+    CHECK(I1, channel->queued <= channel->depth);
+    CHECK(I2, (channel->head == SLOT_NONE) == (channel->queued == 0));
+    CHECK(I5, channel->calls_used <= channel->calls_max);
+}

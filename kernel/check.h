@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+//
+// Three levels of checking. ASSERT is always on and cheap: it guards what the next line relies
+// on. CHECK names an invariant, is counted, and is compiled into dev builds. Neither is ever
+// used on what user space supplies. SEEDED_BUG lets a test switch one planted bug on, to see
+// that the checks report it; outside the host tests it is the constant false.
+#pragma once
+
+#include <stdint.h>
+
+#include <kernel/boot.h>
+
+enum invariant : uint8_t {
+#define INVARIANT(name, text) INVARIANT_##name,
+#include "invariants.def"
+#undef INVARIANT
+    INVARIANT_COUNT
+};
+static_assert(INVARIANT_COUNT <= ABI_INVARIANTS);
+
+extern uint64_t invariant_evaluations[INVARIANT_COUNT];
+
+[[noreturn]] void invariant_failed(enum invariant invariant, const char *condition,
+                                   const char *file, unsigned line);
+
+#define ASSERT(condition)                                                          \
+    do {                                                                           \
+        if (__builtin_expect(!(condition), 0))                                     \
+            panic("assertion failed: %s (%s:%u)", #condition, __FILE__, __LINE__); \
+    } while (0)
+
+#ifdef SKERRY_DEV
+#define CHECK(name, condition)                                                  \
+    do {                                                                        \
+        invariant_evaluations[INVARIANT_##name]++;                              \
+        if (__builtin_expect(!(condition), 0))                                  \
+            invariant_failed(INVARIANT_##name, #condition, __FILE__, __LINE__); \
+    } while (0)
+constexpr bool dev_build = true;
+#else
+#define CHECK(name, condition) ((void)sizeof(condition))
+constexpr bool dev_build = false;
+#endif
+
+#ifdef SKERRY_SEEDS
+extern const char *seeded_bug; // the planted bug that is switched on, or nullptr
+bool seeded_bug_is(const char *name);
+#define SEEDED_BUG(name) seeded_bug_is(name)
+#else
+#define SEEDED_BUG(name) false
+#endif

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+//
+// Pins, their quarantine, and cache maintenance for devices. See dma.h.
+#include "dma.h"
+
+#include "cpu.h"
+#include "frame.h"
+#include "handlers.h"
+#include "process.h"
+#include "thread.h"
+
+constexpr unsigned QUIET_BATCH = 64;
+
+static struct {
+    struct spinlock lock;
+    struct list pins GUARDED_BY(&lock);
+    uint64_t pages GUARDED_BY(&lock);
+} quarantine;
+
+static struct pin *pin_of(struct object *object)
+{
+    return (struct pin *)(void *)object;
+}
+
+void dma_init(void)
+{
+    lock_init(&quarantine.lock, RANK_MACHINE);
+    list_init(&quarantine.pins);
+}
+
+uint64_t dma_quarantined_pages(void) NO_THREAD_SAFETY
+{
+    return quarantine.pages;
+}
+
+// ---- making
+
+status_t sys_machine_dma_space(struct entry *entry, const struct handle_lookup *mint,
+                               const struct handle_lookup *account, uint64_t device)
+{
+    (void)mint;
+    struct object *object;
+    status_t status = create_with_handle(entry, account, OBJECT_DMASPACE, &object);
+    if (status != STATUS_OK)
+        return status;
+    ((struct dmaspace *)(void *)object)->device = device;
+    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_DMASPACE);
+    return STATUS_OK;
+}
+
+// Takes the frames of the slice: from here on they outlive everything but the pin.
+static status_t pin_attach(struct pin *pin, const struct handle_lookup *vmo_handle) NO_THREAD_SAFETY
+{
+    struct vmo *vmo = vmo_of(vmo_handle->object);
+    if (!object_lock(&vmo->object, vmo_handle->generation))
+        return STATUS_GONE;
+    status_t status = STATUS_OK;
+    if (vmo->device)
+        status = STATUS_NOT_SUPPORTED;
+    else if (pin->first > vmo->pages || pin->pages > vmo->pages - pin->first)
+        status = STATUS_INVALID;
+    if (status == STATUS_OK) {
+        uint64_t pages = pin->pages + vmo_index_pages(vmo->pages);
+        status = account_charge(pin->object.account, pages, 1);
+        if (status == STATUS_OK) {
+            pin->charged_pages = pages;
+            pin->charged_objects = 1;
+            pin->vmo = vmo;
+            vmo->pin_count++;
+            for (uint64_t i = 0; i < pin->pages; i++)
+                frame_of(vmo_page(vmo, pin->first + i))->pins++;
+            CHECK(M8, pin->charged_pages >= pin->pages);
+        }
+    }
+    object_unlock(&vmo->object);
+    return status;
+}
+
+status_t sys_pin_create(struct entry *entry, const struct handle_lookup *dmaspace,
+                        const struct handle_lookup *account, const struct handle_lookup *vmo,
+                        uint64_t offset, uint64_t bytes, uint64_t direction)
+{
+    if ((offset | bytes) % PAGE_SIZE != 0 || bytes == 0 ||
+        bytes >> PAGE_SHIFT > ABI_PIN_MAX_PAGES || direction == 0 || direction > DMA_BOTH)
+        return STATUS_INVALID;
+    uint32_t rights = direction & DMA_TO_DEVICE ? (uint32_t)RIGHT_READ : 0;
+    rights |= direction & DMA_FROM_DEVICE ? (uint32_t)RIGHT_WRITE : 0;
+    if ((vmo->rights & rights) != rights)
+        return STATUS_NO_RIGHT;
+    struct object *object;
+    status_t status = create_with_handle(entry, account, OBJECT_PIN, &object);
+    if (status != STATUS_OK)
+        return status;
+    struct pin *pin = pin_of(object);
+    list_node_init(&pin->quarantine_node);
+    pin->device = ((struct dmaspace *)(void *)dmaspace->object)->device;
+    pin->first = offset >> PAGE_SHIFT;
+    pin->pages = bytes >> PAGE_SHIFT;
+    pin->direction = direction;
+    status = pin_attach(pin, vmo);
+    if (status != STATUS_OK) {
+        handles_unreserve(entry->process, 1);
+        object_kill(object_reference(object), sched_priority());
+        return status;
+    }
+    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_PIN);
+    return STATUS_OK;
+}
+
+// ---- use
+
+status_t sys_pin_addresses(struct entry *entry, const struct handle_lookup *handle, uint64_t first)
+    NO_THREAD_SAFETY
+{
+    struct pin *pin = pin_of(handle->object);
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    status_t status = first < pin->pages ? STATUS_OK : STATUS_INVALID;
+    if (status == STATUS_OK) {
+        constexpr uint64_t FIT = ABI_MESSAGE_BYTES / sizeof(uint64_t);
+        uint64_t count = pin->pages - first < FIT ? pin->pages - first : FIT;
+        uint64_t *out = (uint64_t *)(void *)entry->thread->message->data;
+        for (uint64_t i = 0; i < count; i++)
+            out[i] = vmo_page(pin->vmo, pin->first + first + i).value;
+        entry->result[0] = count;
+    }
+    object_unlock(handle->object);
+    return status;
+}
+
+status_t sys_pin_sync(struct entry *entry, const struct handle_lookup *handle, uint64_t offset,
+                      uint64_t bytes, uint64_t side) NO_THREAD_SAFETY
+{
+    (void)entry;
+    struct pin *pin = pin_of(handle->object);
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    uint64_t size = pin->pages << PAGE_SHIFT;
+    status_t status = STATUS_OK;
+    if (offset > size || bytes > size - offset || (side != SYNC_DEVICE && side != SYNC_CPU))
+        status = STATUS_INVALID;
+    while (status == STATUS_OK && bytes > 0) {
+        uint64_t within = offset % PAGE_SIZE;
+        uint64_t part = PAGE_SIZE - within < bytes ? PAGE_SIZE - within : bytes;
+        uint8_t *page = arch_ram(vmo_page(pin->vmo, pin->first + (offset >> PAGE_SHIFT)));
+        if (side == SYNC_DEVICE)
+            arch_dma_clean(page + within, part);
+        else
+            arch_dma_invalidate(page + within, part);
+        offset += part;
+        bytes -= part;
+    }
+    object_unlock(handle->object);
+    return status;
+}
+
+// ---- the end
+
+status_t sys_pin_release(struct entry *entry, const struct handle_lookup *handle) NO_THREAD_SAFETY
+{
+    (void)entry;
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    object_transition_locked(handle->object, PIN_RELEASED);
+    object_kill_locked(handle->object, sched_priority());
+    object_unlock(handle->object);
+    return STATUS_OK;
+}
+
+static void quarantine_add(struct pin *pin)
+{
+    lock_acquire(&quarantine.lock);
+    list_push_back(&quarantine.pins, &pin->quarantine_node);
+    quarantine.pages += pin->pages;
+    lock_release(&quarantine.lock);
+    account_quarantine(pin);
+}
+
+// Lets go of the frames. The device cannot reach them any more.
+static void pin_detach(struct pin *pin) NO_THREAD_SAFETY
+{
+    struct vmo *vmo = pin->vmo;
+    if (!vmo)
+        return; // it never came to be
+    lock_acquire(&vmo->object.lock);
+    for (uint64_t i = 0; i < pin->pages; i++) {
+        struct frame *frame = frame_of(vmo_page(vmo, pin->first + i));
+        CHECK(M4, frame->pins > 0);
+        frame->pins--;
+        vmo_page_released_locked(vmo, pin->first + i);
+    }
+    vmo->pin_count--;
+    lock_release(&vmo->object.lock);
+    vmo_user_gone(vmo);
+    account_uncharge(pin->object.account, pin->charged_pages, pin->charged_objects);
+}
+
+enum step pin_teardown(struct object *object) NO_THREAD_SAFETY
+{
+    struct pin *pin = pin_of(object);
+    if (object->state == PIN_ACTIVE && pin->vmo && !SEEDED_BUG("M7")) {
+        lock_acquire(&object->lock);
+        object_transition_locked(object, PIN_QUARANTINED);
+        lock_release(&object->lock);
+        quarantine_add(pin);
+    }
+    if (object->state == PIN_QUARANTINED)
+        return STEP_WAIT; // until machine_device_quiet
+    pin_detach(pin);
+    return STEP_DONE;
+}
+
+status_t sys_machine_device_quiet(struct entry *entry, const struct handle_lookup *mint,
+                                  uint64_t device) NO_THREAD_SAFETY
+{
+    (void)mint;
+    for (unsigned i = 0; i < QUIET_BATCH; i++) {
+        struct pin *found = nullptr;
+        lock_acquire(&quarantine.lock);
+        LIST_FOR_EACH(node, &quarantine.pins)
+        {
+            struct pin *pin = CONTAINER_OF(node, struct pin, quarantine_node);
+            if (pin->device == device) {
+                found = pin;
+                list_remove(node);
+                quarantine.pages -= pin->pages;
+                break;
+            }
+        }
+        lock_release(&quarantine.lock);
+        if (!found)
+            break;
+        entry->result[0] += found->pages;
+        account_quarantine_ended(found->object.account, found->charged_pages);
+        lock_acquire(&found->object.lock);
+        object_transition_locked(&found->object, PIN_RELEASED);
+        lock_release(&found->object.lock);
+        operation_resume(&found->object);
+    }
+    return STATUS_OK;
+}
+
+void pin_inspect(struct object *object, struct abi_inspect *out)
+{
+    out->pin.bytes = pin_of(object)->pages << PAGE_SHIFT;
+    out->pin.direction = pin_of(object)->direction;
+}
+
+void dmaspace_inspect(struct object *object, struct abi_inspect *out)
+{
+    out->dmaspace.device = ((struct dmaspace *)(void *)object)->device;
+    out->dmaspace.identity = 1;
+}

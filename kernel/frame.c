@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+//
+// The frame table and the free frames. See frame.h.
+#include "frame.h"
+
+#include <arch/arch.h>
+#include <lib/string.h>
+
+#include "check.h"
+#include "lock.h"
+#include "object.h"
+
+constexpr uint32_t NO_FRAME = UINT32_MAX;
+
+static struct {
+    struct spinlock lock;
+    struct frame *table; // by (address - base) / PAGE_SIZE; written once at boot
+    uint64_t base, end;
+    uint64_t total;
+    uint64_t free GUARDED_BY(&lock);
+    uint32_t free_list GUARDED_BY(&lock); // frames that were used before, last in, first out
+    // The pages that were never used: from `fresh` to the end of the range, then further ranges.
+    uint32_t range GUARDED_BY(&lock);
+    uint64_t fresh GUARDED_BY(&lock);
+    struct boot_range ranges[BOOT_RANGES_MAX * 2];
+    uint32_t range_count;
+    struct boot_range ram[BOOT_RANGES_MAX];
+    uint32_t ram_count;
+} frames;
+
+struct frame *frame_of(paddr_t page)
+{
+    ASSERT(page.value >= frames.base && page.value < frames.end);
+    return &frames.table[(page.value - frames.base) >> PAGE_SHIFT];
+}
+
+static paddr_t address_of(uint32_t number)
+{
+    return (paddr_t){frames.base + ((uint64_t)number << PAGE_SHIFT)};
+}
+
+uint64_t frames_total(void)
+{
+    return frames.total;
+}
+
+uint64_t frames_free(void) NO_THREAD_SAFETY
+{
+    return frames.free;
+}
+
+bool frames_overlap(uint64_t start, uint64_t end)
+{
+    for (uint32_t i = 0; i < frames.range_count; i++)
+        if (start < frames.ranges[i].end && frames.ranges[i].start < end)
+            return true;
+    return false;
+}
+
+static void add_range(uint64_t start, uint64_t end)
+{
+    start = align_up(start, PAGE_SIZE);
+    end = align_down(end, PAGE_SIZE);
+    if (start >= end || frames.range_count == ARRAY_SIZE(frames.ranges))
+        return;
+    frames.ranges[frames.range_count++] = (struct boot_range){start, end};
+    frames.total += (end - start) >> PAGE_SHIFT;
+}
+
+// RAM less what is reserved. Both lists are sorted and disjoint.
+static void find_ranges(const struct boot_info *boot)
+{
+    for (uint32_t i = 0; i < boot->ram_count; i++) {
+        uint64_t start = boot->ram[i].start;
+        for (uint32_t j = 0; j < boot->reserved_count; j++) {
+            const struct boot_range *hole = &boot->reserved[j];
+            if (hole->end <= start || hole->start >= boot->ram[i].end)
+                continue;
+            add_range(start, hole->start);
+            start = hole->end;
+        }
+        add_range(start, boot->ram[i].end);
+    }
+}
+
+// Cuts `bytes` off the end of the last range that is large enough.
+void *frames_carve(size_t bytes) NO_THREAD_SAFETY
+{
+    bytes = align_up(bytes, PAGE_SIZE);
+    for (uint32_t i = frames.range_count; i-- > 0;) {
+        struct boot_range *range = &frames.ranges[i];
+        if (range->end - range->start < bytes)
+            continue;
+        range->end -= bytes;
+        frames.total -= bytes >> PAGE_SHIFT;
+        frames.free = frames.total;
+        return arch_ram((paddr_t){range->end});
+    }
+    panic("not enough memory: %lu KiB in one piece are needed for the kernel's tables",
+          (unsigned long)bytes / 1024);
+}
+
+uint64_t frames_init(const struct boot_info *boot) NO_THREAD_SAFETY
+{
+    lock_init(&frames.lock, RANK_FRAMES);
+    frames.free_list = NO_FRAME;
+    frames.range = frames.range_count = 0;
+    frames.fresh = frames.total = 0;
+    find_ranges(boot);
+    if (frames.range_count == 0)
+        panic("the firmware reports no usable memory");
+    frames.base = frames.ranges[0].start;
+    frames.end = frames.ranges[frames.range_count - 1].end;
+    // The table is not cleared: an entry is written when its frame is first handed out.
+    frames.table = frames_carve(((frames.end - frames.base) >> PAGE_SHIFT) * sizeof(struct frame));
+    frames.free = frames.total;
+    return frames.total;
+}
+
+static bool take_fresh(uint32_t *number) REQUIRES(frames.lock)
+{
+    while (frames.range < frames.range_count) {
+        const struct boot_range *range = &frames.ranges[frames.range];
+        if (frames.fresh < range->start)
+            frames.fresh = range->start;
+        if (frames.fresh < range->end) {
+            *number = (uint32_t)((frames.fresh - frames.base) >> PAGE_SHIFT);
+            frames.table[*number] = (struct frame){.state = FRAME_FREE};
+            frames.fresh += PAGE_SIZE;
+            return true;
+        }
+        frames.range++;
+    }
+    return false;
+}
+
+paddr_t frame_allocate(enum frame_state state, const struct object *owner)
+{
+    lock_acquire(&frames.lock);
+    uint32_t number = frames.free_list;
+    if (number != NO_FRAME)
+        frames.free_list = frames.table[number].next_free;
+    else
+        ASSERT(take_fresh(&number)); // the accounts' limits add up to what there is
+    struct frame *frame = &frames.table[number];
+    CHECK(M1, frame->state == FRAME_FREE);
+    CHECK(M7, frame->mappings == 0 && frame->pins == 0);
+    *frame = (struct frame){.state = state, .owner = owner ? object_index(owner) : 0};
+    frames.free--;
+    lock_release(&frames.lock);
+    paddr_t page = address_of(number);
+    arch_zero_page(arch_ram(page));
+    return page;
+}
+
+void frame_free(paddr_t page)
+{
+    struct frame *frame = frame_of(page);
+    lock_acquire(&frames.lock);
+    CHECK(M1, frame->state >= FRAME_KERNEL && frame->state < FRAME_STATES);
+    CHECK(M4, frame->pins == 0);
+    CHECK(M3, frame->mappings == 0);
+    frame->state = FRAME_FREE;
+    frame->next_free = frames.free_list;
+    frames.free_list = (uint32_t)((page.value - frames.base) >> PAGE_SHIFT);
+    frames.free++;
+    lock_release(&frames.lock);
+}

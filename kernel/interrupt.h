@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+//
+// Interrupt objects and their dispatch; see interrupt.c.
+#pragma once
+
+#include "object.h"
+
+struct cpu;
+
+enum interrupt_state : uint8_t {
+    INTERRUPT_IDLE,
+    INTERRUPT_PENDING, // raised, told, not yet acknowledged
+    INTERRUPT_AGAIN,   // raised once more since
+    INTERRUPT_STATES,
+};
+
+struct interrupt {
+    struct object object; // its lock guards all of this
+    uint32_t line;        // IRQ_NONE until it is filed
+    enum abi_trigger trigger;
+    bool message;
+    volatile uint32_t *vector_control; // of a message: the mask word of its table entry
+    uint64_t count, acknowledged;
+};
+OBJECT_BODY(interrupt);
+
+size_t interrupts_table_bytes(void);
+void interrupts_init(void *table);
+
+// Handles what the controller has for this CPU, a bounded number.
+void interrupts_dispatch(struct cpu *cpu);
+
+enum step interrupt_teardown(struct object *object);
+void interrupt_inspect(struct object *object, struct abi_inspect *out);

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+//
+// The ticket lock behind lock.h, and the check of L1 in dev builds.
+#include "lock.h"
+
+#include <arch/arch.h>
+
+#include "check.h"
+#include "cpu.h"
+
+void lock_init(struct spinlock *lock, enum lock_rank rank)
+{
+    *lock = (struct spinlock){.rank = rank};
+}
+
+#ifdef SKERRY_DEV
+static void note_acquired(struct spinlock *lock)
+{
+    struct cpu *cpu = cpu_self();
+    CHECK(L1, cpu->locks_held < CPU_LOCKS_MAX);
+    CHECK(L1, cpu->locks_held == 0 || cpu->lock_ranks[cpu->locks_held - 1] < lock->rank);
+    cpu->lock_ranks[cpu->locks_held++] = lock->rank;
+    lock->holder = (uint8_t)(cpu->number + 1);
+}
+
+// Locks may be released in another order than the reverse one: the rank is taken out.
+static void note_released(struct spinlock *lock)
+{
+    struct cpu *cpu = cpu_self();
+    ASSERT(lock->holder == cpu->number + 1);
+    lock->holder = 0;
+    unsigned i = cpu->locks_held;
+    while (cpu->lock_ranks[--i] != lock->rank)
+        ASSERT(i > 0);
+    for (; i + 1 < cpu->locks_held; i++)
+        cpu->lock_ranks[i] = cpu->lock_ranks[i + 1];
+    cpu->locks_held--;
+}
+#else
+static void note_acquired(struct spinlock *lock)
+{
+    (void)lock;
+}
+
+static void note_released(struct spinlock *lock)
+{
+    (void)lock;
+}
+#endif
+
+void lock_acquire(struct spinlock *lock) NO_THREAD_SAFETY
+{
+    uint16_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
+    // Pairs with the store in lock_release.
+    while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)
+        arch_cpu_relax();
+    note_acquired(lock);
+}
+
+void lock_release(struct spinlock *lock) NO_THREAD_SAFETY
+{
+    note_released(lock);
+    uint16_t serving = atomic_load_explicit(&lock->serving, memory_order_relaxed);
+    atomic_store_explicit(&lock->serving, (uint16_t)(serving + 1), memory_order_release);
+}
+
+bool lock_held(const struct spinlock *lock)
+{
+    return !dev_build || lock->holder == cpu_self()->number + 1;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+//
+// Machine: the only mint of device authority. What is exclusive (registers, ports, lines) is
+// minted once at a time. Message-vector tables belong to the kernel: no VMO covers one.
+#pragma once
+
+#include "account.h"
+#include "vm.h"
+
+struct boot_info;
+
+struct machine {
+    struct object object;
+};
+OBJECT_BODY(machine);
+
+struct iorange {
+    struct object object;
+    struct tree_node node; // guarded by the machine's lock
+    uint32_t base, count;
+};
+OBJECT_BODY(iorange);
+
+void machine_init(const struct boot_info *boot);
+const struct boot_info *machine_boot_info(void);
+
+// A device VMO has ended: its range can be minted again.
+void machine_memory_returned(struct vmo *vmo);
+
+// Takes the page of a message-vector table for the kernel, for ever. false: it is minted.
+bool machine_claim_vectors(uint64_t start, uint64_t end);
+
+enum step iorange_teardown(struct object *object);
+void iorange_inspect(struct object *object, struct abi_inspect *out);

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+//
+// The object table and what all objects have in common: life, references, signals, waiters and
+// operations. See object.h for the rules.
+#include "object.h"
+
+#include <lib/string.h>
+
+#include "account.h"
+#include "cpu.h"
+#include "port.h"
+#include "thread.h"
+
+static struct {
+    struct spinlock lock;
+    uint8_t *table; // written once at boot
+    uint32_t total;
+    uint32_t fresh GUARDED_BY(&lock); // slots from here on were never used
+    uint32_t free_count GUARDED_BY(&lock);
+    struct list free GUARDED_BY(&lock); // by account_node
+    uint64_t next_id GUARDED_BY(&lock);
+} slots;
+
+void objects_init(void *table, size_t count)
+{
+    lock_init(&slots.lock, RANK_SLOTS);
+    slots.table = table;
+    slots.total = slots.free_count = (uint32_t)count;
+    slots.fresh = 0;
+    slots.next_id = 1;
+    list_init(&slots.free);
+}
+
+uint32_t objects_total(void)
+{
+    return slots.total;
+}
+
+uint32_t objects_free(void) NO_THREAD_SAFETY
+{
+    return slots.free_count;
+}
+
+struct object *object_at(uint32_t index)
+{
+    return index < slots.total ? (struct object *)(void *)(slots.table + index * OBJECT_SLOT_SIZE)
+                               : nullptr;
+}
+
+uint32_t object_index(const struct object *object)
+{
+    return (uint32_t)((size_t)((const uint8_t *)object - slots.table) / OBJECT_SLOT_SIZE);
+}
+
+// ---- making and freeing slots
+
+static struct object *slot_allocate(uint64_t *id)
+{
+    lock_acquire(&slots.lock);
+    struct list_node *node = list_pop_front(&slots.free);
+    struct object *object = node ? CONTAINER_OF(node, struct object, account_node) : nullptr;
+    if (!object && slots.fresh < slots.total) {
+        object = object_at(slots.fresh++);
+        memset(object, 0, OBJECT_SLOT_SIZE);
+        lock_init(&object->lock, RANK_OBJECT);
+    }
+    // The sum of all accounts' limits is the size of the table.
+    ASSERT(object);
+    slots.free_count--;
+    *id = slots.next_id++;
+    lock_release(&slots.lock);
+    return object;
+}
+
+static void slot_free(struct object *object)
+{
+    ASSERT(object->life != LIFE_FREE);
+    object->life = LIFE_FREE;
+    lock_acquire(&slots.lock);
+    list_push_back(&slots.free, &object->account_node);
+    slots.free_count++;
+    lock_release(&slots.lock);
+}
+
+status_t object_create(struct account *account, enum abi_object type, struct object **out)
+{
+    if (account) {
+        status_t status = account_charge(account, 0, 1);
+        if (status != STATUS_OK)
+            return status;
+    }
+    uint64_t id;
+    struct object *object = slot_allocate(&id);
+    uint64_t generation = object->generation;
+    // A handle that was looked up before the slot was freed may lock it at any time: the lock
+    // itself is never cleared, and the generation only moves on.
+    size_t head = offsetof(struct object, type);
+    memset((uint8_t *)object + head, 0, OBJECT_SLOT_SIZE - head);
+    object->lock.rank = object_types[type].rank;
+    object->type = type;
+    object->generation = generation + 1;
+    object->id = id;
+    list_node_init(&object->account_node);
+    list_init(&object->waiters);
+    list_node_init(&object->binding.node);
+    list_node_init(&object->binding.port_node);
+    list_node_init(&object->operation.runnable.node);
+    object->operation.runnable.kind = RUNNABLE_OPERATION;
+    object->life = LIFE_LIVE;
+    if (account)
+        account_adopt(account, object);
+    *out = object;
+    return STATUS_OK;
+}
+
+struct object_ref object_reference(struct object *object)
+{
+    return (struct object_ref){object, object->generation};
+}
+
+bool object_lock(struct object *object, uint64_t generation) NO_THREAD_SAFETY
+{
+    lock_acquire(&object->lock);
+    if (object->generation == generation && (object->life == LIFE_LIVE || SEEDED_BUG("O2")))
+        return true;
+    lock_release(&object->lock);
+    return false;
+}
+
+bool object_ref_lock(struct object_ref ref) NO_THREAD_SAFETY
+{
+    return ref.object && object_lock(ref.object, ref.generation);
+}
+
+void object_unlock(struct object *object) NO_THREAD_SAFETY
+{
+#ifdef SKERRY_DEV
+    CHECK(O2, object->life == LIFE_LIVE || object->life == LIFE_DYING);
+    if (object_types[object->type].check)
+        object_types[object->type].check(object);
+#endif
+    lock_release(&object->lock);
+}
+
+void object_transition_locked(struct object *object, uint8_t to)
+{
+    [[maybe_unused]] const struct object_type *type = &object_types[object->type];
+    CHECK(P1,
+          type->transitions && to < type->states && (type->transitions[object->state] >> to & 1));
+    object->state = to;
+}
+
+// ---- the end of an object
+
+static void teardown_begin(struct object *object, uint8_t priority)
+{
+    object->teardown_begun = true;
+    operation_start(object, object_types[object->type].teardown, priority);
+}
+
+bool object_kill_locked(struct object *object, uint8_t priority)
+{
+    if (object->life != LIFE_LIVE)
+        return false;
+    object->life = LIFE_DYING;
+    if (!SEEDED_BUG("O2"))
+        object->generation++;
+    account_object_dying(object);
+    object_wake_all_locked(object, STATUS_GONE);
+    // An operation in progress sees LIFE_DYING and ends; then the teardown begins.
+    if (object->operation.phase == OPERATION_IDLE)
+        teardown_begin(object, priority);
+    else
+        operation_resume(object);
+    return true;
+}
+
+bool object_kill(struct object_ref ref, uint8_t priority) NO_THREAD_SAFETY
+{
+    if (!object_ref_lock(ref))
+        return false;
+    object_kill_locked(ref.object, priority);
+    object_unlock(ref.object);
+    return true;
+}
+
+void object_handle_added_locked(struct object *object)
+{
+    object->handles++;
+}
+
+static bool last_handle_ends(const struct object *object)
+{
+    switch (object_types[object->type].last_handle) {
+    case LAST_HANDLE_ENDS:
+        return true;
+    case LAST_HANDLE_ENDS_DEAD:
+        return object->finished;
+    case LAST_HANDLE_NOTHING:
+        break;
+    }
+    return false;
+}
+
+void object_handle_dropped(struct object_ref ref) NO_THREAD_SAFETY
+{
+    if (!object_ref_lock(ref))
+        return; // it died before its handles: they no longer count
+    struct object *object = ref.object;
+    CHECK(O3, object->handles > 0);
+    if (--object->handles == 0 && last_handle_ends(object))
+        object_kill_locked(object, sched_priority());
+    object_unlock(object);
+}
+
+void object_finish(struct object *object, uint8_t priority) NO_THREAD_SAFETY
+{
+    lock_acquire(&object->lock);
+    object->finished = true;
+    if (object->life == LIFE_LIVE) {
+        object_signal_locked(object, SIGNAL_TERMINATED);
+        if (object->handles == 0) {
+            object->life = LIFE_DYING;
+            object->generation++;
+            account_object_dying(object);
+        }
+    }
+    (void)priority;
+    object_unlock(object);
+}
+
+void object_free_ghost(struct object *object)
+{
+    ASSERT(object->life == LIFE_GHOST);
+    slot_free(object);
+}
+
+// The body is gone: what is left is the slot, and the last event of its binding.
+static void object_end(struct object *object) NO_THREAD_SAFETY
+{
+    lock_acquire(&object->lock);
+    object_wake_all_locked(object, STATUS_GONE);
+    account_forget(object);
+    bool ghost = port_object_gone_locked(object);
+    lock_release(&object->lock);
+    if (!ghost)
+        slot_free(object);
+}
+
+// ---- signals and waiters
+
+void object_signal_locked(struct object *object, uint32_t raise)
+{
+    object->signals |= raise;
+    struct list_node *next;
+    for (struct list_node *node = object->waiters.head.next; node != &object->waiters.head;
+         node = next) {
+        next = node->next;
+        struct thread *thread = CONTAINER_OF(node, struct thread, wait_node);
+        if (thread->wait_kind != WAIT_SIGNALS || !(thread->wait_mask & object->signals))
+            continue;
+        if (SEEDED_BUG("S2") || !thread_win(thread))
+            continue;
+        arch_context_set_result(thread->context, 0, object->signals & thread->wait_mask);
+        thread_wake(thread, STATUS_OK);
+    }
+    if (object->binding.port && (object->binding.mask & raise))
+        port_notify_locked(object);
+}
+
+void object_wake_all_locked(struct object *object, status_t status)
+{
+    struct list_node *next;
+    for (struct list_node *node = object->waiters.head.next; node != &object->waiters.head;
+         node = next) {
+        next = node->next;
+        struct thread *thread = CONTAINER_OF(node, struct thread, wait_node);
+        if (thread_win(thread))
+            thread_wake(thread, status);
+    }
+}
+
+// ---- operations
+
+void operation_start(struct object *object, enum step (*step)(struct object *), uint8_t priority)
+{
+    struct operation *operation = &object->operation;
+    ASSERT(operation->phase == OPERATION_IDLE);
+    operation->step = step;
+    operation->runnable.priority = priority;
+    operation->phase = OPERATION_QUEUED;
+    sched_enqueue(cpu_self(), &operation->runnable, false);
+}
+
+void operation_resume(struct object *object)
+{
+    struct operation *operation = &object->operation;
+    uint8_t phase = OPERATION_PARKED;
+    if (atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_QUEUED)) {
+        sched_enqueue(cpu_self(), &operation->runnable, false);
+        return;
+    }
+    phase = OPERATION_RUNNING;
+    atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_AGAIN);
+}
+
+bool operation_run(struct operation *operation) NO_THREAD_SAFETY
+{
+    struct object *object = CONTAINER_OF(operation, struct object, operation);
+    operation->phase = OPERATION_RUNNING;
+    enum step step = operation->step(object);
+    uint8_t phase = OPERATION_RUNNING;
+    if (step == STEP_WAIT &&
+        atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_PARKED))
+        return false;
+    if (step != STEP_DONE) {
+        operation->phase = OPERATION_QUEUED;
+        sched_enqueue(cpu_self(), &operation->runnable, false);
+        return false;
+    }
+    lock_acquire(&object->lock);
+    operation->phase = OPERATION_IDLE;
+    bool dying = object->life == LIFE_DYING;
+    bool ended = object->teardown_begun;
+    if (dying && !ended)
+        teardown_begin(object, operation->runnable.priority);
+    lock_release(&object->lock);
+    if (dying && ended)
+        object_end(object);
+    return ended || !dying;
+}

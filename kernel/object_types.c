@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+//
+// One row per object type: its lock's rank, what its last handle means, its teardown, and the
+// state table that every change of state is checked against (P1).
+#include "account.h"
+#include "channel.h"
+#include "clock.h"
+#include "dma.h"
+#include "interrupt.h"
+#include "log.h"
+#include "machine.h"
+#include "port.h"
+#include "process.h"
+#include "thread.h"
+#include "vm.h"
+
+#define TO(state) (1u << (state))
+
+static const uint32_t account_transitions[ACCOUNT_STATES] = {
+    [ACCOUNT_LIVE] = TO(ACCOUNT_DYING),
+    [ACCOUNT_DYING] = TO(ACCOUNT_DEAD),
+};
+
+static const uint32_t process_transitions[PROCESS_STATES] = {
+    [PROCESS_CREATED] = TO(PROCESS_RUNNING) | TO(PROCESS_EXITING),
+    [PROCESS_RUNNING] = TO(PROCESS_EXITING),
+    [PROCESS_EXITING] = TO(PROCESS_DEAD),
+};
+
+static const uint32_t thread_transitions[THREAD_STATES] = {
+    [THREAD_NEW] = TO(THREAD_READY) | TO(THREAD_EXITING),
+    [THREAD_READY] = TO(THREAD_RUNNING) | TO(THREAD_EXITING),
+    [THREAD_RUNNING] = TO(THREAD_READY) | TO(THREAD_BLOCKED) | TO(THREAD_EXITING),
+    [THREAD_BLOCKED] = TO(THREAD_READY) | TO(THREAD_EXITING),
+    [THREAD_EXITING] = TO(THREAD_DEAD),
+};
+
+static const uint32_t vmo_transitions[VMO_STATES] = {
+    [VMO_FILLING] = TO(VMO_READY) | TO(VMO_ORPHANED),
+    [VMO_READY] = TO(VMO_ORPHANED),
+};
+
+static const uint32_t mapping_transitions[MAPPING_STATES] = {
+    [MAPPING_POPULATING] = TO(MAPPING_ACTIVE) | TO(MAPPING_CLEARING),
+    [MAPPING_ACTIVE] = TO(MAPPING_CLEARING),
+};
+
+static const uint32_t channel_transitions[CHANNEL_STATES] = {
+    [CHANNEL_CONNECTED] = TO(CHANNEL_DRAINING),
+};
+
+static const uint32_t interrupt_transitions[INTERRUPT_STATES] = {
+    [INTERRUPT_IDLE] = TO(INTERRUPT_PENDING),
+    [INTERRUPT_PENDING] = TO(INTERRUPT_IDLE) | TO(INTERRUPT_AGAIN),
+    [INTERRUPT_AGAIN] = TO(INTERRUPT_PENDING) | TO(INTERRUPT_AGAIN),
+};
+
+static const uint32_t pin_transitions[PIN_STATES] = {
+    [PIN_ACTIVE] = TO(PIN_QUARANTINED) | TO(PIN_RELEASED),
+    [PIN_QUARANTINED] = TO(PIN_RELEASED),
+};
+
+// Nothing of the body needs work to end.
+static enum step simple_teardown(struct object *object)
+{
+    (void)object;
+    return STEP_DONE;
+}
+
+const struct object_type object_types[OBJECT_COUNT] = {
+    [OBJECT_ACCOUNT] = {.rank = RANK_OBJECT,
+                        .last_handle = LAST_HANDLE_ENDS_DEAD,
+                        .teardown = account_teardown,
+                        .inspect = account_inspect,
+                        .transitions = account_transitions,
+                        .states = ACCOUNT_STATES},
+    [OBJECT_PROCESS] = {.rank = RANK_OBJECT,
+                        .last_handle = LAST_HANDLE_ENDS_DEAD,
+                        .teardown = process_teardown,
+                        .inspect = process_inspect,
+                        .transitions = process_transitions,
+                        .states = PROCESS_STATES},
+    [OBJECT_THREAD] = {.rank = RANK_OBJECT,
+                       .last_handle = LAST_HANDLE_ENDS_DEAD,
+                       .teardown = thread_teardown,
+                       .inspect = thread_inspect,
+                       .transitions = thread_transitions,
+                       .states = THREAD_STATES},
+    [OBJECT_ASPACE] = {.rank = RANK_ASPACE,
+                       .last_handle = LAST_HANDLE_NOTHING,
+                       .teardown = aspace_teardown,
+                       .inspect = aspace_inspect},
+    [OBJECT_VMO] = {.rank = RANK_VMO,
+                    .last_handle = LAST_HANDLE_ENDS,
+                    .teardown = vmo_teardown,
+                    .inspect = vmo_inspect,
+                    .transitions = vmo_transitions,
+                    .states = VMO_STATES},
+    [OBJECT_CHANNEL] = {.rank = RANK_OBJECT,
+                        .last_handle = LAST_HANDLE_ENDS,
+                        .teardown = channel_teardown,
+                        .inspect = channel_inspect,
+                        .check = channel_check,
+                        .transitions = channel_transitions,
+                        .states = CHANNEL_STATES},
+    [OBJECT_PORT] = {.rank = RANK_PORT,
+                     .last_handle = LAST_HANDLE_ENDS,
+                     .teardown = port_teardown,
+                     .inspect = port_inspect},
+    [OBJECT_EVENT] = {.rank = RANK_OBJECT,
+                      .last_handle = LAST_HANDLE_ENDS,
+                      .teardown = simple_teardown},
+    [OBJECT_TIMER] = {.rank = RANK_OBJECT,
+                      .last_handle = LAST_HANDLE_ENDS,
+                      .teardown = timer_teardown,
+                      .inspect = timer_inspect},
+    [OBJECT_INTERRUPT] = {.rank = RANK_OBJECT,
+                          .last_handle = LAST_HANDLE_ENDS,
+                          .teardown = interrupt_teardown,
+                          .inspect = interrupt_inspect,
+                          .transitions = interrupt_transitions,
+                          .states = INTERRUPT_STATES},
+    [OBJECT_IORANGE] = {.rank = RANK_OBJECT,
+                        .last_handle = LAST_HANDLE_ENDS,
+                        .teardown = iorange_teardown,
+                        .inspect = iorange_inspect},
+    [OBJECT_DMASPACE] = {.rank = RANK_OBJECT,
+                         .last_handle = LAST_HANDLE_ENDS,
+                         .teardown = simple_teardown,
+                         .inspect = dmaspace_inspect},
+    [OBJECT_PIN] = {.rank = RANK_OBJECT,
+                    .last_handle = LAST_HANDLE_ENDS,
+                    .teardown = pin_teardown,
+                    .inspect = pin_inspect,
+                    .transitions = pin_transitions,
+                    .states = PIN_STATES},
+    [OBJECT_MACHINE] = {.rank = RANK_OBJECT,
+                        .last_handle = LAST_HANDLE_NOTHING,
+                        .teardown = simple_teardown},
+    [OBJECT_LOG] = {.rank = RANK_OBJECT,
+                    .last_handle = LAST_HANDLE_NOTHING,
+                    .teardown = simple_teardown},
+    [OBJECT_MAPPING] = {.rank = RANK_OBJECT,
+                        .last_handle = LAST_HANDLE_NOTHING,
+                        .teardown = mapping_teardown,
+                        .transitions = mapping_transitions,
+                        .states = MAPPING_STATES},
+};

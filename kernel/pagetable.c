@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+//
+// The one page-table API: four levels of 512 entries, as <arch/arch.h> encodes them. The address
+// space is locked by the caller; flushing is the caller's (M6).
+#include "frame.h"
+#include "vm.h"
+
+static unsigned index_at(uint64_t address, unsigned level)
+{
+    return (unsigned)(address >> (PAGE_SHIFT + 9 * level)) & 511;
+}
+
+// The entry for `address` in the table of `level`, or nullptr where a table above it is missing.
+static pte_t *entry_at(struct aspace *aspace, uint64_t address, unsigned level)
+{
+    pte_t *table = arch_ram(aspace->root);
+    for (unsigned at = 3; at > level; at--) {
+        pte_t entry = table[index_at(address, at)];
+        if (!pte_present(entry))
+            return nullptr;
+        table = arch_ram(pte_address(entry));
+    }
+    return &table[index_at(address, level)];
+}
+
+uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pages)
+{
+    uint64_t missing = 0;
+    for (unsigned level = 1; level <= 3; level++) {
+        uint64_t span = (uint64_t)PAGE_SIZE << (9 * level);
+        uint64_t end = address + (pages << PAGE_SHIFT);
+        for (uint64_t at = align_down(address, span); at < end; at += span) {
+            pte_t *entry = entry_at(aspace, at, level);
+            if (!entry || !pte_present(*entry))
+                missing++;
+        }
+    }
+    return missing;
+}
+
+void pagetable_set(struct aspace *aspace, uint64_t address, pte_t leaf, uint64_t *reserved)
+{
+    pte_t *table = arch_ram(aspace->root);
+    for (unsigned level = 3; level > 0; level--) {
+        pte_t *entry = &table[index_at(address, level)];
+        if (!pte_present(*entry)) {
+            ASSERT(*reserved > 0);
+            (*reserved)--;
+            aspace->table_pages++;
+            paddr_t page = frame_allocate(FRAME_TABLE, &aspace->object);
+            arch_table_sync(); // the zeros, before a walk can reach them
+            *entry = pte_make_table(page);
+        }
+        table = arch_ram(pte_address(*entry));
+    }
+    pte_t *entry = &table[index_at(address, 0)];
+    CHECK(M2, !pte_present(*entry));
+    CHECK(M5, (pte_protection(leaf) & (PROT_WRITE | PROT_EXECUTE)) != (PROT_WRITE | PROT_EXECUTE));
+    *entry = leaf;
+}
+
+pte_t pagetable_get(struct aspace *aspace, uint64_t address)
+{
+    pte_t *entry = entry_at(aspace, address, 0);
+    return entry ? *entry : pte_none();
+}
+
+pte_t pagetable_clear(struct aspace *aspace, uint64_t address)
+{
+    pte_t *entry = entry_at(aspace, address, 0);
+    CHECK(M2, entry && pte_present(*entry));
+    pte_t old = *entry;
+    if (!SEEDED_BUG("M6"))
+        *entry = pte_none();
+    return old;
+}
+
+bool pagetable_free_one(struct aspace *aspace)
+{
+    pte_t *table = arch_ram(aspace->root);
+    pte_t *link = nullptr;
+    unsigned level = 3;
+    // Goes down the first present entry of each table until one has no tables below.
+    for (;;) {
+        pte_t *found = nullptr;
+        for (unsigned i = 0; level > 0 && i < 512 - (level == 3 ? ARCH_KERNEL_TABLE_SLOTS : 0); i++)
+            if (pte_present(table[i])) {
+                found = &table[i];
+                break;
+            }
+        if (!found)
+            break;
+        link = found;
+        table = arch_ram(pte_address(*found));
+        level--;
+    }
+    if (!link)
+        return false;
+    paddr_t page = pte_address(*link);
+    *link = pte_none();
+    frame_free(page);
+    ASSERT(aspace->table_pages > 0);
+    aspace->table_pages--;
+    return true;
+}

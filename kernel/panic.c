@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+//
+// The last words: a bug of ours, or a machine that cannot be used. Says what and where, with a
+// backtrace whose addresses the run tool turns into names, and stops.
+#include <arch/arch.h>
+#include <entry/entry.h>
+#include <hal/hal.h>
+#include <lib/format.h>
+#include <stdarg.h>
+
+#include "check.h"
+#include "cpu.h"
+#include "log.h"
+#include "process.h"
+#include "thread.h"
+
+uint64_t invariant_evaluations[INVARIANT_COUNT];
+
+static const struct {
+    const char *name, *text;
+} invariants[INVARIANT_COUNT] = {
+#define INVARIANT(name, text) {#name, text},
+#include "invariants.def"
+#undef INVARIANT
+};
+
+static bool panicking;
+
+static void print_frame(uint64_t pc, void *argument)
+{
+    unsigned *depth = argument;
+    klog("  #%u {{pc:0x%lx:kernel}}", (*depth)++, (unsigned long)pc);
+}
+
+// Only the first panic is told in full; one that happens on the way is one line.
+static void begin(void)
+{
+    if (panicking) {
+        static const char again[] = "\nPANIC inside a panic\n";
+        if (hal.console)
+            hal.console->write(again, sizeof again - 1);
+        arch_halt();
+    }
+    panicking = true;
+    log_emergency();
+}
+
+[[noreturn]] static void finish(uint64_t frame_pointer)
+{
+    unsigned depth = 0;
+    arch_backtrace(frame_pointer, print_frame, &depth);
+    struct cpu *cpu = &cpus[0];
+    if (cpu->current)
+        klog("  while running thread %lu of process '%s'", (unsigned long)cpu->current->object.id,
+             cpu->current->process ? cpu->current->process->name : "?");
+    klog("PANIC: the machine is stopped");
+    if (hal.power && hal.power->off && !dev_build)
+        hal.power->reboot();
+    arch_halt();
+}
+
+void panic(const char *format, ...)
+{
+    begin();
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    format_text_v(text, sizeof text, format, arguments);
+    va_end(arguments);
+    klog("PANIC: %s", text);
+    finish(0);
+}
+
+void invariant_failed(enum invariant invariant, const char *condition, const char *file,
+                      unsigned line)
+{
+    panic("invariant %s (%s) does not hold: %s (%s:%u)", invariants[invariant].name,
+          invariants[invariant].text, condition, file, line);
+}
+
+void entry_kernel_fault(const char *what, uint64_t pc, uint64_t address, uint64_t code,
+                        uint64_t frame_pointer)
+{
+    begin();
+    klog("PANIC: %s in the kernel at {{pc:0x%lx:kernel}}, address 0x%lx, code 0x%lx", what,
+         (unsigned long)pc, (unsigned long)address, (unsigned long)code);
+    finish(frame_pointer);
+}
+
+// The compiler's stack protector.
+uintptr_t __stack_chk_guard = 0x5f3c'a1d9'77e2'4b00;
+[[noreturn]] void __stack_chk_fail(void);
+void __stack_chk_fail(void)
+{
+    panic("a kernel stack frame was overwritten");
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+//
+// Memory: VMOs own frames, mappings tie a slice of a VMO to a range of an address space, and
+// map and unmap are the only mutators of page tables.
+//
+// Shared memory is paid by everyone who maps or pins it: a mapping in an account other than the
+// VMO's pays for its pages, the VMO's index and the VMO's slot, so that the VMO outlives its own
+// account at no one's expense (ORPHANED).
+//
+//   VMO       FILLING -> READY -> ORPHANED     (teardown waits for mappings and pins)
+//   mapping   POPULATING -> ACTIVE -> CLEARING
+//
+// Lock order: address space, then VMO.
+#pragma once
+
+#include <arch/arch.h>
+#include <lib/tree.h>
+
+#include "account.h"
+
+struct cpu;
+struct process;
+
+constexpr uint64_t VMO_MAX_PAGES = 1u << 18; // 1 GiB
+constexpr unsigned VM_STEP_PAGES = 64;       // mapped or unmapped in one step
+constexpr unsigned VMO_FILL_STEP_PAGES = 16; // allocated and zeroed, or freed, in one step
+
+// ---- address spaces
+
+struct aspace {
+    struct object object; // its lock guards all of this
+    paddr_t root;
+    uint16_t asid;
+    struct tree mappings; // by first address
+    uint64_t pages;       // mapped
+    uint64_t table_pages; // charged
+    struct process *process;
+    bool quiet; // no thread of the process will run again
+};
+OBJECT_BODY(aspace);
+
+// ---- VMOs
+
+enum vmo_state : uint8_t { VMO_FILLING, VMO_READY, VMO_ORPHANED, VMO_STATES };
+
+constexpr unsigned VMO_INLINE_PAGES = 16;
+constexpr unsigned VMO_LEAF_PAGES = PAGE_SIZE / sizeof(uint32_t);
+
+struct vmo {
+    struct object object; // its lock guards all of this
+    uint64_t pages;
+    bool device, tables, contiguous; // tables: cached, read-only
+    bool revoked;                    // destroyed on purpose: mappings go too
+    uint64_t device_base;            // physical
+    struct tree_node mint_node;      // guarded by the machine's lock
+    uint64_t filled;                 // pages that have frames
+    uint64_t cursor;                 // of freeing
+    uint64_t charged_pages;          // to its account: pages and index
+    uint32_t mapping_count, pin_count;
+    struct list mappings; // by vmo_node
+    // Frame numbers + 1 (0: none): in the slot, in one leaf, or in a root of leaves.
+    union {
+        uint32_t inlined[VMO_INLINE_PAGES];
+        uint32_t *leaf;
+        uint32_t **root;
+    };
+};
+OBJECT_BODY(vmo);
+
+static inline struct vmo *vmo_of(struct object *object)
+{
+    return (struct vmo *)(void *)object;
+}
+
+// Pages of index that a VMO of this size needs.
+uint64_t vmo_index_pages(uint64_t pages);
+
+// The address of a page. The VMO is locked, or cannot change (mapped or pinned).
+paddr_t vmo_page(struct vmo *vmo, uint64_t page);
+
+// One mapping or pin less. The VMO is locked; afterwards its teardown may go on.
+void vmo_page_released_locked(struct vmo *vmo, uint64_t page) REQUIRES(vmo->object.lock);
+void vmo_user_gone(struct vmo *vmo);
+
+// A VMO over physical memory that is not the kernel's: device registers or firmware tables.
+[[nodiscard]] status_t vmo_create_physical(struct account *account, uint64_t start, uint64_t pages,
+                                           bool tables, struct vmo **out);
+
+enum step vmo_teardown(struct object *object);
+void vmo_inspect(struct object *object, struct abi_inspect *out);
+void vmo_check(struct object *object);
+
+// ---- mappings
+
+enum mapping_state : uint8_t {
+    MAPPING_POPULATING,
+    MAPPING_ACTIVE,
+    MAPPING_CLEARING,
+    MAPPING_STATES,
+};
+
+struct mapping {
+    struct object object;
+    struct tree_node node; // guarded by the address space's lock
+    struct aspace *aspace;
+    struct vmo *vmo;           // nullptr: a message buffer
+    struct list_node vmo_node; // guarded by the VMO's lock
+    uint64_t address, pages, offset_pages;
+    uint64_t cursor; // pages populated so far; clearing counts down
+    uint64_t protection;
+    paddr_t buffer;
+    struct object *buffer_thread;            // waits for the end of its buffer's mapping
+    uint64_t charged_pages, charged_objects; // for a VMO of another account
+    uint64_t charged_tables;                 // reserved for the page table, not yet used
+};
+OBJECT_BODY(mapping);
+
+static inline struct mapping *mapping_of(struct object *object)
+{
+    return (struct mapping *)(void *)object;
+}
+
+[[nodiscard]] status_t aspace_create(struct account *account, struct process *process,
+                                     struct aspace **out);
+
+// Makes this CPU translate through an address space; nullptr: the kernel only.
+void aspace_load(struct cpu *cpu, struct aspace *aspace);
+
+// Maps one kernel-owned frame as a thread's message buffer. Errors as vm_map. The mapping goes
+// before the thread's teardown frees the frame.
+[[nodiscard]] status_t aspace_map_message_buffer(struct aspace *aspace, uint64_t address,
+                                                 paddr_t page, struct object *thread,
+                                                 struct object_ref *mapping);
+
+// Maps at start-up, for the first process: populated before it returns.
+[[nodiscard]] status_t aspace_map_now(struct aspace *aspace, struct vmo *vmo, uint64_t offset_pages,
+                                      uint64_t address, uint64_t pages, uint64_t protection);
+[[nodiscard]] status_t vmo_create_now(struct account *account, uint64_t pages, struct vmo **out);
+
+enum step aspace_teardown(struct object *object);
+enum step mapping_teardown(struct object *object);
+void aspace_inspect(struct object *object, struct abi_inspect *out);
+void vm_init(void);
+
+// ---- page tables (pagetable.c): the only writer of user page-table entries
+
+// How many table pages [address, address + pages) still lacks.
+uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pages);
+
+// Sets one entry, adding tables from what was reserved (`*reserved` counts down).
+void pagetable_set(struct aspace *aspace, uint64_t address, pte_t entry, uint64_t *reserved);
+
+// Clears one entry and returns what it was. The caller flushes.
+pte_t pagetable_clear(struct aspace *aspace, uint64_t address);
+pte_t pagetable_get(struct aspace *aspace, uint64_t address);
+
+// Frees one empty-of-mappings table below the root. false: there is none.
+bool pagetable_free_one(struct aspace *aspace);

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+//
+// VMOs: their frames, filled and freed in bounded steps. See vm.h.
+#include <lib/string.h>
+
+#include "cpu.h"
+#include "frame.h"
+#include "handlers.h"
+#include "machine.h"
+#include "process.h"
+#include "thread.h"
+#include "vm.h"
+
+// ---- the index
+
+uint64_t vmo_index_pages(uint64_t pages)
+{
+    if (pages <= VMO_INLINE_PAGES)
+        return 0;
+    if (pages <= VMO_LEAF_PAGES)
+        return 1;
+    return 1 + (pages + VMO_LEAF_PAGES - 1) / VMO_LEAF_PAGES;
+}
+
+static uint32_t *index_slot(struct vmo *vmo, uint64_t page)
+{
+    ASSERT(page < vmo->pages);
+    if (vmo->pages <= VMO_INLINE_PAGES)
+        return &vmo->inlined[page];
+    if (vmo->pages <= VMO_LEAF_PAGES)
+        return &vmo->leaf[page];
+    return &vmo->root[page / VMO_LEAF_PAGES][page % VMO_LEAF_PAGES];
+}
+
+paddr_t vmo_page(struct vmo *vmo, uint64_t page)
+{
+    if (vmo->device)
+        return (paddr_t){vmo->device_base + (page << PAGE_SHIFT)};
+    return (paddr_t){((uint64_t)*index_slot(vmo, page) - 1) << PAGE_SHIFT};
+}
+
+static void index_allocate(struct vmo *vmo)
+{
+    if (vmo->pages <= VMO_INLINE_PAGES)
+        return;
+    uint32_t *page = arch_ram(frame_allocate(FRAME_KERNEL, &vmo->object));
+    if (vmo->pages <= VMO_LEAF_PAGES)
+        vmo->leaf = page;
+    else
+        vmo->root = (uint32_t **)(void *)page;
+}
+
+static void index_free(struct vmo *vmo)
+{
+    if (vmo->device || vmo->pages <= VMO_INLINE_PAGES)
+        return;
+    if (vmo->pages > VMO_LEAF_PAGES)
+        for (uint64_t i = 0; i * VMO_LEAF_PAGES < vmo->pages; i++)
+            if (vmo->root[i])
+                frame_free(arch_ram_address(vmo->root[i]));
+    frame_free(
+        arch_ram_address(vmo->pages <= VMO_LEAF_PAGES ? (void *)vmo->leaf : (void *)vmo->root));
+}
+
+// ---- filling
+
+// Allocates up to a step's worth of frames; true: the VMO is full.
+static bool fill_some(struct vmo *vmo)
+{
+    for (unsigned i = 0; i < VMO_FILL_STEP_PAGES && vmo->filled < vmo->pages; i++, vmo->filled++) {
+        if (vmo->pages > VMO_LEAF_PAGES && vmo->filled % VMO_LEAF_PAGES == 0)
+            vmo->root[vmo->filled / VMO_LEAF_PAGES] =
+                arch_ram(frame_allocate(FRAME_KERNEL, &vmo->object));
+        paddr_t page = frame_allocate(FRAME_USER, &vmo->object);
+        *index_slot(vmo, vmo->filled) = (uint32_t)(page.value >> PAGE_SHIFT) + 1;
+    }
+    return vmo->filled == vmo->pages;
+}
+
+static enum step vmo_fill(struct object *object) NO_THREAD_SAFETY
+{
+    struct vmo *vmo = vmo_of(object);
+    if (object->life == LIFE_DYING)
+        return STEP_DONE;
+    if (!fill_some(vmo))
+        return STEP_MORE;
+    lock_acquire(&object->lock);
+    object_transition_locked(object, VMO_READY);
+    struct list_node *node = list_first(&object->waiters);
+    struct thread *thread = node ? CONTAINER_OF(node, struct thread, wait_node) : nullptr;
+    bool wanted = thread && thread_win(thread);
+    if (wanted) {
+        object_handle_added_locked(object);
+        struct handle_transfer transfer = {object, object->generation, RIGHTS_VMO, 0};
+        thread->reserved_handles--;
+        arch_context_set_result(thread->context, 0, handle_place(thread->process, &transfer));
+        thread_wake(thread, STATUS_OK);
+    } else {
+        object_kill_locked(object, object->operation.runnable.priority);
+    }
+    object_unlock(object);
+    return STEP_DONE;
+}
+
+// ---- making
+
+static status_t vmo_create(struct account *account, uint64_t pages, struct vmo **out)
+{
+    uint64_t charge = pages + vmo_index_pages(pages);
+    status_t status = account_charge(account, charge, 0);
+    if (status != STATUS_OK)
+        return status;
+    struct object *object;
+    status = object_create(account, OBJECT_VMO, &object);
+    if (status != STATUS_OK) {
+        account_uncharge(account, charge, 0);
+        return status;
+    }
+    struct vmo *vmo = vmo_of(object);
+    list_init(&vmo->mappings);
+    vmo->pages = pages;
+    vmo->charged_pages = charge;
+    index_allocate(vmo);
+    *out = vmo;
+    return STATUS_OK;
+}
+
+status_t vmo_create_now(struct account *account, uint64_t pages, struct vmo **out)
+{
+    status_t status = vmo_create(account, pages, out);
+    if (status == STATUS_OK) {
+        while (!fill_some(*out)) {}
+        (*out)->object.state = VMO_READY;
+    }
+    return status;
+}
+
+status_t vmo_create_physical(struct account *account, uint64_t start, uint64_t pages, bool tables,
+                             struct vmo **out)
+{
+    struct object *object;
+    status_t status = object_create(account, OBJECT_VMO, &object);
+    if (status != STATUS_OK)
+        return status;
+    struct vmo *vmo = vmo_of(object);
+    list_init(&vmo->mappings);
+    vmo->pages = pages;
+    vmo->device = true;
+    vmo->tables = tables;
+    vmo->revoked = true; // device authority never outlives its account
+    vmo->device_base = start;
+    vmo->object.state = VMO_READY;
+    *out = vmo;
+    return STATUS_OK;
+}
+
+status_t sys_vmo_create(struct entry *entry, const struct handle_lookup *account, uint64_t bytes,
+                        uint64_t flags) NO_THREAD_SAFETY
+{
+    if (bytes == 0 || bytes > VMO_MAX_PAGES << PAGE_SHIFT || flags & ~(uint64_t)VMO_CONTIGUOUS)
+        return STATUS_INVALID;
+    if (flags & VMO_CONTIGUOUS)
+        return STATUS_NOT_SUPPORTED;
+    uint64_t pages = align_up(bytes, PAGE_SIZE) >> PAGE_SHIFT;
+    status_t status = handles_reserve(entry->process, 1);
+    if (status != STATUS_OK)
+        return status;
+    struct vmo *vmo;
+    status = vmo_create((struct account *)(void *)account->object, pages, &vmo);
+    if (status != STATUS_OK) {
+        handles_unreserve(entry->process, 1);
+        return status;
+    }
+    struct object *object = &vmo->object;
+    if (pages <= VMO_FILL_STEP_PAGES) {
+        fill_some(vmo);
+        object->state = VMO_READY;
+        entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_VMO);
+        return STATUS_OK;
+    }
+    lock_acquire(&object->lock);
+    entry->thread->reserved_handles = 1;
+    thread_block(object, &object->waiters, WAIT_OPERATION, ABI_DEADLINE_NEVER);
+    operation_start(object, vmo_fill, entry->thread->priority);
+    lock_release(&object->lock);
+    return STATUS_BLOCKED;
+}
+
+// ---- freeing
+
+static void free_page(struct vmo *vmo, uint64_t page)
+{
+    uint32_t *slot = index_slot(vmo, page);
+    if (*slot == 0)
+        return;
+    frame_free((paddr_t){((uint64_t)*slot - 1) << PAGE_SHIFT});
+    *slot = 0;
+}
+
+void vmo_page_released_locked(struct vmo *vmo, uint64_t page)
+{
+    if (vmo->device || vmo->object.state != VMO_ORPHANED)
+        return;
+    const struct frame *frame = frame_of(vmo_page(vmo, page));
+    if (frame->mappings == 0 && frame->pins == 0)
+        free_page(vmo, page);
+}
+
+void vmo_user_gone(struct vmo *vmo) NO_THREAD_SAFETY
+{
+    struct object *object = &vmo->object;
+    lock_acquire(&object->lock);
+    if (object->life == LIFE_DYING)
+        operation_resume(object);
+    lock_release(&object->lock);
+}
+
+// The owner's account is being destroyed, and others still use the memory: they paid for it.
+static void orphan(struct vmo *vmo) NO_THREAD_SAFETY
+{
+    struct object *object = &vmo->object;
+    struct account *account = object->account;
+    if (!account || vmo->charged_pages == 0)
+        return;
+    account_uncharge(account, vmo->charged_pages, 0);
+    vmo->charged_pages = 0;
+    account_forget(object);
+}
+
+enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
+{
+    struct vmo *vmo = vmo_of(object);
+    bool account_dies = object->account && object->account->closed;
+    lock_acquire(&object->lock);
+    struct list_node *node = list_first(&vmo->mappings);
+    struct object_ref mapping = {};
+    if (node)
+        mapping = object_reference(&CONTAINER_OF(node, struct mapping, vmo_node)->object);
+    bool used = vmo->mapping_count > 0 || vmo->pin_count > 0;
+    if (vmo->object.state != VMO_ORPHANED && !vmo->device) {
+        object_transition_locked(object, VMO_ORPHANED);
+    }
+    lock_release(&object->lock);
+    if (vmo->revoked && mapping.object) {
+        // Mappings that are clearing already only need to be waited for.
+        if (object_kill(mapping, object->operation.runnable.priority))
+            return STEP_MORE;
+        return STEP_WAIT;
+    }
+    if (!vmo->device) {
+        // Frees what nobody maps or pins. A page that is released later frees itself.
+        uint64_t end = vmo->cursor + VMO_FILL_STEP_PAGES;
+        lock_acquire(&object->lock);
+        for (; vmo->cursor < vmo->filled && vmo->cursor < end; vmo->cursor++)
+            if (*index_slot(vmo, vmo->cursor))
+                vmo_page_released_locked(vmo, vmo->cursor);
+        lock_release(&object->lock);
+        if (vmo->cursor < vmo->filled)
+            return STEP_MORE;
+    }
+    if (used && account_dies && !vmo->revoked)
+        orphan(vmo);
+    lock_acquire(&object->lock);
+    used = vmo->mapping_count > 0 || vmo->pin_count > 0;
+    lock_release(&object->lock);
+    if (used)
+        return STEP_WAIT;
+    if (vmo->device)
+        machine_memory_returned(vmo);
+    index_free(vmo);
+    if (object->account && vmo->charged_pages)
+        account_uncharge(object->account, vmo->charged_pages, 0);
+    return STEP_DONE;
+}
+
+void vmo_inspect(struct object *object, struct abi_inspect *out)
+{
+    struct vmo *vmo = vmo_of(object);
+    out->vmo.bytes = vmo->pages << PAGE_SHIFT;
+    out->vmo.mappings = vmo->mapping_count;
+    out->vmo.pins = vmo->pin_count;
+    out->vmo.device = vmo->device;
+}
