@@ -21,12 +21,14 @@ constexpr uint64_t CNTKCTL_EL0VCTEN = 1u << 1; // user code reads CNTVCT_EL0 and
 constexpr uint64_t ISR_IRQ = 1u << 7;
 constexpr uint64_t PSTATE_D = 1u << 9, PSTATE_F = 1u << 6; // EL0t, AArch64; I and A open
 
-// The boot CPU's until the kernel gives it another: a page, since the kernel takes arch_cpu_self()
-// for the first member of a larger structure of its own, and must find zeros there.
-static union {
+// The boot CPU's until the kernel gives it another, and again once the kernel's may be broken
+// (vectors.S): a page, since the kernel takes arch_cpu_self() for the first member of a larger
+// structure of its own, and must find zeros there.
+extern union boot_percpu {
     struct arch_percpu arch;
     uint8_t page[PAGE_SIZE];
 } boot_percpu;
+union boot_percpu boot_percpu;
 
 static void enable_pan(void)
 {

@@ -123,22 +123,21 @@ static const char *describe_sync(uint64_t esr, uint64_t address, uint64_t sp)
     switch (exception_class(esr)) {
     case CLASS_DATA_ABORT:
         if (below || (sp < self->stack_bottom && sp >= self->stack_bottom - PAGE_SIZE))
-            return "kernel stack overflow";
-        return (esr & ESR_WRITE) != 0 ? "write page fault in the kernel"
-                                      : "read page fault in the kernel";
+            return "stack overflow";
+        return (esr & ESR_WRITE) != 0 ? "page fault (write)" : "page fault (read)";
     case CLASS_INSTRUCTION_ABORT:
-        return "jump to an unmapped or non-executable address in the kernel";
+        return "page fault (execute)";
     case CLASS_UNKNOWN:
-        return "undefined instruction in the kernel";
+        return "undefined instruction";
     case CLASS_BRK:
-        return "trap instruction in the kernel";
+        return "trap instruction";
     case CLASS_PC_ALIGNMENT:
     case CLASS_SP_ALIGNMENT:
-        return "misaligned pc or sp in the kernel";
+        return "misaligned pc or sp";
     case CLASS_FP:
-        return "floating-point instruction in the kernel";
+        return "floating-point instruction";
     default:
-        return "exception in the kernel";
+        return "unexpected exception";
     }
 }
 
@@ -154,13 +153,13 @@ void trap_kernel(enum kernel_trap_kind kind, uint64_t sp, uint64_t frame_pointer
         what = describe_sync(esr, address, sp);
         break;
     case TRAP_IRQ:
-        what = "interrupt in the kernel";
+        what = "unmasked interrupt";
         break;
     case TRAP_FIQ:
         what = "fast interrupt"; // no interrupt controller here uses them
         break;
     case TRAP_SERROR:
-        what = "asynchronous error in the kernel";
+        what = "asynchronous error";
         break;
     case TRAP_IMPOSSIBLE:
         break;

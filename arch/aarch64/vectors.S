@@ -10,8 +10,8 @@
 // masked interrupt). So a trap from EL1 is always a bug of ours and always fatal. There is no
 // hardware stack switch: such a trap never trusts SP, it takes the CPU's emergency stack before
 // the first push. TPIDRRO_EL0, 0 until then, counts these traps without touching memory: the
-// second takes the boot CPU's emergency stack, since the per-CPU structure may be what is broken,
-// and the third parks the CPU. So nothing can loop.
+// second goes back to the per-CPU structure and the emergency stack of the start, since the
+// kernel's own may be what is broken, and the third parks the CPU. So nothing can loop.
 #include <arch/layout.h>
 
     .macro save_user // 22 instructions
@@ -148,15 +148,14 @@ kernel_trap:
     msr     tpidrro_el0, x3
     cmp     x3, #2
     b.hi    park
-    b.eq    1f
-    mrs     x4, tpidr_el1
+    b.ne    1f
+    adrp    x4, boot_percpu
+    add     x4, x4, :lo12:boot_percpu
+    msr     tpidr_el1, x4
+1:  mrs     x4, tpidr_el1
     ldr     x4, [x4, #PERCPU_EMERGENCY_TOP]
     mov     sp, x4
-    b       2f
-1:  adrp    x4, boot_emergency_top
-    add     x4, x4, :lo12:boot_emergency_top
-    mov     sp, x4
-2:  mov     x29, xzr
+    mov     x29, xzr
     bl      trap_kernel
 park:
     wfe

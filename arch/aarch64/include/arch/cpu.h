@@ -48,6 +48,8 @@ static_assert(offsetof(struct arch_percpu, emergency_top) == PERCPU_EMERGENCY_TO
 
 constexpr size_t ARCH_STACK_BYTES = LAYOUT_STACK_BYTES;
 
+constexpr uint16_t ARCH_ELF_MACHINE = 183; // EM_AARCH64
+
 static inline struct arch_percpu *arch_cpu_self(void)
 {
     struct arch_percpu *self;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+//
+// Local APIC and I/O APICs as one interrupt controller. Line numbers:
+//
+//   0 to gsi_count - 1   global system interrupts, as the firmware's tables number them
+//   above                message vectors
+//
+// The local APIC's timer is driven here too; hal/x86_64/clock_tsc.c is its user.
+#pragma once
+
+#include <hal/hal.h>
+
+constexpr unsigned IO_APICS_MAX = 8;
+constexpr unsigned ISA_OVERRIDES_MAX = 16;
+
+struct apic_config {
+    paddr_t local;
+    uint8_t nmi_inputs; // bit n: the local APIC's LINTn is a non-maskable interrupt
+
+    unsigned io_count;
+    struct {
+        paddr_t address;
+        uint32_t first_line;
+    } io[IO_APICS_MAX];
+
+    // Lines whose trigger the firmware states; it wins over what a driver asks for.
+    unsigned override_count;
+    struct {
+        uint32_t line;
+        enum abi_trigger trigger;
+    } overrides[ISA_OVERRIDES_MAX];
+};
+
+// Takes over the interrupt controllers of the machine, everything masked, the i8259 pair at the
+// given ports included. nullptr: done, apic_controller works. Otherwise what is wrong.
+const char *apic_init(const struct apic_config *config, uint16_t i8259_first,
+                      uint16_t i8259_second);
+
+extern struct irq_controller apic_controller;
+
+// The calling CPU's local APIC id.
+uint32_t apic_id(void);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+//
+// The local APIC of the calling CPU, by memory-mapped registers (Intel SDM volume 3, chapter 10).
+#pragma once
+
+#include <lib/types.h>
+
+// Vectors from 0x30 on belong to lines; these do not.
+enum lapic_vector : uint8_t {
+    VECTOR_I8259_FIRST = 0x20, // masked, yet its spurious interrupts cannot be
+    VECTOR_LINES_FIRST = 0x30,
+    VECTOR_LINES_END = 0xe0,
+    VECTOR_TIMER = 0xf0,
+    VECTOR_SPURIOUS = 0xff,
+};
+
+// Switches it on, with its timer, error and performance inputs masked. nullptr: done; otherwise
+// what is wrong.
+const char *lapic_init(paddr_t address, uint8_t nmi_inputs);
+uint32_t lapic_id(void);
+void lapic_end_of_interrupt(void);
+
+// Raises `vector` on this CPU as if a device had.
+void lapic_interrupt_self(uint8_t vector);
+
+// The one-shot timer: counts down from `count` to 0 and raises VECTOR_TIMER. 0 stops it.
+void lapic_timer_start(uint32_t count);
+void lapic_timer_masked(bool masked);
+uint32_t lapic_timer_count(void);

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+//
+// What the kernel needs to know of the machine, pulled out of its ACPI tables.
+#pragma once
+
+#include <hal/x86_64/apic.h>
+#include <hal/x86_64/clock_tsc.h>
+#include <hal/x86_64/power.h>
+#include <kernel/boot.h>
+#include <platform/acpi.h>
+
+// MADT: interrupt controllers and CPUs. CPU ids go into `boot` in the table's order. false: there
+// is no sound MADT.
+[[nodiscard]] bool machine_interrupts(const struct acpi *acpi, struct apic_config *config,
+                                      struct boot_info *boot);
+
+// FADT: how to power off and reset.
+void machine_power(const struct acpi *acpi, struct acpi_power_config *config);
+
+// HPET or FADT: a timer of known rate. false: there is none that counts.
+[[nodiscard]] bool machine_reference(const struct acpi *acpi, struct clock_reference *reference);

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+//
+// Reads the PVH start_info (Xen, xen/include/public/arch-x86/hvm/start_info.h) under the boot
+// page tables, which reach LAYOUT_BOOT_MAPPED bytes.
+#include "pvh.h"
+
+#include <arch/arch.h>
+#include <lib/string.h>
+#include <platform/boot_info.h>
+
+constexpr uint32_t PVH_MAGIC = 0x336e'c578;
+constexpr uint32_t PVH_MEMORY_RAM = 1;
+
+struct pvh_start_info {
+    uint32_t magic, version, flags, module_count;
+    uint64_t modules, command_line, rsdp;
+    // from version 1 on
+    uint64_t memory_map;
+    uint32_t memory_map_count, reserved;
+};
+static_assert(sizeof(struct pvh_start_info) == 56);
+
+struct pvh_module {
+    uint64_t address, bytes, command_line, reserved;
+};
+
+struct pvh_memory {
+    uint64_t address, bytes;
+    uint32_t type, reserved;
+};
+
+const struct boot_range *pvh_find_ram(const struct boot_info *boot, uint64_t start, uint64_t end)
+{
+    for (uint32_t i = 0; i < boot->ram_count; i++)
+        if (start >= boot->ram[i].start && end <= boot->ram[i].end && start <= end)
+            return &boot->ram[i];
+    return nullptr;
+}
+
+static const void *boot_memory(uint64_t address, uint64_t bytes, const char *what)
+{
+    if (address == 0 || address > LAYOUT_BOOT_MAPPED || bytes > LAYOUT_BOOT_MAPPED - address)
+        panic("boot: the loader's %s is at 0x%lx, out of reach", what, address);
+    return arch_ram((paddr_t){address});
+}
+
+// No machine has more addresses than these, and the end of an entry must not wrap.
+static uint64_t memory_end(const struct pvh_memory *entry)
+{
+    constexpr uint64_t last = 1ull << 52;
+    return entry->address < last && entry->bytes < last - entry->address
+               ? entry->address + entry->bytes
+               : last;
+}
+
+static void read_memory_map(const struct pvh_start_info *info, struct boot_info *boot)
+{
+    if (info->version < 1 || info->memory_map_count == 0)
+        panic("boot: the loader gave no memory map");
+    const uint32_t count = info->memory_map_count;
+    const struct pvh_memory *map =
+        boot_memory(info->memory_map, (uint64_t)count * sizeof(*map), "memory map");
+    for (uint32_t i = 0; i < count; i++)
+        if (map[i].type == PVH_MEMORY_RAM)
+            boot_add_ram(boot, map[i].address, memory_end(&map[i]));
+    boot_info_normalise(boot);
+
+    // Where entries contradict each other, memory that is called anything but RAM is not RAM.
+    for (uint32_t i = 0; i < count; i++)
+        if (map[i].type != PVH_MEMORY_RAM)
+            boot_remove_ram(boot, map[i].address, memory_end(&map[i]));
+    boot_info_normalise(boot);
+}
+
+static void read_bundle(const struct pvh_start_info *info, struct boot_info *boot)
+{
+    if (info->module_count == 0)
+        return;
+    const struct pvh_module *module = boot_memory(info->modules, sizeof(*module), "module list");
+    if (module->bytes == 0)
+        return;
+    if (module->bytes > UINT64_MAX - PAGE_SIZE - module->address ||
+        module->address % PAGE_SIZE != 0 ||
+        pvh_find_ram(boot, module->address, align_up(module->address + module->bytes, PAGE_SIZE)) ==
+            nullptr)
+        panic("boot: the boot bundle at 0x%lx, %lu bytes, does not begin on a page of RAM",
+              module->address, module->bytes);
+    boot->bundle = (struct boot_range){
+        module->address,
+        align_up(module->address + module->bytes, PAGE_SIZE),
+    };
+    boot_add_reserved(boot, boot->bundle.start, boot->bundle.end);
+}
+
+static void read_command_line(const struct pvh_start_info *info, struct boot_info *boot)
+{
+    if (info->command_line == 0)
+        return;
+    const char *line = boot_memory(info->command_line, 1, "command line");
+    const uint64_t reach = LAYOUT_BOOT_MAPPED - info->command_line;
+    const size_t limit = reach < sizeof(boot->command_line) ? reach : sizeof(boot->command_line);
+    const size_t length = strnlen(line, limit);
+    if (length == limit)
+        klog("boot: the command line is longer than %u characters and was cut", ABI_COMMAND_LINE - 1);
+    const size_t kept = length == limit ? limit - 1 : length;
+    memcpy(boot->command_line, line, kept);
+    boot->command_line[kept] = '\0';
+}
+
+void pvh_read(uint64_t address, struct boot_info *boot)
+{
+    const struct pvh_start_info *info = boot_memory(address, sizeof(*info), "start_info");
+    if (info->magic != PVH_MAGIC)
+        panic("boot: this is not a PVH start: magic 0x%x", info->magic);
+    read_memory_map(info, boot);
+    read_bundle(info, boot);
+    read_command_line(info, boot);
+    boot->tables = (paddr_t){info->rsdp};
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+//
+// The boot of an x86_64 PC, from pvh_start.S to kernel_main: traps and console first, so that
+// what goes wrong is said; then memory and the kernel's page tables; then the machine's tables
+// and the devices that the kernel drives.
+#include <arch/arch.h>
+#include <arch/boot.h>
+#include <hal/hal.h>
+#include <hal/uart_16550.h>
+#include <kernel/boot.h>
+#include <platform/boot_info.h>
+
+#include "isa_facts.h"
+#include "machine.h"
+#include "pvh.h"
+
+extern char image_physical_start[], image_physical_end[]; // kernel.ld
+
+[[noreturn]] void platform_start(uint32_t start_info);
+
+static struct boot_info boot;
+static struct arch_percpu boot_cpu; // until kernel_main has its own
+static struct acpi acpi;
+
+static bool is_reserved(uint64_t start, uint64_t end)
+{
+    for (uint32_t i = 0; i < boot.reserved_count; i++)
+        if (boot.reserved[i].start < end && boot.reserved[i].end > start)
+            return true;
+    return false;
+}
+
+// Tables are built right behind the image, as far as RAM is free and mapped already.
+static void memory_init(void)
+{
+    const uint64_t image = (uint64_t)image_physical_start;
+    const uint64_t start = align_up((uint64_t)image_physical_end, PAGE_SIZE);
+    const struct boot_range *ram = pvh_find_ram(&boot, image, start);
+    if (ram == nullptr)
+        panic("boot: the kernel at 0x%lx-0x%lx is not in RAM", image, start - 1);
+    uint64_t end = start;
+    while (end < ram->end && end < LAYOUT_BOOT_MAPPED && !is_reserved(end, end + PAGE_SIZE))
+        end += PAGE_SIZE;
+
+    arch_paging_begin(start, end);
+    for (uint32_t i = 0; i < boot.ram_count; i++)
+        if (!arch_paging_map_ram(boot.ram[i].start, boot.ram[i].end))
+            panic("boot: no room for the page tables of RAM at 0x%lx", boot.ram[i].start);
+    uint64_t tables_end;
+    if (!arch_paging_finish(&tables_end))
+        panic("boot: no room for the kernel's page tables");
+    boot_add_reserved(&boot, image, tables_end);
+    boot_add_reserved(&boot, 0, PAGE_SIZE); // the BIOS's data, and no frame has address 0
+    boot_info_normalise(&boot);
+}
+
+static void reserve_table(uint64_t address, uint64_t bytes)
+{
+    if (pvh_find_ram(&boot, address, address) != nullptr)
+        boot_add_reserved(&boot, address, address + bytes);
+}
+
+static void tables_init(void)
+{
+    if (boot.tables.value == 0)
+        boot.tables = acpi_scan((paddr_t){ISA_BIOS_START}, ISA_BIOS_BYTES);
+    if (boot.tables.value == 0 || !acpi_open(&acpi, boot.tables))
+        panic("boot: this machine has no usable ACPI tables");
+    boot.firmware = FIRMWARE_ACPI;
+    boot.tables_bytes = 36; // of an RSDP with its second part
+    // Where firmware puts its tables into RAM, they stay.
+    reserve_table(boot.tables.value, boot.tables_bytes);
+    for (unsigned i = 0; i < acpi.count; i++)
+        reserve_table(acpi.tables[i].address, acpi.tables[i].bytes);
+}
+
+static void interrupts_init(void)
+{
+    static struct apic_config config;
+    if (!machine_interrupts(&acpi, &config, &boot))
+        panic("boot: this machine has no MADT table, so its interrupt controllers are unknown");
+    const char *error = apic_init(&config, ISA_I8259_FIRST, ISA_I8259_SECOND);
+    if (error != nullptr)
+        panic("boot: %s", error);
+    hal.irq = &apic_controller;
+
+    // The kernel wants the boot CPU first.
+    const uint64_t self = apic_id();
+    uint32_t at = 0;
+    while (at < boot.cpu_count && boot.cpu_ids[at] != self)
+        at++;
+    if (at == boot.cpu_count)
+        panic("boot: the boot CPU, APIC id %lu, is not in the MADT", self);
+    boot.cpu_ids[at] = boot.cpu_ids[0];
+    boot.cpu_ids[0] = self;
+}
+
+static void clock_init(void)
+{
+    struct clock_reference reference;
+    if (!machine_reference(&acpi, &reference))
+        panic("boot: this machine has no reference timer (HPET, ACPI PM timer) that counts");
+    const char *error = clock_tsc_init(&reference);
+    if (error != nullptr)
+        panic("boot: %s (reference: %s)", error, reference.name);
+    hal.clock = &clock_tsc;
+    klog("boot: x86_64 PC, %u CPUs, TSC at %lu kHz by the %s", boot.cpu_count,
+         clock_tsc.hz / 1000, reference.name);
+}
+
+void platform_start(uint32_t start_info)
+{
+    arch_cpu_init(&boot_cpu, arch_boot_stack_top);
+    hal.console = uart_16550_init(ISA_COM1);
+    pvh_read(start_info, &boot);
+    memory_init();
+    tables_init();
+    interrupts_init();
+    clock_init();
+
+    static struct acpi_power_config power;
+    machine_power(&acpi, &power);
+    acpi_power_init(&power);
+    hal.power = &acpi_power;
+
+    boot_info_normalise(&boot);
+    kernel_main(&boot);
+}
