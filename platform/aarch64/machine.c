@@ -15,7 +15,6 @@ constexpr uint32_t INTERRUPT_PPI = 1; // first cell of a GIC interrupt
 constexpr uint32_t FIRST_PPI = 16, FIRST_SPI = 32;
 constexpr unsigned TIMER_VIRTUAL = 2; // secure, non-secure, virtual, hypervisor
 
-
 void machine_find_console(const void *tree)
 {
     struct fdt_node node;
