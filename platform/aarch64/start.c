@@ -57,6 +57,7 @@ void platform_start(paddr_t tables)
     paddr_t image_start, image_end;
     arch_image_range(&image_start, &image_end);
     check_image(image_start, image_end);
+    boot.kernel = (struct boot_range){image_start.value, image_end.value};
     boot_add_reserved(&boot, image_start.value, image_end.value);
     boot_add_reserved(&boot, tables.value, tables.value + boot.tables_bytes);
     boot_add_reserved(&boot, boot.bundle.start, boot.bundle.end);

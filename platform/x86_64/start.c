@@ -49,6 +49,7 @@ static void memory_init(void)
     uint64_t tables_end;
     if (!arch_paging_finish(&tables_end))
         panic("boot: no room for the kernel's page tables");
+    boot.kernel = (struct boot_range){image, tables_end};
     boot_add_reserved(&boot, image, tables_end);
     boot_add_reserved(&boot, 0, PAGE_SIZE); // the BIOS's data, and no frame has address 0
     boot_info_normalise(&boot);
