@@ -9,9 +9,8 @@
 
 enum device_role : uint8_t {
     DEVICE_NONE = 0,
-    DEVICE_REGISTERS =
-        1,         // vmo: a page-aligned window; the registers are offsets[i], sizes[i] in it
-    DEVICE_IO = 2, // iorange
+    DEVICE_REGISTERS = 1, // vmo: a page-aligned window; registers: offsets[i], sizes[i] in it
+    DEVICE_IO = 2,        // iorange
     DEVICE_INTERRUPT = 3, // interrupt
     DEVICE_DMA = 4,       // dmaspace
     DEVICE_REPORT = 5,    // vmo: struct driver_report, for devd to read
