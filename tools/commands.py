@@ -13,9 +13,10 @@ import secrets
 import time
 from urllib.parse import quote
 
-# How a kernel panic begins. The machine stops behind it without ending.
-PANIC = re.compile(rb"^panic: ", re.MULTILINE)
-PANIC_GRACE = 1.5  # seconds for the rest of its report
+# How a kernel panic begins and ends. The machine stands still behind it.
+PANIC = re.compile(rb"^\[ *\d+\.\d+\] PANIC: ", re.MULTILINE)
+PANIC_END = b"PANIC: the machine is stopped\n"
+PANIC_GRACE = 3  # seconds for the rest of its report
 
 
 class Commands:
@@ -71,7 +72,7 @@ def run_commands(machine, commands, timeout, show=lambda data: None):
                     lambda: len(machine.output) > seen or machine.ended,
                     max(0, min(panicked or deadline, deadline) - time.monotonic()))
                 data, ended = bytes(machine.output[seen:]), machine.ended
-                text = bytes(machine.output[max(0, seen - 16):]) if panicked is None else b""
+                recent = bytes(machine.output[max(0, seen - 64):]).replace(b"\r", b"")
             seen += len(data)
             out = commands.feed(data)
             if out:
@@ -79,8 +80,10 @@ def run_commands(machine, commands, timeout, show=lambda data: None):
             now = time.monotonic()
             if commands.status is not None:
                 return None
-            if panicked is None and PANIC.search(text.replace(b"\r", b"")):
+            if panicked is None and PANIC.search(recent):
                 panicked = now + PANIC_GRACE
+            if panicked is not None and PANIC_END in recent:
+                panicked = now
             if ended:
                 machine.wait(5)
                 if panicked:

@@ -5,14 +5,17 @@
         m.expect(rb"skerry> ", timeout=20)
         m.send("ps\\n")
 
-The serial line and QMP are socket pairs that QEMU inherits, so there are no
-files to name and nothing to wait for. A thread reads the serial line all the
-time; addresses in it are symbolised before anybody sees them.
+The serial line is QEMU's standard input and output, QMP a socket pair that it
+inherits, so there are no files to name and nothing to wait for. A thread reads
+the serial line all the time; addresses in it are symbolised before anybody
+sees them.
 """
 
+import fcntl
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import threading
@@ -23,6 +26,10 @@ from symbols import Stream, Symbolizer
 
 TOP = Path(__file__).resolve().parent.parent
 ARCHES = ("x86_64", "aarch64")
+# A guest that prints faster than it is read meets a UART that takes no more, and
+# gives up on it after a while. A pipe has room for many single bytes; a socket,
+# which counts some hundreds of bytes for each, has not.
+PIPE_BYTES = 1 << 20
 COMMAND_LINE_MAX = 1023  # ABI_COMMAND_LINE, less its terminator
 
 
@@ -82,10 +89,9 @@ class Machine:
             raise MachineError(f"the disk {self.disk} {what}")
         if not self.kernel.is_file():
             raise MachineError(f"{self.kernel} is not built")
-        self.serial, serial = socket.socketpair()
         self.monitor, monitor = socket.socketpair()
         arguments = self.arguments + [
-            "-chardev", f"socket,id=serial,fd={serial.fileno()}", "-serial", "chardev:serial",
+            "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
             "-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control",
             "-kernel", str(self.kernel), "-append", self.command_line]
         bundle = self.folder / "boot.img"
@@ -95,9 +101,9 @@ class Machine:
             arguments += disk_arguments(self.disk, self.iops)
         arguments += self.extra
         self.process = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=[serial.fileno(), monitor.fileno()])
-        serial.close()
+            arguments, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, pass_fds=[monitor.fileno()])
+        fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         monitor.close()
         self.started = time.monotonic()
         Machine.started_here.append(self)
@@ -123,7 +129,7 @@ class Machine:
         self.process.wait()
         for thread in self.threads:
             thread.join(5)
-        for thing in (self.serial, self.monitor, self.process.stdout):
+        for thing in (self.monitor, self.process.stdin, self.process.stdout, self.process.stderr):
             thing.close()
         self.symbolizer.close()
 
@@ -150,35 +156,31 @@ class Machine:
 
     def _read_serial(self):
         stream = Stream(self.symbolizer)
-        self.serial.settimeout(0.2)
+        line = self.process.stdout.fileno()
         while True:
-            try:
-                data = self.serial.recv(65536)
-            except TimeoutError:
+            if select.select([line], [], [], 0.2)[0]:
+                data = os.read(line, 65536)
+                text = stream.feed(data) if data else stream.flush()
+                ended = not data
+            else:
                 # Half a token and then silence: it was not a token.
-                text, data = stream.flush(), None
-            except OSError:
-                data = b""
-            if data:
-                text = stream.feed(data)
-            elif data == b"":
-                text = stream.flush()
-            if text or data == b"":
+                text, ended = stream.flush(), False
+            if text or ended:
                 with self.changed:
                     self.output += text
-                    self.ended = data == b""
+                    self.ended = ended
                     self.changed.notify_all()
-            if data == b"":
+            if ended:
                 return
 
     def _read_process(self):
-        while data := os.read(self.process.stdout.fileno(), 4096):
+        while data := os.read(self.process.stderr.fileno(), 4096):
             self.said += data
 
     def send(self, text):
         """Types on the serial line."""
         try:
-            self.serial.sendall(text.encode() if isinstance(text, str) else text)
+            self.process.stdin.write(text.encode() if isinstance(text, str) else text)
         except OSError as error:
             raise MachineError(f"the machine has ended: {error}") from None
 
