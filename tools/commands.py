@@ -13,10 +13,13 @@ import secrets
 import time
 from urllib.parse import quote
 
+from machine import MachineError
+
 # How a kernel panic begins and ends. The machine stands still behind it.
 PANIC = re.compile(rb"^\[ *\d+\.\d+\] PANIC: ", re.MULTILINE)
 PANIC_END = b"PANIC: the machine is stopped\n"
 PANIC_GRACE = 3  # seconds for the rest of its report
+POWER_OFF_GRACE = 10
 
 
 class Commands:
@@ -79,6 +82,10 @@ def run_commands(machine, commands, timeout, show=lambda data: None):
                 show(out)
             now = time.monotonic()
             if commands.status is not None:
+                try:
+                    machine.wait(POWER_OFF_GRACE)
+                except MachineError:
+                    return f"the commands ended ({commands.status}), the machine did not power off"
                 return None
             if panicked is None and PANIC.search(recent):
                 panicked = now + PANIC_GRACE
