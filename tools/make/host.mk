@@ -8,14 +8,15 @@
 #   // build: user/services/files/tar.c
 
 H := build/host
-HOST_FLAGS := $(COMMON_FLAGS) -O1 -DSKERRY_DEV=1 -DSKERRY_SEEDS=1 -fno-builtin \
+HOST_ARCH := $(shell uname -m)
+HOST_FLAGS := $(COMMON_FLAGS) -O1 -DSKERRY_DEV=1 -DSKERRY_SEEDS=1 -D_GNU_SOURCE -fno-builtin \
               -fsanitize=address,undefined -fno-sanitize-recover=all -pthread
 
 ROOTS_host_machine := $(subst arch/$(ARCH)/include,arch/host/include,$(ROOTS_machine))
 ROOTS_host_kernel  := $(subst arch/$(ARCH)/include,arch/host/include,$(ROOTS_kernel))
 # Tests look into every layer, the kernel's private headers too.
 ROOTS_test := $(ROOTS_host_kernel) -I$(GEN)/arch -I. -Ikernel -Itests/unit -Iarch/host \
-              -I$(GEN)/user -Iuser/sdk/include -Iplatform/include \
+              -I$(GEN)/user -Iuser/sdk/include -Iuser/sdk/$(HOST_ARCH)/include -Iplatform/include \
               -isystem $(DEPS) -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica \
               -isystem $(DEPS)/bearssl/inc
 
