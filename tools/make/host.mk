@@ -38,9 +38,10 @@ $H/$(DEPS)/%.o: $(DEPS)/%.c $(RULES)
 	$(call compile,$(CC) $(HOST_FLAGS) -w -isystem $(DEPS)/libfdt)
 $H/tests/unit/%.o: tests/unit/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_test))
-# Sources of other layers that a test names.
+# Sources of other layers that a test names. Freestanding: a program of ours has
+# another main() than a hosted one.
 $H/extra/%.o: %.c $(RULES) | $(GENERATED)
-	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_test))
+	$(call compile,$(CC) $(HOST_FLAGS) -ffreestanding $(WARNINGS) $(ROOTS_test))
 
 $(HOST_LIBRARY): $(HOST_OBJECTS)
 	@echo >&2 "  AR    $@"
