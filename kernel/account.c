@@ -182,7 +182,7 @@ bool account_destroy(struct account *account, uint8_t priority) NO_THREAD_SAFETY
     if (!begins)
         return false;
     lock_acquire(&account->object.lock);
-    object_transition_locked(&account->object, ACCOUNT_DYING);
+    object_transition(&account->object, ACCOUNT_DYING);
     operation_start(&account->object, account_teardown, priority);
     lock_release(&account->object.lock);
     return true;
@@ -236,7 +236,7 @@ enum step account_teardown(struct object *object) NO_THREAD_SAFETY
         return STEP_WAIT;
     return_limit(account);
     lock_acquire(&object->lock);
-    object_transition_locked(object, ACCOUNT_DEAD);
+    object_transition(object, ACCOUNT_DEAD);
     lock_release(&object->lock);
     object_finish(object, account->priority);
     return STEP_DONE;

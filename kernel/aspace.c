@@ -229,7 +229,7 @@ static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
     mapping->charged_tables = 0;
     lock_acquire(&object->lock);
     if (object->life == LIFE_LIVE) {
-        object_transition_locked(object, MAPPING_ACTIVE);
+        object_transition(object, MAPPING_ACTIVE);
         object_wake_all_locked(object, STATUS_OK);
     }
     lock_release(&object->lock);
@@ -388,7 +388,7 @@ enum step mapping_teardown(struct object *object) NO_THREAD_SAFETY
         return STEP_DONE; // never filed
     if (object->state != MAPPING_CLEARING) {
         lock_acquire(&object->lock);
-        object_transition_locked(object, MAPPING_CLEARING);
+        object_transition(object, MAPPING_CLEARING);
         lock_release(&object->lock);
     }
     if (mapping->cursor > 0)

@@ -43,6 +43,7 @@ static void queue_push_locked(struct channel *channel, uint16_t slot)
 }
 
 static void queue_remove_locked(struct channel *channel, uint16_t slot)
+    REQUIRES(channel->object.lock)
 {
     uint16_t before = SLOT_NONE;
     for (uint16_t at = channel->head; at != slot; at = message_at(channel, at)->next)
@@ -335,7 +336,7 @@ static void tell_peer(struct channel *channel) NO_THREAD_SAFETY
         return;
     struct channel *peer = channel_of(channel->peer.object);
     if (peer->object.state == CHANNEL_CONNECTED) {
-        object_transition_locked(&peer->object, CHANNEL_DRAINING);
+        object_transition(&peer->object, CHANNEL_DRAINING);
         struct list_node *next;
         for (struct list_node *node = peer->object.waiters.head.next;
              node != &peer->object.waiters.head; node = next) {

@@ -161,7 +161,7 @@ status_t sys_pin_release(struct entry *entry, const struct handle_lookup *handle
     (void)entry;
     if (!object_lock(handle->object, handle->generation))
         return STATUS_GONE;
-    object_transition_locked(handle->object, PIN_RELEASED);
+    object_transition(handle->object, PIN_RELEASED);
     object_kill_locked(handle->object, sched_priority());
     object_unlock(handle->object);
     return STATUS_OK;
@@ -200,7 +200,7 @@ enum step pin_teardown(struct object *object) NO_THREAD_SAFETY
     struct pin *pin = pin_of(object);
     if (object->state == PIN_ACTIVE && pin->vmo && !SEEDED_BUG("M7")) {
         lock_acquire(&object->lock);
-        object_transition_locked(object, PIN_QUARANTINED);
+        object_transition(object, PIN_QUARANTINED);
         lock_release(&object->lock);
         quarantine_add(pin);
     }
@@ -233,7 +233,7 @@ status_t sys_machine_device_quiet(struct entry *entry, const struct handle_looku
         entry->result[0] += found->pages;
         account_quarantine_ended(found->object.account, found->charged_pages);
         lock_acquire(&found->object.lock);
-        object_transition_locked(&found->object, PIN_RELEASED);
+        object_transition(&found->object, PIN_RELEASED);
         lock_release(&found->object.lock);
         operation_resume(&found->object);
     }

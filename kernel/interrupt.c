@@ -65,10 +65,10 @@ static void raise(uint32_t line) NO_THREAD_SAFETY
         hal.irq->mask(line);
     if (object->life == LIFE_LIVE) {
         if (object->state == INTERRUPT_IDLE) {
-            object_transition_locked(object, INTERRUPT_PENDING);
+            object_transition(object, INTERRUPT_PENDING);
             object_signal_locked(object, SIGNAL_INTERRUPT);
         } else if (object->state == INTERRUPT_PENDING) {
-            object_transition_locked(object, INTERRUPT_AGAIN);
+            object_transition(object, INTERRUPT_AGAIN);
         }
     }
     lock_release(&object->lock);
@@ -211,7 +211,7 @@ status_t sys_interrupt_acknowledge(struct entry *entry, const struct handle_look
         status = STATUS_OK;
         bool again = object->state == INTERRUPT_AGAIN;
         object->signals &= ~(uint32_t)SIGNAL_INTERRUPT;
-        object_transition_locked(object, again ? INTERRUPT_PENDING : INTERRUPT_IDLE);
+        object_transition(object, again ? INTERRUPT_PENDING : INTERRUPT_IDLE);
         if (again)
             object_signal_locked(object, SIGNAL_INTERRUPT);
         else if (interrupt->trigger != TRIGGER_EDGE)

@@ -20,6 +20,9 @@
 #define ACQUIRE(...) TSA(acquire_capability(__VA_ARGS__))
 #define RELEASE(...) TSA(release_capability(__VA_ARGS__))
 #define TRY_ACQUIRE(...) TSA(try_acquire_capability(__VA_ARGS__))
+// Where the analysis cannot follow: an object that nobody else sees yet, a lock reached under two
+// names (channel->object and ref.object), a lock that is held or not by what a pointer says. Dev
+// builds check ranks and holders there all the same.
 #define NO_THREAD_SAFETY TSA(no_thread_safety_analysis)
 
 enum lock_rank : uint8_t {

@@ -21,7 +21,7 @@ static struct {
     uint64_t next_id GUARDED_BY(&lock);
 } slots;
 
-void objects_init(void *table, size_t count)
+void objects_init(void *table, size_t count) NO_THREAD_SAFETY
 {
     lock_init(&slots.lock, RANK_SLOTS);
     slots.table = table;
@@ -142,7 +142,7 @@ void object_unlock(struct object *object) NO_THREAD_SAFETY
     lock_release(&object->lock);
 }
 
-void object_transition_locked(struct object *object, uint8_t to)
+void object_transition(struct object *object, uint8_t to)
 {
     [[maybe_unused]] const struct object_type *type = &object_types[object->type];
     CHECK(P1,

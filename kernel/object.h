@@ -154,8 +154,9 @@ bool object_kill(struct object_ref ref, uint8_t priority);
 // once where no handle is left.
 void object_finish(struct object *object, uint8_t priority);
 
-// Changes `state` along the type's table (P1).
-void object_transition_locked(struct object *object, uint8_t to) REQUIRES(object->lock);
+// Changes `state` along the type's table (P1). Under the object's lock; a thread's state is its
+// home CPU's own.
+void object_transition(struct object *object, uint8_t to);
 
 // ---- signals and waiting
 

@@ -8,7 +8,7 @@
 #include "handlers.h"
 #include "thread.h"
 
-// Receiving gives up after this many bindings that turned out to have nothing to tell.
+// After this many bindings that turned out to have nothing to tell, others get their turn.
 constexpr unsigned PORT_TRIES = 16;
 
 static struct port *port_of(struct object *object)
@@ -159,8 +159,7 @@ static status_t receive(struct thread *thread, struct port *port, uint64_t gener
         if (status != STATUS_NOT_FOUND)
             return status;
     }
-    // Still nothing: the caller asks again, others had their turn meanwhile.
-    return STATUS_TIMED_OUT;
+    return STATUS_RESTART;
 }
 
 static status_t receive_into(struct entry *entry, const struct handle_lookup *handle,
@@ -187,8 +186,10 @@ status_t sys_channel_reply_receive(struct entry *entry, const struct handle_look
                                    uint64_t token, uint64_t message,
                                    const struct handle_lookup *port, uint64_t deadline_ns)
 {
-    status_t replied = channel_reply(entry->thread, lookup_ref(end), token, message);
-    entry->thread->reply_flag = replied == STATUS_OK ? 0 : MSG_REPLY_FAILED;
+    if (!entry->thread->restarted) {
+        status_t replied = channel_reply(entry->thread, lookup_ref(end), token, message);
+        entry->thread->reply_flag = replied == STATUS_OK ? 0 : MSG_REPLY_FAILED;
+    }
     return receive_into(entry, port, deadline_ns);
 }
 
@@ -280,7 +281,6 @@ bool port_object_gone_locked(struct object *object) NO_THREAD_SAFETY
         return false;
     struct port *port = port_of(port_object);
     object->life = LIFE_GHOST;
-    object->binding.pending = object->binding.pending && list_node_linked(&object->binding.node);
     struct thread *thread = win_waiter(port, &object->binding);
     if (!thread)
         return true;

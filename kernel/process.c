@@ -13,6 +13,7 @@
 #include "vm.h"
 
 status_t process_create(struct account *account, const char name[16], struct process **out)
+    NO_THREAD_SAFETY
 {
     struct object *object;
     status_t status = object_create(account, OBJECT_PROCESS, &object);
@@ -44,7 +45,7 @@ bool process_thread_added(struct process *process, struct thread *thread) NO_THR
     lock_release(&process->table_lock);
     if (open && process->object.state == PROCESS_CREATED) {
         lock_acquire(&process->object.lock);
-        object_transition_locked(&process->object, PROCESS_RUNNING);
+        object_transition(&process->object, PROCESS_RUNNING);
         lock_release(&process->object.lock);
     }
     return open;
@@ -85,7 +86,7 @@ static bool begin_ending(struct process *process, uint64_t exit_code) NO_THREAD_
     lock_release(&process->table_lock);
     if (begins) {
         lock_acquire(&process->object.lock);
-        object_transition_locked(&process->object, PROCESS_EXITING);
+        object_transition(&process->object, PROCESS_EXITING);
         lock_release(&process->object.lock);
     }
     return begins;
@@ -122,7 +123,7 @@ static bool kill_one_thread(struct process *process)
     return victim;
 }
 
-static bool close_some_handles(struct process *process)
+static bool close_some_handles(struct process *process) NO_THREAD_SAFETY
 {
     uint32_t end = process->handle_pages * HANDLES_PER_PAGE;
     for (unsigned i = 0; i < 16 && process->close_cursor < end; i++)
@@ -130,7 +131,7 @@ static bool close_some_handles(struct process *process)
     return process->close_cursor < end;
 }
 
-static void free_handle_pages(struct process *process)
+static void free_handle_pages(struct process *process) NO_THREAD_SAFETY
 {
     for (unsigned i = 0; i < process->handle_pages; i++)
         if (process->pages[i]) {
@@ -164,8 +165,11 @@ enum step process_teardown(struct object *object) NO_THREAD_SAFETY
     struct object_ref exceptions = process->exceptions;
     process->exceptions = (struct object_ref){};
     object_handle_dropped(exceptions);
+    // The root account pays for one process: init. Nothing can go on without it.
+    if (!object->account->parent)
+        panic("init has ended, with code %ld", (long)process->exit_code);
     lock_acquire(&object->lock);
-    object_transition_locked(object, PROCESS_DEAD);
+    object_transition(object, PROCESS_DEAD);
     lock_release(&object->lock);
     object_finish(object, object->operation.runnable.priority);
     return STEP_DONE;

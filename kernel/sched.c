@@ -75,11 +75,10 @@ static bool current_stays(struct cpu *cpu)
             return true;
         account_time(cpu);
         if (thread->killed) {
-            object_transition_locked(&thread->object, THREAD_EXITING);
-            operation_start(&thread->object, thread_teardown, thread->priority);
+            thread_begin_exit(thread);
         } else {
             // Preempted: first of its equals; its slice used up, or yielding: the last.
-            object_transition_locked(&thread->object, THREAD_READY);
+            object_transition(&thread->object, THREAD_READY);
             sched_enqueue(cpu, &thread->runnable, !expired);
         }
     } else {
@@ -92,7 +91,7 @@ static bool current_stays(struct cpu *cpu)
 static void switch_to(struct cpu *cpu, struct thread *thread)
 {
     account_time(cpu); // what was idle, or in operations
-    object_transition_locked(&thread->object, THREAD_RUNNING);
+    object_transition(&thread->object, THREAD_RUNNING);
     thread->yields = false;
     cpu->current = thread;
     cpu->switches++;

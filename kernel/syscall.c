@@ -17,10 +17,8 @@
 
 #include "decode.inc"
 
-struct arch_context *entry_syscall(void)
+static void perform(struct thread *thread)
 {
-    struct cpu *cpu = cpu_self();
-    struct thread *thread = cpu->current;
     struct arch_context *context = thread->context;
     struct entry entry = {.thread = thread, .process = thread->process};
     for (unsigned i = 0; i < ARRAY_SIZE(entry.arg); i++)
@@ -32,19 +30,39 @@ struct arch_context *entry_syscall(void)
         status = decoders[number].decode(&entry);
         results = decoders[number].results;
     }
-    if (status != STATUS_BLOCKED) {
-        arch_context_set_status(context, status);
-        for (unsigned i = 0; i < results; i++)
-            arch_context_set_result(context, i, entry.result[i]);
+    thread->restart = status == STATUS_RESTART;
+    thread->restarted = thread->restart;
+    if (status >= STATUS_COUNT)
+        return;
+    arch_context_set_status(context, status);
+    for (unsigned i = 0; i < results; i++)
+        arch_context_set_result(context, i, entry.result[i]);
+}
+
+// Leaves the kernel, unless the thread whose turn it is has a call to go on with.
+static struct arch_context *leave(struct cpu *cpu)
+{
+    for (;;) {
+        struct arch_context *context = sched_exit(cpu);
+        if (!cpu->current->restart)
+            return context;
+        arch_interrupt_window();
+        perform(cpu->current);
     }
-    return sched_exit(cpu);
+}
+
+struct arch_context *entry_syscall(void)
+{
+    struct cpu *cpu = cpu_self();
+    perform(cpu->current);
+    return leave(cpu);
 }
 
 struct arch_context *entry_interrupt(void)
 {
     struct cpu *cpu = cpu_self();
     interrupts_dispatch(cpu);
-    return sched_exit(cpu);
+    return leave(cpu);
 }
 
 void entry_kernel_interrupt(void)
@@ -81,7 +99,7 @@ struct arch_context *entry_fault(const struct abi_fault *fault)
         process_kill(process, UINT64_MAX);
         thread->killed = true;
     }
-    return sched_exit(cpu);
+    return leave(cpu);
 }
 
 // ---- calls on any object

@@ -19,10 +19,19 @@ struct thread *thread_current(void)
     return cpu_self()->current;
 }
 
-static void set_state(struct thread *thread, enum thread_state state) NO_THREAD_SAFETY
+static void set_state(struct thread *thread, enum thread_state state)
 {
-    // Owned by the home CPU, not by the object's lock.
-    object_transition_locked(&thread->object, state);
+    object_transition(&thread->object, state);
+}
+
+void thread_begin_exit(struct thread *thread)
+{
+    set_state(thread, THREAD_EXITING);
+    // Its account may be tearing it down already.
+    if (thread->object.operation.phase == OPERATION_IDLE)
+        operation_start(&thread->object, thread_teardown, thread->priority);
+    else
+        operation_resume(&thread->object);
 }
 
 // ---- waiting
@@ -33,7 +42,7 @@ bool thread_may_wait(struct object *object)
 }
 
 status_t thread_block(struct object *object, struct list *list, enum wait_kind kind,
-                      uint64_t deadline_ns)
+                      uint64_t deadline_ns) NO_THREAD_SAFETY
 {
     struct thread *thread = thread_current();
     struct cpu *cpu = cpu_self();
@@ -90,8 +99,7 @@ static void make_ready(struct thread *thread)
     uint64_t word = thread->wait_word;
     atomic_store_explicit(&thread->wait_word, (word & ~3ull) | PHASE_RUNNING, memory_order_relaxed);
     if (thread->killed) {
-        set_state(thread, THREAD_EXITING);
-        operation_start(&thread->object, thread_teardown, thread->priority);
+        thread_begin_exit(thread);
         return;
     }
     set_state(thread, THREAD_READY);
@@ -165,8 +173,7 @@ static void handle_kill(struct thread *thread)
         sched_dequeue(cpu, &thread->runnable);
         [[fallthrough]];
     case THREAD_NEW:
-        set_state(thread, THREAD_EXITING);
-        operation_start(&thread->object, thread_teardown, thread->priority);
+        thread_begin_exit(thread);
         break;
     case THREAD_BLOCKED:
         thread_interrupt_wait(thread, STATUS_CANCELLED); // lost: the waker's post ends it

@@ -18,6 +18,10 @@
 // What a handler returns when the caller waits, or has ended: its results come later.
 constexpr status_t STATUS_BLOCKED = STATUS_COUNT;
 
+// What it returns when it did as much as one entry may: the call is made again, unchanged, at the
+// caller's next turn, with `restarted` set.
+constexpr status_t STATUS_RESTART = STATUS_COUNT + 1;
+
 enum thread_state : uint8_t {
     THREAD_NEW,
     THREAD_READY,
@@ -109,6 +113,9 @@ void thread_wake(struct thread *thread, status_t status);
 bool thread_interrupt_wait(struct thread *thread, status_t status);
 
 void thread_expired(struct thread *thread, uint64_t wait_word);
+
+// A thread that was killed has stopped for good: its teardown can go on. On its home CPU.
+void thread_begin_exit(struct thread *thread);
 
 // Asks for the end of a thread, from any CPU.
 void thread_kill(struct thread *thread);

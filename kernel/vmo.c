@@ -85,7 +85,7 @@ static enum step vmo_fill(struct object *object) NO_THREAD_SAFETY
     if (!fill_some(vmo))
         return STEP_MORE;
     lock_acquire(&object->lock);
-    object_transition_locked(object, VMO_READY);
+    object_transition(object, VMO_READY);
     struct list_node *node = list_first(&object->waiters);
     struct thread *thread = node ? CONTAINER_OF(node, struct thread, wait_node) : nullptr;
     bool wanted = thread && thread_win(thread);
@@ -238,7 +238,7 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
         mapping = object_reference(&CONTAINER_OF(node, struct mapping, vmo_node)->object);
     bool used = vmo->mapping_count > 0 || vmo->pin_count > 0;
     if (vmo->object.state != VMO_ORPHANED && !vmo->device) {
-        object_transition_locked(object, VMO_ORPHANED);
+        object_transition(object, VMO_ORPHANED);
     }
     lock_release(&object->lock);
     if (vmo->revoked && mapping.object) {
