@@ -79,6 +79,7 @@ struct thread {
     uint32_t held[ABI_MESSAGE_HANDLES];
     uint64_t reply_flag; // MSG_REPLY_FAILED for the next message, or 0
     uint64_t cpu_ns;
+    bool restart, restarted; // STATUS_RESTART
     bool yields;             // its next exit puts it behind its equals
     struct abi_fault *fault; // in the context page, behind the registers
 };
