@@ -29,7 +29,7 @@ static bool panicking;
 static void print_frame(uint64_t pc, void *argument)
 {
     unsigned *depth = argument;
-    klog("  #%u {{pc:0x%lx:kernel}}", (*depth)++, (unsigned long)pc);
+    klog("  #%u {{ra:0x%lx:kernel}}", (*depth)++, (unsigned long)pc);
 }
 
 // Only the first panic is told in full; one that happens on the way is one line.
