@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+//
+// Crashes in the way that its argument names: to see that a fault is reported, cleared away and
+// hurts nobody else. Ends with code 0 if it knows no such way, which the shell reports.
+#include "instructions.h"
+
+#include <sdk/sdk.h>
+
+// An address of the kernel's half; nothing is ever mapped there for a program.
+constexpr uintptr_t KERNEL_ADDRESS = 0xffff'8000'0010'0000;
+constexpr unsigned DEPTH_MAX = 1'000'000;
+
+static volatile uint64_t sink;
+
+static void read_address(uintptr_t address)
+{
+    sink = *(const volatile uint64_t *)address;
+}
+
+static void crash_null(void)
+{
+    read_address(0);
+}
+
+static void crash_kernel(void)
+{
+    read_address(KERNEL_ADDRESS);
+}
+
+static void crash_write(void)
+{
+    *(volatile uint64_t *)(uintptr_t)crash_null = 1; // its own code is not writable
+}
+
+static void crash_execute(void)
+{
+    static uint32_t data[4];
+    void (*jump)(void) = (void (*)(void))(uintptr_t)data;
+    jump();
+}
+
+static uint64_t recurse(unsigned depth)
+{
+    volatile uint64_t frame[32];
+    frame[depth % 32] = depth;
+    return depth == DEPTH_MAX ? 0 : recurse(depth + 1) + frame[(depth + 1) % 32];
+}
+
+static void crash_stack(void)
+{
+    sink = recurse(0);
+}
+
+int main(const char *argument)
+{
+    static const struct {
+        const char *name;
+        void (*crash)(void);
+    } ways[] = {
+        {"null", crash_null},
+        {"kernel", crash_kernel},
+        {"write", crash_write},
+        {"execute", crash_execute},
+        {"stack", crash_stack},
+        {"undefined", instruction_undefined},
+        {"privileged", instruction_privileged},
+        {"breakpoint", instruction_breakpoint},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+        if (strcmp(ways[i].name, argument) == 0)
+            ways[i].crash();
+    return 0;
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+//
+// Commands on the system itself: figures, devices, the log, kill, crash, power.
+#include <proto/devices.h>
+#include <sdk/states.h>
+
+#include "shell.h"
+
+static struct init_service_info_reply service;
+
+// The figures of service `index` into `service`; false behind the last one.
+static bool get_service(uint32_t index)
+{
+    struct init_service_info_request request = {.index = index};
+    return init_service_info(start.bootstrap, &request, &service, ABI_DEADLINE_NEVER) == STATUS_OK;
+}
+
+static const char *service_state_name(uint32_t state)
+{
+    static const char *const names[] = {"stopped",  "starting", "ready",
+                                        "clearing", "back-off", "held"};
+    return state < ARRAY_SIZE(names) ? names[state] : "?";
+}
+
+int command_ps(const struct words *words)
+{
+    (void)words;
+    print("%-14s %-9s %4s %7s %7s %10s %8s %9s\n", "SERVICE", "STATE", "PRIO", "THREADS", "HANDLES",
+          "CPU ms", "RESTARTS", "UP s");
+    for (uint32_t i = 0; get_service(i); i++) {
+        bool up = service.threads != 0;
+        print("%-14s %-9s %4lu %7lu %7lu %6lu.%03lu %8u %9lu\n", service.name,
+              service_state_name(service.state), service.priority, service.threads, service.handles,
+              service.cpu_ns / NS_PER_MS, service.cpu_ns / 1000 % 1000, service.restarts,
+              up ? (now_ns() - service.started_ns) / NS_PER_S : 0);
+    }
+    return 0;
+}
+
+static status_t get_machine(struct abi_machine_info *info)
+{
+    static struct init_machine_info_reply reply;
+    status_t status = init_machine_info(start.bootstrap, &reply, ABI_DEADLINE_NEVER);
+    if (status == STATUS_OK && reply.info_bytes != sizeof(*info))
+        status = WIRE_BAD_MESSAGE;
+    if (status == STATUS_OK)
+        memcpy(info, reply.info, sizeof(*info));
+    return status;
+}
+
+int command_mem(const struct words *words)
+{
+    (void)words;
+    static struct abi_machine_info machine;
+    print("%-14s %9s %9s %9s   %9s %9s %9s %11s\n", "ACCOUNT", "pages", "most", "limit", "objects",
+          "most", "limit", "quarantined");
+    for (uint32_t i = 0; get_service(i); i++)
+        if (service.pages_limit != 0)
+            print("%-14s %9lu %9lu %9lu   %9lu %9lu %9lu %11lu\n", i == 0 ? "(root)" : service.name,
+                  service.pages_used, service.pages_high, service.pages_limit, service.objects_used,
+                  service.objects_high, service.objects_limit, service.quarantined_pages);
+    status_t status = get_machine(&machine);
+    if (status != STATUS_OK)
+        return complain("mem", "%s", status_name(status));
+    print("machine: %lu MiB of RAM; %lu of %lu pages free, %lu of %lu objects, %lu pages "
+          "quarantined\n",
+          machine.ram_bytes >> 20, machine.pages_free, machine.pages_total, machine.objects_free,
+          machine.objects_total, machine.quarantined_pages);
+    return 0;
+}
+
+// ---- devices
+
+static channel_t devd; // .value 0: not connected
+
+static status_t connect_devd(void)
+{
+    if (devd.value != 0)
+        handle_close((handle_t){devd.value});
+    return service_connect("devd", ABI_DEADLINE_NEVER, &devd);
+}
+
+static status_t get_device(uint32_t index, struct devices_device_info_reply *reply)
+{
+    struct devices_device_info_request request = {.index = index};
+    status_t status = STATUS_PEER_CLOSED;
+    if (devd.value != 0)
+        status = devices_device_info(devd, &request, reply, ABI_DEADLINE_NEVER);
+    if (status == STATUS_PEER_CLOSED && (status = connect_devd()) == STATUS_OK)
+        status = devices_device_info(devd, &request, reply, ABI_DEADLINE_NEVER);
+    return status;
+}
+
+static const char *device_state_name(uint32_t state)
+{
+    static const char *const names[] = {"-", "driven", "resetting", "failed"};
+    return state < ARRAY_SIZE(names) ? names[state] : "?";
+}
+
+int command_drivers(const struct words *words)
+{
+    (void)words;
+    struct devices_device_info_reply device;
+    status_t status;
+    print("%-14s %-22s %-14s %-10s %7s %s\n", "DEVICE", "KIND", "DRIVER", "STATE", "STARTS", "DMA");
+    for (uint32_t i = 0; (status = get_device(i, &device)) == STATUS_OK; i++)
+        print("%-14s %-22s %-14s %-10s %7lu %s\n", device.name, device.compatible,
+              device.driver[0] != 0 ? device.driver : "-", device_state_name(device.state),
+              device.epoch, device.trusted_dma != 0 ? "trusted" : "-");
+    return status == STATUS_NOT_FOUND ? 0 : complain("drivers", "%s", status_name(status));
+}
+
+static status_t get_interrupt(uint32_t index, struct devices_interrupt_info_reply *reply)
+{
+    struct devices_interrupt_info_request request = {.index = index};
+    status_t status = STATUS_PEER_CLOSED;
+    if (devd.value != 0)
+        status = devices_interrupt_info(devd, &request, reply, ABI_DEADLINE_NEVER);
+    if (status == STATUS_PEER_CLOSED && (status = connect_devd()) == STATUS_OK)
+        status = devices_interrupt_info(devd, &request, reply, ABI_DEADLINE_NEVER);
+    return status;
+}
+
+int command_irq(const struct words *words)
+{
+    (void)words;
+    struct devices_interrupt_info_reply interrupt;
+    status_t status;
+    print("%-8s %-8s %12s  %-14s %s\n", "LINE", "KIND", "COUNT", "DEVICE", "STATE");
+    for (uint32_t i = 0; (status = get_interrupt(i, &interrupt)) == STATUS_OK; i++)
+        print("%-8lu %-8s %12lu  %-14s %s\n", interrupt.line,
+              interrupt.message != 0 ? "message" : "line", interrupt.count, interrupt.name,
+              interrupt.masked != 0 ? "masked" : "-");
+    return status == STATUS_NOT_FOUND ? 0 : complain("irq", "%s", status_name(status));
+}
+
+// ---- the log
+
+int command_log(const struct words *words)
+{
+    (void)words;
+    uint64_t cursor = 0, bytes = 0;
+    status_t status = STATUS_OK;
+    while (!atomic_load(&interrupted)) {
+        status = log_read(start.log, cursor, &bytes, &cursor);
+        if (status != STATUS_OK || bytes == 0)
+            break;
+        static char text[ABI_MESSAGE_BYTES]; // printing uses the message buffer
+        size_t length = bytes < sizeof(text) ? bytes : sizeof(text);
+        memcpy(text, message_buffer()->data, length);
+        print_bytes(text, length);
+    }
+    return status == STATUS_OK ? 0 : complain("log", "%s", status_name(status));
+}
+
+// ---- deeds
+
+int command_kill(const struct words *words)
+{
+    struct init_kill_request request = {};
+    if (!text_copy(request.service, sizeof(request.service), words->word[1]))
+        return complain("kill", "%s: no such service", words->word[1]);
+    print_done();
+    status_t status = init_kill(start.bootstrap, &request, ABI_DEADLINE_NEVER);
+    if (status == STATUS_NOT_FOUND)
+        return complain("kill", "%s: no such service", request.service);
+    if (status == STATUS_BAD_STATE)
+        return complain("kill", "%s: does not run", request.service);
+    return status == STATUS_OK ? 0
+                               : complain("kill", "%s: %s", request.service, status_name(status));
+}
+
+static status_t run_program(const char *name, const char *argument, struct init_run_reply *reply)
+{
+    struct init_run_request request = {};
+    if (!text_copy(request.service, sizeof(request.service), name) ||
+        !text_copy(request.argument, sizeof(request.argument), argument))
+        return STATUS_TOO_BIG;
+    print_done();
+    status_t status = init_run(start.bootstrap, &request, reply, ABI_DEADLINE_NEVER);
+    if (status != STATUS_CANCELLED)
+        return status;
+    struct init_kill_request stop = {};
+    text_copy(stop.service, sizeof(stop.service), name);
+    (void)init_kill(start.bootstrap, &stop, ABI_DEADLINE_NEVER);
+    return STATUS_CANCELLED;
+}
+
+int command_crash(const struct words *words)
+{
+    struct init_run_reply reply;
+    status_t status = run_program("crash", words->word[1], &reply);
+    if (status != STATUS_OK)
+        return complain("crash", "%s", status_name(status));
+    if (reply.crashed == 0)
+        return complain("crash", "no crash is named '%s'", words->word[1]);
+    return 0;
+}
+
+int command_run_program(const struct words *words)
+{
+    char argument[START_ARGUMENT_BYTES] = "";
+    size_t length = 0;
+    for (unsigned i = 2; i < words->count && length < sizeof(argument); i++)
+        length += format_text(argument + length, sizeof(argument) - length, i == 2 ? "%s" : " %s",
+                              words->word[i]);
+    struct init_run_reply reply;
+    status_t status = run_program(words->word[1], argument, &reply);
+    if (status == STATUS_NOT_FOUND)
+        return complain("run", "%s: not a program that is started by hand", words->word[1]);
+    if (status != STATUS_OK)
+        return complain("run", "%s: %s", words->word[1], status_name(status));
+    if (reply.crashed != 0)
+        return complain("run", "%s crashed", words->word[1]);
+    return reply.exit_code == 0
+               ? 0
+               : complain("run", "%s ended with code %lu", words->word[1], reply.exit_code);
+}
+
+int command_power(const struct words *words)
+{
+    struct init_power_request request = {.action =
+                                             words->word[0][0] == 'r' ? POWER_REBOOT : POWER_OFF};
+    print_done();
+    terminal_flush(&output);
+    status_t status = init_power(start.bootstrap, &request, ABI_DEADLINE_NEVER);
+    return complain(words->word[0], "%s", status_name(status));
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+//
+// See words.h.
+#include "words.h"
+
+#include <lib/string.h>
+
+const char *words_split(char **text, struct words *words)
+{
+    char *from = *text, *to = *text, quote = 0;
+    bool in_word = false;
+    words->count = 0;
+    *text = nullptr;
+    for (; *from != 0; from++) {
+        char c = *from;
+        if (quote == 0 && (c == ' ' || c == '\t' || c == ';')) {
+            if (in_word)
+                *to++ = 0; // `to` never passes `from`: at worst this is the separator's own place
+            in_word = false;
+            if (c == ';') {
+                *text = from + 1;
+                break;
+            }
+            continue;
+        }
+        if (!in_word) {
+            if (words->count == WORDS_MAX)
+                return "too many words";
+            words->word[words->count++] = to;
+            in_word = true;
+        }
+        if (quote == 0 && (c == '\'' || c == '"')) {
+            quote = c;
+        } else if (c == quote) {
+            quote = 0;
+        } else if (c == '\\' && quote != '\'') {
+            if (from[1] == 0)
+                return "nothing after the backslash";
+            *to++ = *++from;
+        } else {
+            *to++ = c;
+        }
+    }
+    if (in_word)
+        *to = 0;
+    words->word[words->count] = nullptr;
+    return quote != 0 ? "a quote is not closed" : nullptr;
+}
+
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+bool percent_decode(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from != 0; from++) {
+        if (*from != '%') {
+            *to++ = *from;
+            continue;
+        }
+        int high = digit(from[1]);
+        int low = high < 0 ? -1 : digit(from[2]);
+        if (low < 0 || (high == 0 && low == 0))
+            return false;
+        *to++ = (char)(high << 4 | low);
+        from += 2;
+    }
+    *to = 0;
+    return true;
+}
+
+bool option_find(const char *line, const char *key, char *value, size_t size)
+{
+    size_t key_length = strlen(key);
+    while (*line != 0) {
+        const char *end = line;
+        while (*end != 0 && *end != ' ')
+            end++;
+        if (strncmp(line, key, key_length) == 0 && line[key_length] == '=') {
+            const char *begin = line + key_length + 1;
+            size_t length = (size_t)(end - begin);
+            if (length >= size)
+                return false;
+            memcpy(value, begin, length);
+            value[length] = 0;
+            return true;
+        }
+        line = *end == 0 ? end : end + 1;
+    }
+    return false;
+}
