@@ -23,6 +23,9 @@ const void *fdt_open(paddr_t address, uint64_t *bytes)
     tree = arch_device_map(address, *bytes, ARCH_MEMORY_NORMAL);
     if (tree == nullptr || fdt_check_header(tree) != 0)
         return nullptr;
+    // libfdt takes these alignments for granted (specification 5.6).
+    if (fdt_off_dt_struct(tree) % 4 != 0 || fdt_off_mem_rsvmap(tree) % 8 != 0)
+        return nullptr;
     return tree;
 }
 

@@ -23,8 +23,8 @@ static bool is_controller(uint32_t phandle, const struct fdt_node *controller)
     return fdt_node_offset_by_phandle(controller->tree, phandle) == fdt_offset(controller);
 }
 
-static bool extended(const struct fdt_node *node, unsigned index,
-                     const struct fdt_node *controller, struct fdt_interrupt *interrupt)
+static bool extended(const struct fdt_node *node, unsigned index, const struct fdt_node *controller,
+                     struct fdt_interrupt *interrupt)
 {
     unsigned count;
     const void *cells = fdt_cells(node, "interrupts-extended", &count);

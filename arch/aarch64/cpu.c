@@ -6,17 +6,18 @@
 
 #include "mapping.h"
 
-#define READ_REGISTER(name)                         \
-    ({                                              \
-        uint64_t value_;                            \
+#define READ_REGISTER(name)                               \
+    ({                                                    \
+        uint64_t value_;                                  \
         __asm__ volatile("mrs %0, " name : "=r"(value_)); \
-        value_;                                     \
+        value_;                                           \
     })
-#define WRITE_REGISTER(name, value) __asm__ volatile("msr " name ", %0" ::"r"((uint64_t)(value)) : "memory")
+#define WRITE_REGISTER(name, value) \
+    __asm__ volatile("msr " name ", %0" ::"r"((uint64_t)(value)) : "memory")
 
 constexpr uint64_t SCTLR_SPAN = 1u << 23;
 constexpr uint64_t SCTLR_EPAN = 1ull << 57;
-constexpr uint64_t MDSCR_TDCC = 1u << 12;     // user code cannot use the debug channel
+constexpr uint64_t MDSCR_TDCC = 1u << 12;      // user code cannot use the debug channel
 constexpr uint64_t CNTKCTL_EL0VCTEN = 1u << 1; // user code reads CNTVCT_EL0 and CNTFRQ_EL0
 constexpr uint64_t ISR_IRQ = 1u << 7;
 constexpr uint64_t PSTATE_D = 1u << 9, PSTATE_F = 1u << 6; // EL0t, AArch64; I and A open
@@ -123,8 +124,8 @@ void arch_context_init(struct arch_context *context, uint64_t pc, uint64_t sp, u
 }
 
 const char *const arch_register_names[ABI_FAULT_REGISTERS] = {
-    "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10", "x11",
-    "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23",
+    "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",     "x10", "x11",
+    "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",    "x22", "x23",
     "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp",  "pc",  "pstate",
 };
 

@@ -70,8 +70,8 @@ static struct page_table *table_below(pte_t *entry)
 }
 
 // Maps one page or block. false as above, or if something is mapped there.
-static bool map_leaf(uint64_t address, uint64_t physical, unsigned level,
-                     enum kernel_access access, enum arch_memory memory)
+static bool map_leaf(uint64_t address, uint64_t physical, unsigned level, enum kernel_access access,
+                     enum arch_memory memory)
 {
     struct page_table *table = &boot_kernel_root;
     for (unsigned l = 3; l > level; l--) {
@@ -149,8 +149,8 @@ void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory memory)
     if (!map_range(at, first, length, memory == ARCH_MEMORY_DEVICE ? KERNEL_WRITE : KERNEL_READ,
                    memory))
         return nullptr; // the addresses are lost, not the tables
-    regions[region_count++] = (struct window_region){
-        .physical = first, .bytes = length, .address = at, .memory = memory};
+    regions[region_count++] =
+        (struct window_region){.physical = first, .bytes = length, .address = at, .memory = memory};
     return (void *)(at + (address.value - first));
 }
 

@@ -31,11 +31,11 @@ constexpr uint64_t ESR_WRITE = 1u << 6;       // of a data abort: WnR
 constexpr uint64_t ESR_MAINTENANCE = 1u << 8; // CM: reported as a write whatever it was
 constexpr unsigned STATUS_ALIGNMENT_FAULT = 0x21;
 
-#define READ_REGISTER(name)                         \
-    ({                                              \
-        uint64_t value_;                            \
+#define READ_REGISTER(name)                               \
+    ({                                                    \
+        uint64_t value_;                                  \
         __asm__ volatile("mrs %0, " name : "=r"(value_)); \
-        value_;                                     \
+        value_;                                           \
     })
 
 static unsigned exception_class(uint64_t esr)
@@ -66,8 +66,8 @@ static void decode_user(uint64_t esr, struct abi_fault *fault)
         else if (!is_table_fault(esr))
             fault->cause = FAULT_OTHER;
         else
-            fault->cause = (esr & (ESR_WRITE | ESR_MAINTENANCE)) == ESR_WRITE ? FAULT_WRITE
-                                                                              : FAULT_READ;
+            fault->cause =
+                (esr & (ESR_WRITE | ESR_MAINTENANCE)) == ESR_WRITE ? FAULT_WRITE : FAULT_READ;
         break;
     case CLASS_PC_ALIGNMENT:
         fault->cause = FAULT_ALIGNMENT;

@@ -9,7 +9,7 @@ constexpr uint32_t SYSTEM_RESET = 0x8400'0009;
 
 static enum psci_conduit conduit;
 
-#define CLOBBERS                                                                              \
+#define CLOBBERS                                                                             \
     "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", \
         "x15", "x16", "x17", "memory"
 

@@ -25,8 +25,7 @@ void machine_find_console(const void *tree)
 }
 
 // The first node that is enabled and compatible with one of the names.
-static bool find(const void *tree, const char *const *names, unsigned count,
-                 struct fdt_node *node)
+static bool find(const void *tree, const char *const *names, unsigned count, struct fdt_node *node)
 {
     for (*node = fdt_begin(tree); fdt_next(node);) {
         for (unsigned i = 0; i < count; i++) {
@@ -85,7 +84,8 @@ static void add_message_frames(const struct fdt_node *gic)
         if (fdt_has(&node, "arm,msi-base-spi") &&
             (!fdt_u32(&node, "arm,msi-base-spi", &frame.base) ||
              !fdt_u32(&node, "arm,msi-num-spis", &frame.count))) {
-            fdt_complain(&node, "arm,msi-num-spis", "is absent or malformed: the frame is not used");
+            fdt_complain(&node, "arm,msi-num-spis",
+                         "is absent or malformed: the frame is not used");
             continue;
         }
         const char *wrong = gicv2m_add(&frame);
@@ -98,8 +98,7 @@ static void start_gicv2(const void *tree, const struct fdt_node *gic)
 {
     struct fdt_region distributor, cpu_interface;
     if (!fdt_reg(gic, 0, &distributor) || !fdt_reg(gic, 1, &cpu_interface))
-        panic("device tree: node %s, property reg: a GICv2 has two register ranges",
-              fdt_name(gic));
+        panic("device tree: node %s, property reg: a GICv2 has two register ranges", fdt_name(gic));
     const struct gicv2_config config = {
         .distributor = {distributor.address},
         .cpu_interface = {cpu_interface.address},

@@ -19,7 +19,7 @@ constexpr int FDT_DEPTH_MAX = 16;
 
 struct fdt_node {
     const void *tree;
-    int depth;                   // of the root: 0; -1: no node yet
+    int depth;                  // of the root: 0; -1: no node yet
     int offsets[FDT_DEPTH_MAX]; // of the ancestors and, at `depth`, the node itself
 };
 

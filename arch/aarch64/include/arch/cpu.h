@@ -176,7 +176,8 @@ static inline pte_t pte_make_page(paddr_t page, uint64_t protection, enum arch_m
 
 static inline void arch_root_load(paddr_t root, uint16_t asid)
 {
-    __asm__ volatile("msr ttbr0_el1, %0\n\tisb" ::"r"(root.value | (uint64_t)asid << 48) : "memory");
+    __asm__ volatile("msr ttbr0_el1, %0\n\tisb" ::"r"(root.value | (uint64_t)asid << 48)
+                     : "memory");
 }
 
 // The leading DSB orders the entry's store before the invalidation, the trailing one waits until
@@ -190,7 +191,7 @@ static inline void arch_tlb_flush_page(uint16_t asid, uint64_t address)
 static inline void arch_tlb_flush_asid(uint16_t asid)
 {
     __asm__ volatile("dsb ishst\n\ttlbi aside1is, %0\n\tdsb ish\n\tisb" ::"r"((uint64_t)asid << 48)
-                 : "memory");
+                     : "memory");
 }
 
 static inline void arch_table_sync(void)
