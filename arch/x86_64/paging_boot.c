@@ -68,21 +68,23 @@ bool arch_paging_map_ram(uint64_t start, uint64_t end)
     if (paging.root == 0 || end > LAYOUT_DIRECT_MAP_SLOTS * slot_bytes)
         return false;
     for (uint64_t at = start; at < end;) {
-        const uint64_t room = end - at;
-        uint64_t bytes = PAGE_SIZE;
         unsigned level = 0;
-        if (paging.huge_pages && at % HUGE_PAGE == 0 && room >= HUGE_PAGE) {
-            bytes = HUGE_PAGE;
+        if (paging.huge_pages && at % HUGE_PAGE == 0 && end - at >= HUGE_PAGE)
             level = 2;
-        } else if (at % LARGE_PAGE == 0 && room >= LARGE_PAGE) {
-            bytes = LARGE_PAGE;
+        else if (at % LARGE_PAGE == 0 && end - at >= LARGE_PAGE)
             level = 1;
-        }
+        const uint64_t step = 1ull << (PAGE_SHIFT + 9 * level);
+        const uint64_t next_size = step * TABLE_ENTRIES; // where a larger page may fit
+        const uint64_t bits =
+            (level != 0 ? PTE_LARGE : 0) | PTE_KERNEL | PTE_WRITE | PTE_NO_EXECUTE;
         pte_t *entry = entry_for(LAYOUT_DIRECT_MAP + at, level);
         if (entry == nullptr)
             return false;
-        entry->value = at | (level != 0 ? PTE_LARGE : 0) | PTE_KERNEL | PTE_WRITE | PTE_NO_EXECUTE;
-        at += bytes;
+        // The rest of this table, in one run.
+        do {
+            (entry++)->value = at | bits;
+            at += step;
+        } while (at % next_size != 0 && end - at >= step);
     }
     const unsigned slots = (unsigned)((end + slot_bytes - 1) / slot_bytes);
     if (slots > paging.direct_slots)

@@ -22,12 +22,10 @@ static struct boot_info boot;
 static struct arch_percpu boot_cpu; // until kernel_main has its own
 static struct acpi acpi;
 
-static bool is_reserved(uint64_t start, uint64_t end)
+static void map_ram(uint64_t start, uint64_t end)
 {
-    for (uint32_t i = 0; i < boot.reserved_count; i++)
-        if (boot.reserved[i].start < end && boot.reserved[i].end > start)
-            return true;
-    return false;
+    if (!arch_paging_map_ram(start, end))
+        panic("boot: no room for the page tables of RAM at 0x%lx", start);
 }
 
 // Tables are built right behind the image, as far as RAM is free and mapped already.
@@ -38,14 +36,21 @@ static void memory_init(void)
     const struct boot_range *ram = pvh_find_ram(&boot, image, start);
     if (ram == nullptr)
         panic("boot: the kernel at 0x%lx-0x%lx is not in RAM", image, start - 1);
-    uint64_t end = start;
-    while (end < ram->end && end < LAYOUT_BOOT_MAPPED && !is_reserved(end, end + PAGE_SIZE))
-        end += PAGE_SIZE;
+    uint64_t end = ram->end < LAYOUT_BOOT_MAPPED ? ram->end : LAYOUT_BOOT_MAPPED;
+    for (uint32_t i = 0; i < boot.reserved_count; i++)
+        if (boot.reserved[i].end > image && boot.reserved[i].start < end)
+            end = boot.reserved[i].start;
+    if (start > end)
+        panic("boot: the loader put something over the kernel's memory at 0x%lx", end);
 
     arch_paging_begin(start, end);
-    for (uint32_t i = 0; i < boot.ram_count; i++)
-        if (!arch_paging_map_ram(boot.ram[i].start, boot.ram[i].end))
-            panic("boot: no room for the page tables of RAM at 0x%lx", boot.ram[i].start);
+    // Not the image: its text would be writable at its second address.
+    for (uint32_t i = 0; i < boot.ram_count; i++) {
+        const bool holds_image = &boot.ram[i] == ram;
+        map_ram(boot.ram[i].start, holds_image ? image : boot.ram[i].end);
+        if (holds_image)
+            map_ram(start, boot.ram[i].end);
+    }
     uint64_t tables_end;
     if (!arch_paging_finish(&tables_end))
         panic("boot: no room for the kernel's page tables");
@@ -105,8 +110,7 @@ static void clock_init(void)
     if (error != nullptr)
         panic("boot: %s (reference: %s)", error, reference.name);
     hal.clock = &clock_tsc;
-    klog("boot: x86_64 PC, %u CPUs, TSC at %lu kHz by the %s", boot.cpu_count,
-         clock_tsc.hz / 1000, reference.name);
+    klog("boot: x86_64 PC by PVH, clock measured by the %s", reference.name);
 }
 
 void platform_start(uint32_t start_info)
