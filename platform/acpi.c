@@ -24,9 +24,8 @@ static bool rsdp_is_sound(const struct acpi_table_rsdp *rsdp)
     if (memcmp(rsdp->signature, ACPI_SIG_RSDP, sizeof(rsdp->signature)) != 0 ||
         !sums_to_zero(rsdp, sizeof(struct acpi_rsdp_common)))
         return false;
-    return rsdp->revision < 2 ||
-           (rsdp->length >= sizeof(*rsdp) && rsdp->length <= PAGE_SIZE &&
-            sums_to_zero(rsdp, sizeof(*rsdp)));
+    return rsdp->revision < 2 || (rsdp->length >= sizeof(*rsdp) && rsdp->length <= PAGE_SIZE &&
+                                  sums_to_zero(rsdp, sizeof(*rsdp)));
 }
 
 paddr_t acpi_scan(paddr_t start, size_t bytes)

@@ -37,11 +37,12 @@ constexpr uint8_t FAULT_STACK = 1;       // ist[0]
 static void gates_fill(void)
 {
     for (unsigned vector = 0; vector < ARRAY_SIZE(gates); vector++) {
-        const uint64_t stub = vector < VECTOR_FIRST_INTERRUPT
-                                  ? (uint64_t)x86_exception_stubs + 16 * vector
-                                  : (uint64_t)x86_interrupt_stubs + 8 * (vector - VECTOR_FIRST_INTERRUPT);
-        const bool on_fault_stack = vector == VECTOR_NMI || vector == VECTOR_DOUBLE_FAULT ||
-                                    vector == VECTOR_MACHINE_CHECK;
+        const uint64_t stub =
+            vector < VECTOR_FIRST_INTERRUPT
+                ? (uint64_t)x86_exception_stubs + 16 * vector
+                : (uint64_t)x86_interrupt_stubs + 8 * (vector - VECTOR_FIRST_INTERRUPT);
+        const bool on_fault_stack =
+            vector == VECTOR_NMI || vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_MACHINE_CHECK;
         gates[vector] = (struct gate){
             .offset0 = (uint16_t)stub,
             .selector = SELECTOR_KERNEL_CODE,

@@ -11,7 +11,7 @@ constexpr uint16_t PM1_SLEEP_TYPE = 7u << 10;
 constexpr uint16_t PM1_SLEEP_ENABLE = 1u << 13;
 constexpr unsigned POLLS = 1'000'000;
 
-static struct acpi_power_config config; // immutable after boot
+static struct acpi_power_config config;  // immutable after boot
 static volatile uint8_t *reset_register; // where the reset register is in memory
 
 // ACPI mode is what makes PM1 control work on real machines.

@@ -65,8 +65,8 @@ static void add_override(struct apic_config *config,
     if (polarity == 0 || trigger == 0)
         return;
     if (config->override_count == ISA_OVERRIDES_MAX) {
-        klog("acpi: more than %u interrupt overrides, line %u is not overridden",
-             ISA_OVERRIDES_MAX, override->global_irq);
+        klog("acpi: more than %u interrupt overrides, line %u is not overridden", ISA_OVERRIDES_MAX,
+             override->global_irq);
         return;
     }
     enum abi_trigger meaning = TRIGGER_EDGE;
@@ -113,8 +113,7 @@ static void read_entry(const struct acpi_subtable_header *entry, struct apic_con
     }
 }
 
-bool machine_interrupts(const struct acpi *acpi, struct apic_config *config,
-                        struct boot_info *boot)
+bool machine_interrupts(const struct acpi *acpi, struct apic_config *config, struct boot_info *boot)
 {
     size_t bytes;
     const struct acpi_table_madt *madt = acpi_find(acpi, ACPI_SIG_MADT, sizeof(*madt), &bytes);

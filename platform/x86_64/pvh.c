@@ -101,7 +101,8 @@ static void read_command_line(const struct pvh_start_info *info, struct boot_inf
     const size_t limit = reach < sizeof(boot->command_line) ? reach : sizeof(boot->command_line);
     const size_t length = strnlen(line, limit);
     if (length == limit)
-        klog("boot: the command line is longer than %u characters and was cut", ABI_COMMAND_LINE - 1);
+        klog("boot: the command line is longer than %u characters and was cut",
+             ABI_COMMAND_LINE - 1);
     const size_t kept = length == limit ? limit - 1 : length;
     memcpy(boot->command_line, line, kept);
     boot->command_line[kept] = '\0';

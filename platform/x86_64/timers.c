@@ -63,8 +63,7 @@ bool machine_reference(const struct acpi *acpi, struct clock_reference *referenc
     size_t bytes;
     const struct acpi_table_hpet *hpet = acpi_find(acpi, ACPI_SIG_HPET, sizeof(*hpet), &bytes);
     if (hpet != nullptr && hpet->address.space_id == ACPI_ADR_SPACE_SYSTEM_MEMORY &&
-        hpet->address.address != 0 &&
-        reference_hpet((paddr_t){hpet->address.address}, reference))
+        hpet->address.address != 0 && reference_hpet((paddr_t){hpet->address.address}, reference))
         return true;
 
     struct acpi_table_fadt fadt;

@@ -40,7 +40,8 @@ struct boot_info {
 };
 
 // Takes over the machine on the boot CPU: sets everything up, starts the first process from the
-// bundle and enters it. Interrupts are off; `hal` is set; all RAM is mapped at arch_ram().
+// bundle and enters it. Interrupts are off; `hal` is set; all RAM, but for the image where it would
+// be writable code, is mapped at arch_ram().
 [[noreturn]] void kernel_main(struct boot_info *boot);
 
 // Writes a line to the log and, until a driver owns it, to the debug UART. printf subset: %s %c

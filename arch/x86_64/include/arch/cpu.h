@@ -62,9 +62,9 @@ struct [[gnu::aligned(64)]] arch_percpu {
     struct arch_percpu *self;
     struct arch_context *current; // where a system call saves the user's registers
     uint64_t stack_top;           // the only kernel stack: ARCH_STACK_BYTES below it end in a guard
-    uint64_t scratch;             // the user's stack pointer, for three instructions of syscall_entry
-    uint64_t vector;              // of the interrupt that is being taken
-    uint64_t kernel_traps;        // how many have come from the kernel itself
+    uint64_t scratch;      // the user's stack pointer, for three instructions of syscall_entry
+    uint64_t vector;       // of the interrupt that is being taken
+    uint64_t kernel_traps; // how many have come from the kernel itself
     struct x86_tss tss;
     uint64_t gdt[8];
     [[gnu::aligned(16)]] uint8_t fault_stack[LAYOUT_FAULT_STACK_BYTES];
