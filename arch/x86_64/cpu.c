@@ -91,6 +91,8 @@ static void protection_on(void)
     const struct cpuid features = cpuid_leaf(7);
     uint64_t cr4 = cr4_read() | CR4_PGE;
     cr4 &= ~(CR4_TSD | CR4_OSFXSR);
+    // Without it a machine check resets the machine in silence.
+    cr4 |= (cpuid_leaf(1).edx & 1u << 7) != 0 ? CR4_MCE : 0;
     cr4 |= (features.ebx & 1u << 7) != 0 ? CR4_SMEP : 0;
     cr4 |= (features.ebx & 1u << 20) != 0 ? CR4_SMAP : 0;
     cr4 |= (features.ecx & 1u << 2) != 0 ? CR4_UMIP : 0;

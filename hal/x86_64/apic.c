@@ -31,6 +31,7 @@ struct line {
 static struct line lines[LINES];
 static uint32_t gsi_count; // lines below are inputs, the others messages; immutable after boot
 static struct apic_config config;
+static uint32_t target; // APIC id of the boot CPU
 
 static uint8_t line_vector(uint32_t line)
 {
@@ -93,7 +94,7 @@ static void apic_configure(uint32_t line, enum abi_trigger trigger)
         .allocated = lines[line].allocated,
     };
     if (line < gsi_count)
-        ioapic_route(line, trigger, line_vector(line), lapic_id());
+        ioapic_route(line, trigger, line_vector(line), target);
 }
 
 static void apic_mask(uint32_t line)
@@ -121,7 +122,7 @@ static bool apic_message_allocate(uint32_t *line, uint64_t *address, uint32_t *d
             continue;
         lines[at] = (struct line){.trigger = TRIGGER_EDGE, .masked = true, .allocated = true};
         *line = at;
-        *address = MESSAGE_ADDRESS | (uint64_t)lapic_id() << 12;
+        *address = MESSAGE_ADDRESS | (uint64_t)target << 12;
         *data = line_vector(at); // fixed delivery, edge
         return true;
     }
@@ -170,7 +171,10 @@ const char *apic_init(const struct apic_config *given, uint16_t i8259_first, uin
         lines[line].masked = true;
     i8259_mask(i8259_first, i8259_second);
     const char *error = lapic_init(config.local, config.nmi_inputs);
-    return error != nullptr ? error : ioapic_init(&config, &gsi_count);
+    if (error != nullptr)
+        return error;
+    target = lapic_id();
+    return ioapic_init(&config, &gsi_count);
 }
 
 uint32_t apic_id(void)

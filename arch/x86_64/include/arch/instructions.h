@@ -22,6 +22,7 @@ constexpr uint64_t CR0_TS = 1u << 3;
 constexpr uint64_t CR0_WP = 1u << 16;
 constexpr uint64_t CR0_AM = 1u << 18;
 constexpr uint64_t CR4_TSD = 1u << 2;
+constexpr uint64_t CR4_MCE = 1u << 6;
 constexpr uint64_t CR4_PGE = 1u << 7;
 constexpr uint64_t CR4_OSFXSR = 1u << 9;
 constexpr uint64_t CR4_UMIP = 1u << 11;
