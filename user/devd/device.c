@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+//
+// See device.h.
+
+#include "device.h"
+
+#include <lib/string.h>
+#include <lib/types.h>
+#include <proto/init.h>
+#include <sdk/memory.h>
+#include <sdk/start.h>
+#include <sdk/virtio_pci.h>
+
+#include "mint.h"
+
+constexpr uint64_t RESET_NS = 5 * NS_PER_S;
+constexpr uint64_t POLL_NS = NS_PER_MS;
+constexpr uint64_t PLAIN_ID = 1ull << 32; // ids of devices that are no PCI function: above those
+
+static struct driven devices[DEVICES_MAX];
+static uint32_t device_count;
+
+static void device_failed(struct driven *d, const char *what, status_t status)
+{
+    d->state = DEVICE_FAILED;
+    if (status == STATUS_OK)
+        log_line("%s cannot be used: %s", d->node->name, what);
+    else
+        log_line("%s cannot be used: %s: %s", d->node->name, what, status_name(status));
+}
+
+// ---- the way in: what a driver gets
+
+static void take_fault(struct driven *d, char fault[static DRIVER_FAULT_BYTES])
+{
+    fault[0] = '\0';
+    if (d->report == nullptr)
+        return;
+    // Untrusted text: copied once, ended, and only passed on.
+    for (unsigned i = 0; i < DRIVER_FAULT_BYTES; i++)
+        fault[i] = ((volatile char *)d->report->next_fault)[i];
+    fault[DRIVER_FAULT_BYTES - 1] = '\0';
+    for (char *c = fault; *c != '\0'; c++)
+        if (*c <= ' ' || *c > '~')
+            *c = '?';
+    memset(d->report, 0, sizeof(*d->report));
+}
+
+static void start_driver(struct driven *d)
+{
+    const char *what = nullptr;
+    char fault[DRIVER_FAULT_BYTES];
+    take_fault(d, fault);
+    status_t status = mint_all(d, &what);
+    if (status != STATUS_OK) {
+        device_failed(d, what, status);
+        return;
+    }
+    if (d->node->pci.host != nullptr) {
+        struct node_config config = node_config(d->node);
+        const struct pci_msix *msix = &d->node->pci.function.msix;
+        if (msix->capability != 0)
+            pci_msix_switch(&config.config, msix, d->message);
+        pci_command_change(&config.config, d->message ? 0 : PCI_COMMAND_LINE_OFF,
+                           PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER |
+                               (d->message ? PCI_COMMAND_LINE_OFF : 0));
+    }
+    status = mint_hand_over(d, fault);
+    if (status == STATUS_OK) {
+        d->state = DEVICE_DRIVEN;
+        return;
+    }
+    mint_destroy(d);
+    if (d->node->pci.host != nullptr) {
+        struct node_config config = node_config(d->node);
+        pci_command_change(&config.config, PCI_COMMAND_BUS_MASTER, 0);
+    }
+    device_failed(d, "its driver does not start", status);
+}
+
+// ---- the way back: reset, and the word that it is quiet
+
+static void close_common(struct driven *d)
+{
+    if (d->common_mapped != nullptr)
+        (void)memory_unmap(d->common_mapped);
+    if (d->common_vmo.value != 0) {
+        (void)object_destroy((handle_t){d->common_vmo.value});
+        (void)handle_close((handle_t){d->common_vmo.value});
+    }
+    d->common_mapped = nullptr;
+    d->common_vmo.value = 0;
+}
+
+// Maps the page of the virtio status register for ourselves and asks for the reset.
+static status_t begin_virtio_reset(struct driven *d)
+{
+    const struct pci_virtio_region *region = &d->node->pci.function.virtio[PCI_VIRTIO_COMMON];
+    uint64_t address = d->node->pci.bar_address[region->bar] + region->offset;
+    uint64_t first = align_down(address, PAGE_SIZE);
+    uint64_t bytes = align_up(address + region->bytes, PAGE_SIZE) - first;
+    if (d->node->pci.bar_address[region->bar] == 0 || region->bytes < VIRTIO_COMMON_BYTES)
+        return STATUS_NOT_FOUND;
+    status_t status = machine_device_memory(start.machine, start.account, first, bytes,
+                                            MEMORY_DEVICE, &d->common_vmo);
+    if (status == STATUS_OK)
+        status = memory_map_vmo(d->common_vmo, 0, bytes, PROT_READ | PROT_WRITE,
+                                &d->common_mapped);
+    if (status != STATUS_OK) {
+        close_common(d);
+        return status;
+    }
+    d->common = (volatile uint8_t *)d->common_mapped + (address - first);
+    virtio_common_reset(d->common);
+    return STATUS_OK;
+}
+
+// Lets go of what the driver that ended had pinned. The kernel does it in batches.
+static uint64_t let_go(const struct driven *d)
+{
+    uint64_t pages, all = 0;
+    do {
+        if (machine_device_quiet(start.machine, d->id, &pages) != STATUS_OK)
+            break;
+        all += pages;
+    } while (pages != 0);
+    return all;
+}
+
+static void reset_answered(struct driven *d)
+{
+    close_common(d);
+    uint64_t pages = let_go(d);
+    if (d->epoch > 0 && d->report != nullptr)
+        log_line("%s: cleared away, %llu requests were in flight, %llu pages let go", d->service,
+                 (unsigned long long)__atomic_load_n(&d->report->in_flight, __ATOMIC_RELAXED),
+                 (unsigned long long)pages);
+    start_driver(d);
+}
+
+static void begin_reset(struct driven *d)
+{
+    d->state = DEVICE_RESETTING;
+    mint_destroy(d);
+    if (d->node->pci.host != nullptr) {
+        struct node_config config = node_config(d->node);
+        pci_command_change(&config.config, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_MEMORY);
+    }
+    if (!node_is_virtio(d->node)) {
+        // A device that reaches no memory, or one whose reset we do not know: bus mastering off
+        // is what there is.
+        reset_answered(d);
+        return;
+    }
+    status_t status = begin_virtio_reset(d);
+    d->deadline_ns = now_ns() + RESET_NS;
+    if (status != STATUS_OK)
+        device_failed(d, "it cannot be reset", status);
+}
+
+uint64_t devices_poll(void)
+{
+    uint64_t next = ABI_DEADLINE_NEVER;
+    for (uint32_t i = 0; i < device_count; i++) {
+        struct driven *d = &devices[i];
+        if (d->state != DEVICE_RESETTING)
+            continue;
+        uint64_t now = now_ns();
+        if (virtio_common_status(d->common) == 0) {
+            reset_answered(d);
+        } else if (now >= d->deadline_ns) {
+            close_common(d);
+            device_failed(d, "it does not answer its reset; its pages stay in quarantine",
+                          STATUS_OK);
+        } else {
+            next = now + POLL_NS;
+        }
+    }
+    return next;
+}
+
+void device_driver_ended(uint64_t id)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (devices[i].id == id && devices[i].state != DEVICE_RESETTING)
+            begin_reset(&devices[i]);
+}
+
+// ---- matching
+
+static bool find_driver(struct driven *d, const struct node *node)
+{
+    for (uint32_t i = 0; i < node->compatible_count; i++) {
+        struct init_driver_match_request request = {};
+        struct init_driver_match_reply reply;
+        (void)text_copy(request.compatible, sizeof(request.compatible), node->compatible[i]);
+        if (init_driver_match(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER) != STATUS_OK)
+            continue;
+        (void)text_copy(d->driver, sizeof(d->driver), reply.driver);
+        d->compatible = node->compatible[i];
+        return true;
+    }
+    return false;
+}
+
+void devices_start(struct tree *tree)
+{
+    for (uint32_t i = 0; i < tree->node_count; i++) {
+        struct node *node = &tree->nodes[i];
+        struct driven found = {.node = node,
+                               .id = node->pci.host != nullptr ? node->pci.requester
+                                                               : PLAIN_ID + i};
+        void *page;
+        if (!find_driver(&found, node))
+            continue;
+        if (device_count == DEVICES_MAX) {
+            log_line("%s is left alone: more than %u devices have drivers", node->name,
+                     DEVICES_MAX);
+            continue;
+        }
+        if (memory_create(PAGE_SIZE, 0, &found.report_vmo, &page) == STATUS_OK)
+            found.report = page;
+        devices[device_count] = found;
+        begin_reset(&devices[device_count++]);
+    }
+}
+
+uint32_t devices_count(void)
+{
+    return device_count;
+}
+
+const struct driven *device_at(uint32_t index)
+{
+    return index < device_count ? &devices[index] : nullptr;
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+//
+// A device that has a driver: from the tree to a running driver, and back when the driver ends.
+//
+//   unclaimed --a driver matches--> resetting --it answered--> driven
+//                                       ^                        |
+//                                       +---- the driver ended --+
+//   resetting --it does not answer, or its objects cannot be minted--> failed
+//
+// The way back is the order of docs/drivers.md: interrupts are taken away, bus mastering is
+// stopped, the registers and the DMA space are taken away, the device is reset through a mapping
+// of our own and has to answer, the kernel is told that it is quiet, which ends the pins of the
+// driver that died; and only then everything is minted anew. The way in is the same, so that a
+// device that firmware or a former devd left running is quiet too before anybody gets it.
+//
+// Invariant: at any time either devd or one driver can reach the registers, never both.
+#pragma once
+
+#include <stdint.h>
+
+#include <sdk/driver_report.h>
+#include <sdk/states.h>
+#include <sdk/syscalls.h>
+
+#include "plan.h"
+#include "tree.h"
+
+constexpr unsigned DEVICES_MAX = 16;
+constexpr unsigned DEVICE_HANDLES_MAX = 7;
+
+struct driven {
+    struct node *node;
+    uint64_t id; // the requester id of a PCI function
+    enum device_state state;
+    uint64_t epoch;
+    char driver[16];        // what the manifest names
+    char service[16];       // under which it runs
+    const char *compatible; // the name that matched
+
+    // What was minted for the driver that runs; destroyed when it ends.
+    struct plan plan;
+    vmo_t windows[PLAN_WINDOWS];
+    iorange_t io;
+    interrupt_t interrupt;
+    bool message;
+    dmaspace_t dma;
+
+    // While resetting.
+    vmo_t common_vmo;
+    void *common_mapped; // null: nothing to wait for
+    volatile uint8_t *common;
+    uint64_t deadline_ns;
+
+    vmo_t report_vmo;
+    struct driver_report *report;
+};
+
+// Finds drivers for the nodes of the tree and begins to start them. `changed` devices are polled
+// by devices_poll. Errors: what makes it pointless to go on.
+void devices_start(struct tree *tree);
+
+// init says that the driver of this device is gone.
+void device_driver_ended(uint64_t id);
+
+// Looks at devices that are resetting. Answers when it has to be called again; NEVER: not at all.
+uint64_t devices_poll(void);
+
+uint32_t devices_count(void);
+const struct driven *device_at(uint32_t index);
