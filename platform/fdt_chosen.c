@@ -5,7 +5,6 @@
 #include <platform/fdt.h>
 
 #include <lib/string.h>
-#include <libfdt.h>
 
 static const char *const consoles[] = {"arm,pl011", "arm,sbsa-uart"};
 
@@ -20,8 +19,7 @@ static bool is_console(const struct fdt_node *node)
 
 static bool find_chosen(const void *tree, struct fdt_node *node)
 {
-    const int offset = fdt_path_offset(tree, "/chosen");
-    return offset >= 0 && fdt_at(tree, offset, node);
+    return fdt_find(tree, "/chosen", strlen("/chosen"), node);
 }
 
 // stdout-path is a path or an alias, maybe followed by ':' and the line's settings.
@@ -35,8 +33,7 @@ static bool named_console(const void *tree, struct fdt_node *node)
         return false;
     const char *colon = strchr(path, ':');
     const size_t length = colon != nullptr ? (size_t)(colon - path) : strlen(path);
-    const int offset = fdt_path_offset_namelen(tree, path, (int)length);
-    if (offset < 0 || !fdt_at(tree, offset, node)) {
+    if (!fdt_find(tree, path, length, node)) {
         fdt_complain(&chosen, "stdout-path", "names no node");
         return false;
     }

@@ -5,7 +5,6 @@
 #include <platform/fdt.h>
 
 #include <lib/string.h>
-#include <libfdt.h>
 
 // "reg" here is the MPIDR affinity: one or two cells by /cpus, no size.
 static bool read_id(const struct fdt_node *node, const struct fdt_node *cpus, uint64_t *id)
@@ -54,8 +53,7 @@ void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot)
     boot->cpu_count = 1;
 
     struct fdt_node cpus;
-    const int offset = fdt_path_offset(tree, "/cpus");
-    if (offset < 0 || !fdt_at(tree, offset, &cpus)) {
+    if (!fdt_find(tree, "/cpus", strlen("/cpus"), &cpus)) {
         klog("device tree: there is no node /cpus: only the boot CPU is known");
         return;
     }

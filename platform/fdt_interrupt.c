@@ -17,10 +17,9 @@ static void take(const void *cells, unsigned at, struct fdt_interrupt *interrupt
     };
 }
 
-// Whether the phandle is `controller`'s.
 static bool is_controller(uint32_t phandle, const struct fdt_node *controller)
 {
-    return fdt_node_offset_by_phandle(controller->tree, phandle) == fdt_offset(controller);
+    return fdt_get_phandle(controller->tree, fdt_offset(controller)) == phandle;
 }
 
 static bool extended(const struct fdt_node *node, unsigned index, const struct fdt_node *controller,

@@ -68,8 +68,7 @@ void fdt_read_memory(const void *tree, struct boot_info *boot)
 
     add_reservation_block(tree, boot);
     struct fdt_node parent;
-    const int offset = fdt_path_offset(tree, "/reserved-memory");
-    if (offset >= 0 && fdt_at(tree, offset, &parent)) {
+    if (fdt_find(tree, "/reserved-memory", strlen("/reserved-memory"), &parent)) {
         for (struct fdt_node node = parent; fdt_next(&node) && node.depth > parent.depth;) {
             if (fdt_is_child(&node, &parent) && fdt_enabled(&node))
                 add_reserved_node(&node, boot);

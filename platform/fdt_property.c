@@ -14,24 +14,19 @@ void fdt_complain(const struct fdt_node *node, const char *property, const char 
         klog("device tree: node %s: %s", fdt_name(node), what);
 }
 
-static const void *property_bytes(const struct fdt_node *node, const char *property, int *length)
-{
-    return fdt_getprop(node->tree, fdt_offset(node), property, length);
-}
-
 bool fdt_has(const struct fdt_node *node, const char *property)
 {
-    int length;
-    return property_bytes(node, property, &length) != nullptr;
+    unsigned bytes;
+    return fdt_value(node, property, &bytes) != nullptr;
 }
 
 const char *fdt_text(const struct fdt_node *node, const char *property)
 {
-    int length;
-    const char *text = property_bytes(node, property, &length);
+    unsigned length;
+    const char *text = fdt_value(node, property, &length);
     if (text == nullptr)
         return nullptr;
-    if (length == 0 || memchr(text, 0, (size_t)length) == nullptr) {
+    if (length == 0 || memchr(text, 0, length) == nullptr) {
         fdt_complain(node, property, "is not a text");
         return nullptr;
     }
@@ -40,15 +35,15 @@ const char *fdt_text(const struct fdt_node *node, const char *property)
 
 const void *fdt_cells(const struct fdt_node *node, const char *property, unsigned *count)
 {
-    int length;
-    const void *cells = property_bytes(node, property, &length);
+    unsigned length;
+    const void *cells = fdt_value(node, property, &length);
     if (cells == nullptr)
         return nullptr;
     if (length % 4 != 0) {
         fdt_complain(node, property, "is not a list of cells");
         return nullptr;
     }
-    *count = (unsigned)length / 4;
+    *count = length / 4;
     return cells;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Reading a flattened device tree (Devicetree Specification 0.4) by libfdt.
+// Reading a flattened device tree (Devicetree Specification 0.4). libfdt knows the format; the
+// walk is ours.
 //
 // The tree is untrusted input. Every reader checks what it reads, says in the log which node and
 // property is wrong, and answers false; the caller decides whether it can do without.
@@ -19,6 +20,7 @@ constexpr int FDT_DEPTH_MAX = 16;
 
 struct fdt_node {
     const void *tree;
+    int index;                  // in the order of the tree
     int depth;                  // of the root: 0; -1: no node yet
     int offsets[FDT_DEPTH_MAX]; // of the ancestors and, at `depth`, the node itself
 };
@@ -29,7 +31,8 @@ struct fdt_region {
 
 // ---- fdt.c: the tree and its nodes
 
-// Maps the tree at `address` and checks its header. nullptr: there is no device tree there.
+// Maps the tree at `address`, checks its header and finds its nodes; one tree at a time. nullptr:
+// there is no device tree there. Of one that breaks off, what comes before is used.
 const void *fdt_open(paddr_t address, uint64_t *bytes);
 
 // `for (struct fdt_node n = fdt_begin(tree); fdt_next(&n);)` visits every node, the root first.
@@ -37,12 +40,16 @@ const void *fdt_open(paddr_t address, uint64_t *bytes);
 struct fdt_node fdt_begin(const void *tree);
 bool fdt_next(struct fdt_node *node);
 
-// The node at an offset that libfdt gave.
-bool fdt_at(const void *tree, int offset, struct fdt_node *node);
+// The node that a path or an alias names; the text need not end after `length`.
+bool fdt_find(const void *tree, const char *path, size_t length, struct fdt_node *node);
+
 bool fdt_parent(const struct fdt_node *node, struct fdt_node *parent);
 
 int fdt_offset(const struct fdt_node *node);
 const char *fdt_name(const struct fdt_node *node); // with its unit address; for people
+
+// The value of a property, inside the tree. nullptr: it is absent.
+const void *fdt_value(const struct fdt_node *node, const char *name, unsigned *bytes);
 
 // Whether the node is a child of `parent` itself.
 bool fdt_is_child(const struct fdt_node *node, const struct fdt_node *parent);
