@@ -43,9 +43,12 @@ static bool is_level(uint32_t line)
     return line < gsi_count && lines[line].trigger != TRIGGER_EDGE;
 }
 
+// An interrupt is claimed once; another that waits comes by itself when this one has ended.
 static uint32_t apic_claim(void)
 {
-    const uint64_t vector = arch_cpu_self()->vector;
+    struct arch_percpu *self = arch_cpu_self();
+    const uint64_t vector = self->vector;
+    self->vector = VECTOR_SPURIOUS;
     if (vector == VECTOR_TIMER)
         return IRQ_TIMER;
     if (vector < VECTOR_LINES_FIRST || vector == VECTOR_SPURIOUS)
