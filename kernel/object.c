@@ -239,7 +239,6 @@ void object_free_ghost(struct object *object)
 static void object_end(struct object *object) NO_THREAD_SAFETY
 {
     lock_acquire(&object->lock);
-    object_wake_all_locked(object, STATUS_GONE);
     account_forget(object);
     bool ghost = port_object_gone_locked(object);
     lock_release(&object->lock);
@@ -304,11 +303,26 @@ void operation_resume(struct object *object)
     atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_AGAIN);
 }
 
+// The last step of every teardown: a slot is not reused while somebody queues on it. A waiter
+// that another CPU is just waking resumes this when it has left.
+static enum step waiters_leave(struct object *object) NO_THREAD_SAFETY
+{
+    lock_acquire(&object->lock);
+    object_wake_all_locked(object, STATUS_GONE);
+    bool empty = list_empty(&object->waiters);
+    lock_release(&object->lock);
+    return empty ? STEP_DONE : STEP_WAIT;
+}
+
 bool operation_run(struct operation *operation) NO_THREAD_SAFETY
 {
     struct object *object = CONTAINER_OF(operation, struct object, operation);
     operation->phase = OPERATION_RUNNING;
     enum step step = operation->step(object);
+    if (step == STEP_DONE && object->teardown_begun) {
+        operation->step = waiters_leave;
+        step = waiters_leave(object);
+    }
     uint8_t phase = OPERATION_RUNNING;
     if (step == STEP_WAIT &&
         atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_PARKED))
