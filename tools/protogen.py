@@ -253,9 +253,9 @@ def dispatcher(p, messages, side):
             "        wire_refuse(received, w.bad ? WIRE_BAD_MESSAGE : WIRE_BAD_PROTOCOL);\n        return;\n    }\n"
             "    switch (header.ordinal) {\n"]
     for m in messages:
-        wants = "==" if m.call else "!="
+        wants = "!" if m.call else ""
         out.append(f"    case {p.name.upper()}_{m.name.upper()}:\n"
-                   f"        if (received->token {wants} 0)\n            status = WIRE_BAD_MESSAGE;\n"
+                   f"        if ({wants}wire_is_call(received))\n            status = WIRE_BAD_MESSAGE;\n"
                    f"        else if (server->{m.name} != nullptr) {{\n"
                    f"            {p.name}_{side}_take_{m.name}(server, context, &w, call);\n            return;\n        }}\n"
                    "        break;\n")

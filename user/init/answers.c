@@ -70,10 +70,10 @@ static void fill_figures(account_t account, process_t process,
     struct abi_inspect i;
     if (inspect(account.value, &i)) {
         reply->pages_limit = i.account.pages_limit;
-        reply->pages_used = i.account.pages_used + i.account.pages_children;
+        reply->pages_used = i.account.pages_used;
         reply->pages_high = i.account.pages_high;
         reply->objects_limit = i.account.objects_limit;
-        reply->objects_used = i.account.objects_used + i.account.objects_children;
+        reply->objects_used = i.account.objects_used;
         reply->objects_high = i.account.objects_high;
         reply->quarantined_pages = i.account.quarantined_pages;
     }

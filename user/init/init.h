@@ -48,7 +48,7 @@ struct service {
     bool announced;         // devd was told that it ended and has not started it again
 
     char argument[START_ARGUMENT_BYTES];
-    struct wire_call runner; // who waits for it to end; token 0: nobody
+    struct wire_call runner; // who waits for it to end; .end.value 0: nobody
 
     bool device_pending; // devd wants it started with `device_request`, whose handles we hold
     struct init_driver_start_request device_request;

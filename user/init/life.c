@@ -112,10 +112,10 @@ static void after_clearing(struct service *s)
         connect_service_held(s, STATUS_BAD_STATE);
     if (m->start == START_DEVICE && !s->device_pending && s->state == SERVICE_STOPPED)
         driver_announce_end(s);
-    if (m->start == START_HAND && s->runner.token != 0) {
+    if (m->start == START_HAND && s->runner.end.value != 0) {
         struct init_run_reply reply = {.exit_code = s->exit_code, .crashed = s->crashed};
         init_run_answer(s->runner, STATUS_OK, &reply);
-        s->runner.token = 0;
+        s->runner.end.value = 0;
     }
 }
 

@@ -193,6 +193,6 @@ void wire_refuse(const struct wire_received *received, status_t status)
     struct wire w;
     open_received(&w, received->message);
     close_from(&w, 0);
-    if (received->token != 0)
+    if (wire_is_call(received))
         wire_answer_status((struct wire_call){received->end, received->token}, status);
 }

@@ -197,6 +197,7 @@ int main(const char *argument)
     static struct init_machine_info_reply reply;
     static struct abi_machine_info info;
     static char commands[ABI_COMMAND_LINE], nonce[64];
+    check(init_ready(start.bootstrap), "init does not listen");
     check(init_machine_info(start.bootstrap, &reply, ABI_DEADLINE_NEVER), "no machine info");
     memcpy(&info, reply.info, sizeof(info));
     info.command_line[ABI_COMMAND_LINE - 1] = 0;

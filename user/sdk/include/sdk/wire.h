@@ -31,7 +31,7 @@ struct wire_header {
 // A call that was received: what is needed to answer it, now or later, once.
 struct wire_call {
     channel_t end;
-    uint64_t token; // 0: it was a notice
+    uint64_t token; // any value, 0 too
 };
 
 // A message that was received, as port_receive and channel_receive describe it.
@@ -40,6 +40,11 @@ struct wire_received {
     uint64_t message;
     uint64_t token;
 };
+
+static inline bool wire_is_call(const struct wire_received *received)
+{
+    return (received->message & MSG_CALL) != 0;
+}
 
 // A message being written into, or read from, the message buffer.
 struct wire {
