@@ -13,7 +13,7 @@
 
 #include "mint.h"
 
-constexpr uint64_t RESET_NS = 5 * NS_PER_S;
+constexpr uint64_t STEP_NS = 5 * NS_PER_S;
 constexpr uint64_t POLL_NS = NS_PER_MS;
 constexpr uint64_t PLAIN_ID = 1ull << 32; // ids of devices that are no PCI function: above those
 
@@ -46,36 +46,50 @@ static void take_fault(struct driven *d, char fault[static DRIVER_FAULT_BYTES])
     memset(d->report, 0, sizeof(*d->report));
 }
 
-static void start_driver(struct driven *d)
+static void config_set(const struct driven *d, uint32_t clear, uint32_t set)
+{
+    if (d->node->pci.host == nullptr)
+        return;
+    struct node_config config = node_config(d->node);
+    pci_command_change(&config.config, clear, set);
+}
+
+static void switch_on(const struct driven *d)
+{
+    if (d->node->pci.host == nullptr)
+        return;
+    struct node_config config = node_config(d->node);
+    const struct pci_msix *msix = &d->node->pci.function.msix;
+    if (msix->capability != 0)
+        pci_msix_switch(&config.config, msix, d->message);
+    config_set(d, d->message ? 0 : PCI_COMMAND_LINE_OFF,
+               PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER |
+                   (d->message ? PCI_COMMAND_LINE_OFF : 0));
+}
+
+// OVERLAP: to be tried again.
+static status_t start_driver(struct driven *d)
 {
     const char *what = nullptr;
     char fault[DRIVER_FAULT_BYTES];
-    take_fault(d, fault);
     status_t status = mint_all(d, &what);
+    if (status == STATUS_OVERLAP && now_ns() < d->deadline_ns)
+        return status;
     if (status != STATUS_OK) {
         device_failed(d, what, status);
-        return;
+        return status;
     }
-    if (d->node->pci.host != nullptr) {
-        struct node_config config = node_config(d->node);
-        const struct pci_msix *msix = &d->node->pci.function.msix;
-        if (msix->capability != 0)
-            pci_msix_switch(&config.config, msix, d->message);
-        pci_command_change(&config.config, d->message ? 0 : PCI_COMMAND_LINE_OFF,
-                           PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER |
-                               (d->message ? PCI_COMMAND_LINE_OFF : 0));
-    }
+    take_fault(d, fault);
+    switch_on(d);
     status = mint_hand_over(d, fault);
     if (status == STATUS_OK) {
         d->state = DEVICE_DRIVEN;
-        return;
+        return STATUS_OK;
     }
+    config_set(d, PCI_COMMAND_BUS_MASTER, 0);
     mint_destroy(d);
-    if (d->node->pci.host != nullptr) {
-        struct node_config config = node_config(d->node);
-        pci_command_change(&config.config, PCI_COMMAND_BUS_MASTER, 0);
-    }
     device_failed(d, "its driver does not start", status);
+    return status;
 }
 
 // ---- the way back: reset, and the word that it is quiet
@@ -93,7 +107,7 @@ static void close_common(struct driven *d)
 }
 
 // Maps the page of the virtio status register for ourselves and asks for the reset.
-static status_t begin_virtio_reset(struct driven *d)
+static status_t ask_for_reset(struct driven *d)
 {
     const struct pci_virtio_region *region = &d->node->pci.function.virtio[PCI_VIRTIO_COMMON];
     uint64_t address = d->node->pci.bar_address[region->bar] + region->offset;
@@ -127,6 +141,12 @@ static uint64_t let_go(const struct driven *d)
     return all;
 }
 
+static void next_step(struct driven *d, unsigned step)
+{
+    d->step = step;
+    d->deadline_ns = now_ns() + STEP_NS;
+}
+
 static void reset_answered(struct driven *d)
 {
     close_common(d);
@@ -135,47 +155,59 @@ static void reset_answered(struct driven *d)
         log_line("%s: cleared away, %llu requests were in flight, %llu pages let go", d->service,
                  (unsigned long long)__atomic_load_n(&d->report->in_flight, __ATOMIC_RELAXED),
                  (unsigned long long)pages);
-    start_driver(d);
+    next_step(d, RESET_GIVE);
 }
 
 static void begin_reset(struct driven *d)
 {
     d->state = DEVICE_RESETTING;
     mint_destroy(d);
-    if (d->node->pci.host != nullptr) {
-        struct node_config config = node_config(d->node);
-        pci_command_change(&config.config, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_MEMORY);
-    }
-    if (!node_is_virtio(d->node)) {
-        // A device that reaches no memory, or one whose reset we do not know: bus mastering off
-        // is what there is.
+    config_set(d, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_MEMORY);
+    // Where there is no reset that we know, bus mastering off is what there is.
+    if (node_is_virtio(d->node))
+        next_step(d, RESET_ASK);
+    else
         reset_answered(d);
-        return;
+}
+
+// Goes on as far as it can. True: it has to be looked at again.
+static bool reset_on(struct driven *d)
+{
+    status_t status;
+    bool late = now_ns() >= d->deadline_ns;
+    switch (d->step) {
+    case RESET_ASK:
+        status = ask_for_reset(d);
+        if (status == STATUS_OVERLAP && !late)
+            return true;
+        if (status != STATUS_OK) {
+            device_failed(d, "it cannot be reset", status);
+            return false;
+        }
+        next_step(d, RESET_ANSWER);
+        return reset_on(d);
+    case RESET_ANSWER:
+        if (virtio_common_status(d->common) == 0) {
+            reset_answered(d);
+            return reset_on(d);
+        }
+        if (!late)
+            return true;
+        close_common(d);
+        device_failed(d, "it does not answer its reset; its pages stay in quarantine", STATUS_OK);
+        return false;
+    case RESET_GIVE:
+        return start_driver(d) == STATUS_OVERLAP && d->state == DEVICE_RESETTING;
     }
-    status_t status = begin_virtio_reset(d);
-    d->deadline_ns = now_ns() + RESET_NS;
-    if (status != STATUS_OK)
-        device_failed(d, "it cannot be reset", status);
+    return false;
 }
 
 uint64_t devices_poll(void)
 {
     uint64_t next = ABI_DEADLINE_NEVER;
-    for (uint32_t i = 0; i < device_count; i++) {
-        struct driven *d = &devices[i];
-        if (d->state != DEVICE_RESETTING)
-            continue;
-        uint64_t now = now_ns();
-        if (virtio_common_status(d->common) == 0) {
-            reset_answered(d);
-        } else if (now >= d->deadline_ns) {
-            close_common(d);
-            device_failed(d, "it does not answer its reset; its pages stay in quarantine",
-                          STATUS_OK);
-        } else {
-            next = now + POLL_NS;
-        }
-    }
+    for (uint32_t i = 0; i < device_count; i++)
+        if (devices[i].state == DEVICE_RESETTING && reset_on(&devices[i]))
+            next = now_ns() + POLL_NS;
     return next;
 }
 

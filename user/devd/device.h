@@ -13,6 +13,9 @@
 // driver that died; and only then everything is minted anew. The way in is the same, so that a
 // device that firmware or a former devd left running is quiet too before anybody gets it.
 //
+// The kernel takes destroyed objects down in the background, so that minting over the same
+// registers can still answer OVERLAP for a moment: each step is tried again until its deadline.
+//
 // Invariant: at any time either devd or one driver can reach the registers, never both.
 #pragma once
 
@@ -46,23 +49,24 @@ struct driven {
     dmaspace_t dma;
 
     // While resetting.
+    enum { RESET_ASK, RESET_ANSWER, RESET_GIVE } step;
+    uint64_t deadline_ns; // of the step
     vmo_t common_vmo;
-    void *common_mapped; // null: nothing to wait for
+    void *common_mapped;
     volatile uint8_t *common;
-    uint64_t deadline_ns;
 
     vmo_t report_vmo;
     struct driver_report *report;
 };
 
-// Finds drivers for the nodes of the tree and begins to start them. `changed` devices are polled
-// by devices_poll. Errors: what makes it pointless to go on.
+// Finds drivers for the nodes of the tree and begins to start them.
 void devices_start(struct tree *tree);
 
 // init says that the driver of this device is gone.
 void device_driver_ended(uint64_t id);
 
-// Looks at devices that are resetting. Answers when it has to be called again; NEVER: not at all.
+// Goes on with devices that are resetting. Answers when it has to be called again, at the latest;
+// ABI_DEADLINE_NEVER: not before something else happens.
 uint64_t devices_poll(void);
 
 uint32_t devices_count(void);

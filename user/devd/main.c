@@ -41,8 +41,7 @@ static status_t map_physical(uint64_t address, uint64_t bytes, enum abi_memory_k
     status = memory_map_vmo(vmo, 0, length, protection, mapped);
     if (status == STATUS_OK)
         *mapped = (char *)*mapped + (address - first);
-    (void)handle_close((handle_t){vmo.value}); // the mapping keeps it
-    return status;
+    return status; // the handle stays open: device memory is unmapped with its last one
 }
 
 // Tables are few and read once: what is mapped stays mapped.
