@@ -13,6 +13,7 @@
 
 #include "object.h"
 
+constexpr unsigned CPUS_MAX = 8;
 constexpr unsigned CPU_LOCKS_MAX = 8;
 
 // At most this many inbox items and expired deadlines are handled in one entry.
@@ -49,7 +50,7 @@ struct cpu {
     enum lock_rank lock_ranks[CPU_LOCKS_MAX];
 };
 
-extern struct cpu cpus[];
+extern struct cpu cpus[CPUS_MAX]; // start-up uses the first
 
 static inline struct cpu *cpu_self(void)
 {
@@ -57,6 +58,12 @@ static inline struct cpu *cpu_self(void)
 }
 
 void cpu_init(struct cpu *cpu, uint32_t number);
+
+// Everything but the first process: `cpu` is the calling one, initialised. Returns the root
+// account, which owns all memory and objects that are left.
+struct account;
+struct boot_info;
+struct account *kernel_setup(struct cpu *cpu, const struct boot_info *boot);
 
 // ---- run queue: called on the CPU itself (sched.c)
 

@@ -26,7 +26,7 @@ constexpr uint64_t OBJECTS_MIN = 1024, OBJECTS_MAX = 1u << 20;
 constexpr uint8_t INIT_PRIORITY = 60;
 constexpr uint64_t INIT_STACK_PAGES = 16;
 
-struct cpu cpus[1];
+struct cpu cpus[CPUS_MAX];
 
 // ---- the first process
 
@@ -168,10 +168,8 @@ static void carve_tables(const struct boot_info *boot)
          (unsigned long)frames_total(), (unsigned long)slots);
 }
 
-void kernel_main(struct boot_info *boot)
+struct account *kernel_setup(struct cpu *cpu, const struct boot_info *boot)
 {
-    struct cpu *cpu = &cpus[0];
-    cpu_init(cpu, 0);
     arch_cpu_init(&cpu->arch, arch_boot_stack_top);
     time_init();
     log_init();
@@ -183,7 +181,14 @@ void kernel_main(struct boot_info *boot)
     dma_init();
     vm_init();
     // One page is the kernel's own root table; one object slot is the root account's.
-    init.root = account_root_create(frames_free(), objects_total());
+    return account_root_create(frames_free(), objects_total());
+}
+
+void kernel_main(struct boot_info *boot)
+{
+    struct cpu *cpu = &cpus[0];
+    cpu_init(cpu, 0);
+    init.root = kernel_setup(cpu, boot);
     start_init(cpu, boot);
     klog("starting init");
     arch_enter_user(sched_exit(cpu));

@@ -49,7 +49,7 @@ static void begin(void)
 {
     unsigned depth = 0;
     arch_backtrace(frame_pointer, print_frame, &depth);
-    struct cpu *cpu = &cpus[0];
+    struct cpu *cpu = cpu_self();
     if (cpu->current)
         klog("  while running thread %lu of process '%s'", (unsigned long)cpu->current->object.id,
              cpu->current->process ? cpu->current->process->name : "?");

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Host tests: each tests/unit/NAME.c is a program of its own, linked with the
+# Host tests: each tests/unit/test_NAME.c is a program of its own, linked with the
 # kernel's real source, lib/ and the simulated machine (arch/host) from an
 # archive, so that a test that wants none of it gets none. A test of anything
 # else names the sources it needs in a comment line:
@@ -29,8 +29,9 @@ HOST_LIBRARY := $H/libkernel.a
 
 $H/lib/%.o: lib/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_lib))
+# The function hooks are where simulated CPUs are interleaved (arch/host/host.h).
 $H/kernel/%.o: kernel/%.c $(RULES) | $(GENERATED)
-	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel))
+	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel) -finstrument-functions)
 # The simulated machine stands in for arch, hal and platform.
 $H/arch/host/%.o: arch/host/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel) -Iarch/host)
@@ -48,7 +49,7 @@ $(HOST_LIBRARY): $(HOST_OBJECTS)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-HOST_TEST_SOURCES := $(wildcard tests/unit/*.c)
+HOST_TEST_SOURCES := $(wildcard tests/unit/test_*.c)
 test_extra = $(call objects,$H/extra,$(shell sed -n 's,^// build: ,,p' $(1)))
 define host_test
 HOST_TESTS += $H/bin/$(basename $(notdir $(1)))

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+//
+// RAM, page tables as a processor walks them, and TLBs: a translation that was used once can be
+// used again, whatever the tables say by then, until it is flushed (M6, M7).
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host.h"
+#include "pages.h"
+
+uint8_t *host_ram;
+uint64_t host_ram_bytes;
+struct host_tlb_entry host_tlb[HOST_CPUS][HOST_TLB_ENTRIES];
+
+static struct {
+    paddr_t root;
+    uint16_t asid;
+    unsigned next; // TLB entry to replace
+} loaded[HOST_CPUS];
+static uint32_t asid_limit;
+
+void host_mmu_reset(size_t ram_bytes, uint32_t limit);
+void host_mmu_reset(size_t ram_bytes, uint32_t limit)
+{
+    if (host_ram)
+        pages_delete(host_ram, host_ram_bytes);
+    host_ram = pages_new(ram_bytes);
+    host_ram_bytes = ram_bytes;
+    asid_limit = limit;
+    memset(host_tlb, 0, sizeof host_tlb);
+    memset(loaded, 0, sizeof loaded);
+}
+
+void host_bad_address(uint64_t address)
+{
+    fprintf(stderr, "host: 0x%llx is not RAM\n", (unsigned long long)address);
+    abort();
+}
+
+void arch_root_init(pte_t *root)
+{
+    (void)root;
+}
+
+uint32_t arch_asid_limit(void)
+{
+    return asid_limit;
+}
+
+void host_root_load(paddr_t root, uint16_t asid)
+{
+    unsigned cpu = host_running->number;
+    loaded[cpu].root = root;
+    loaded[cpu].asid = asid;
+    if (asid_limit == 0)
+        memset(host_tlb[cpu], 0, sizeof host_tlb[cpu]);
+}
+
+void host_tlb_flush_page(uint16_t asid, uint64_t address)
+{
+    for (unsigned cpu = 0; cpu < HOST_CPUS; cpu++)
+        for (unsigned i = 0; i < HOST_TLB_ENTRIES; i++)
+            if (host_tlb[cpu][i].asid == asid &&
+                host_tlb[cpu][i].page == align_down(address, PAGE_SIZE))
+                host_tlb[cpu][i].valid = false;
+}
+
+void host_tlb_flush_asid(uint16_t asid)
+{
+    for (unsigned cpu = 0; cpu < HOST_CPUS; cpu++)
+        for (unsigned i = 0; i < HOST_TLB_ENTRIES; i++)
+            if (host_tlb[cpu][i].asid == asid)
+                host_tlb[cpu][i].valid = false;
+}
+
+static bool walk(paddr_t root, uint64_t address, pte_t *leaf)
+{
+    paddr_t table = root;
+    for (unsigned level = 3;; level--) {
+        const pte_t *entries = arch_ram(table);
+        pte_t entry = entries[address >> (PAGE_SHIFT + 9 * level) & 511];
+        if (!pte_present(entry))
+            return false;
+        if (level == 0) {
+            *leaf = entry;
+            return true;
+        }
+        table = pte_address(entry);
+    }
+}
+
+bool host_access(unsigned cpu, uint64_t address, enum host_access kind, paddr_t *physical)
+{
+    static const uint64_t needed[] = {PROT_READ, PROT_WRITE, PROT_EXECUTE};
+    if (loaded[cpu].root.value == 0 || address >= ABI_USER_MAX)
+        return false;
+    struct host_tlb_entry *found = nullptr;
+    uint64_t page = align_down(address, PAGE_SIZE);
+    for (unsigned i = 0; i < HOST_TLB_ENTRIES && !found; i++) {
+        struct host_tlb_entry *entry = &host_tlb[cpu][i];
+        if (entry->valid && entry->asid == loaded[cpu].asid && entry->page == page)
+            found = entry;
+    }
+    if (!found) {
+        pte_t leaf;
+        if (!walk(loaded[cpu].root, address, &leaf))
+            return false;
+        found = &host_tlb[cpu][loaded[cpu].next++ % HOST_TLB_ENTRIES];
+        *found = (struct host_tlb_entry){true, loaded[cpu].asid, page, leaf};
+    }
+    if (!(pte_protection(found->leaf) & needed[kind]))
+        return false;
+    *physical = paddr_add(pte_address(found->leaf), address - page);
+    return true;
+}
+
+void arch_code_sync(void *start, size_t bytes)
+{
+    (void)start, (void)bytes;
+}
+
+void arch_dma_clean(const void *start, size_t bytes)
+{
+    (void)start, (void)bytes;
+}
+
+void arch_dma_invalidate(const void *start, size_t bytes)
+{
+    (void)start, (void)bytes;
+}

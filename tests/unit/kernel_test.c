@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+//
+// The runner behind kernel_test.h.
+#include "kernel_test.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "host.h"
+#include "pages.h"
+
+constexpr unsigned TIME_LIMIT_S = 120;
+
+enum ending { ENDED_NOT, ENDED_WELL, ENDED_FAILED, ENDED_PANIC };
+
+// What a test's process leaves behind, shared with the runner.
+static struct report {
+    enum ending ending;
+    uint64_t seed; // 0: none was drawn
+    char why[4096];
+    uint64_t evaluations[INVARIANT_COUNT];
+} *report;
+
+uint64_t *test_evaluations;
+static struct test *tests, **tests_end = &tests;
+
+void test_register(struct test *test)
+{
+    *tests_end = test;
+    tests_end = &test->next;
+}
+
+// ---- in the test's process
+
+[[noreturn]] static void end(enum ending ending)
+{
+    report->ending = ending;
+    for (unsigned i = 0; i < INVARIANT_COUNT; i++)
+        report->evaluations[i] += invariant_evaluations[i];
+    fflush(stdout);
+    _exit(0);
+}
+
+void test_fail(const char *file, int line, const char *format, ...)
+{
+    size_t used = (size_t)snprintf(report->why, sizeof report->why, "%s:%d: ", file, line);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(report->why + used, sizeof report->why - used, format, arguments);
+    va_end(arguments);
+    end(ENDED_FAILED);
+}
+
+static void halted(void)
+{
+    size_t keep = sizeof report->why - 1;
+    size_t from = host_console_bytes > keep ? host_console_bytes - keep : 0;
+    memcpy(report->why, host_console + from, host_console_bytes - from);
+    report->why[host_console_bytes - from] = 0;
+    end(ENDED_PANIC);
+}
+
+void test_note(const char *format, ...)
+{
+    printf("note: ");
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("\n");
+}
+
+uint64_t random_next(struct random *random)
+{
+    uint64_t z = random->state += 0x9e37'79b9'7f4a'7c15;
+    z = (z ^ z >> 30) * 0xbf58'476d'1ce4'e5b9;
+    z = (z ^ z >> 27) * 0x94d0'49bb'1331'11eb;
+    return z ^ z >> 31;
+}
+
+uint64_t random_below(struct random *random, uint64_t limit)
+{
+    return random_next(random) % limit;
+}
+
+uint64_t test_seed(void)
+{
+    const char *given = getenv("SEED");
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t seed = given && *given ? strtoull(given, nullptr, 0)
+                                    : ((uint64_t)now.tv_nsec << 20 ^ (uint64_t)now.tv_sec) >> 8;
+    report->seed = seed ? seed : 1;
+    return report->seed;
+}
+
+bool test_long(void)
+{
+    const char *value = getenv("SKERRY_TEST_LONG");
+    return value && *value;
+}
+
+// ---- the runner
+
+static int run_apart(void (*run)(void))
+{
+    memset(report, 0, sizeof *report);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(TIME_LIMIT_S * (test_long() ? 10 : 1));
+        host_on_halt = halted;
+        memset(invariant_evaluations, 0, sizeof invariant_evaluations);
+        run();
+        end(ENDED_WELL);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    for (unsigned i = 0; i < INVARIANT_COUNT; i++)
+        test_evaluations[i] += report->evaluations[i];
+    return status;
+}
+
+bool test_run_panics(void (*run)(void), const char *panics, char *said, unsigned long size)
+{
+    // The caller is a test's process itself: what it has drawn and counted so far is kept.
+    struct report *outer = report;
+    report = pages_new_shared(sizeof *report);
+    (void)run_apart(run);
+    bool caught = report->ending == ENDED_PANIC && strstr(report->why, panics);
+    const char *panic = strstr(report->why, "PANIC");
+    snprintf(said, size, "%s",
+             report->ending == ENDED_WELL ? "nothing was reported"
+             : panic                      ? panic
+                                          : report->why);
+    said[strcspn(said, "\n")] = 0;
+    pages_delete(report, sizeof *report);
+    report = outer;
+    return caught;
+}
+
+static void print_indented(const char *text)
+{
+    for (const char *line = text; *line;) {
+        size_t length = strcspn(line, "\n");
+        printf("    %.*s\n", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+static bool judge(const struct test *test, int status)
+{
+    char why[256] = "";
+    if (report->ending == ENDED_FAILED)
+        snprintf(why, sizeof why, "%.200s", report->why);
+    else if (WIFSIGNALED(status))
+        snprintf(why, sizeof why, "signal %s", strsignal(WTERMSIG(status)));
+    else if (report->ending == ENDED_NOT)
+        snprintf(why, sizeof why, "ended with status %d", WEXITSTATUS(status));
+    else if (report->ending == ENDED_PANIC && !test->panics)
+        snprintf(why, sizeof why, "the kernel panicked");
+    else if (test->panics && report->ending == ENDED_WELL)
+        snprintf(why, sizeof why, "nothing was reported, not '%s'", test->panics);
+    else if (test->panics && !strstr(report->why, test->panics))
+        snprintf(why, sizeof why, "the kernel stopped for another reason than '%s'", test->panics);
+    if (!why[0]) {
+        printf("ok %s\n", test->name);
+        return true;
+    }
+    if (report->ending == ENDED_PANIC)
+        print_indented(report->why);
+    if (report->seed)
+        printf("    replay with SEED=%llu\n", (unsigned long long)report->seed);
+    printf("FAIL %s: %s\n", test->name, why);
+    return false;
+}
+
+int main(void)
+{
+    report = pages_new_shared(sizeof *report);
+    test_evaluations = pages_new_shared(INVARIANT_COUNT * sizeof(uint64_t));
+    const char *wanted = getenv("T");
+    const char *slash = wanted ? strrchr(wanted, '/') : nullptr;
+    const char *part = slash ? slash + 1 : nullptr; // T=host/PROGRAM/NAME chooses by the last
+    bool all_well = true;
+    for (struct test *test = tests; test; test = test->next) {
+        if (part && !strstr(test->name, part))
+            continue;
+        all_well &= judge(test, run_apart(test->run));
+    }
+    printf("done\n");
+    return all_well ? 0 : 1;
+}

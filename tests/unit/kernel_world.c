@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: MIT
+//
+// Booting, actors and their calls. See kernel_world.h.
+#include "kernel_world.h"
+
+#include <entry/entry.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "channel.h"
+#include "cpu.h"
+#include "frame.h"
+#include "object.h"
+
+struct world world;
+const char *seeded_bug;
+
+bool seeded_bug_is(const char *name)
+{
+    return seeded_bug && strcmp(seeded_bug, name) == 0;
+}
+
+// ---- running functions on a CPU
+
+static void (*to_run)(void);
+
+static struct arch_context *run_and_exit(void)
+{
+    to_run();
+    return sched_exit(cpu_self());
+}
+
+static void run_cpu(unsigned cpu);
+
+void on_cpu(unsigned cpu, void (*function)(void))
+{
+    if (host_place(cpu) == HOST_IDLE) {
+        host_wake(cpu, function);
+    } else {
+        to_run = function;
+        host_enter(cpu, run_and_exit);
+    }
+    run_cpu(cpu);
+}
+
+// ---- what a CPU does in user mode
+
+static struct actor *actor_of(struct thread *thread)
+{
+    for (unsigned i = 0; i < world.actor_count; i++)
+        if (world.actors[i].thread == thread &&
+            world.actors[i].ref.generation == thread->object.generation)
+            return &world.actors[i];
+    if (world.actor_count == ACTORS_MAX)
+        abort();
+    // One that the test started by a system call.
+    struct actor *actor = &world.actors[world.actor_count++];
+    *actor = (struct actor){.thread = thread,
+                            .ref = object_reference(&thread->object),
+                            .process = thread->process,
+                            .cpu = thread->home->number};
+    return actor;
+}
+
+static struct abi_fault current_fault;
+
+static struct arch_context *enter_fault(void)
+{
+    return entry_fault(&current_fault);
+}
+
+static void load_call(struct actor *actor)
+{
+    struct arch_context *context = actor->thread->context;
+    context->number = actor->number;
+    memcpy(context->argument, actor->argument, sizeof context->argument);
+    actor->go = false;
+    actor->calling = true;
+}
+
+static void take_outcome(struct actor *actor)
+{
+    const struct arch_context *context = actor->thread->context;
+    actor->calling = false;
+    actor->out.status = (status_t)context->status;
+    memcpy(actor->out.value, context->result, sizeof actor->out.value);
+}
+
+// Decides the next entry of a CPU in user mode. false: the test goes on, the thread is held.
+static bool next_entry(unsigned cpu)
+{
+    if (host_interrupt_pending(cpu)) {
+        host_enter(cpu, entry_interrupt);
+        return true;
+    }
+    struct actor *actor = actor_of(cpus[cpu].current);
+    actor->parked = false;
+    if (actor->calling)
+        take_outcome(actor);
+    if (actor->held)
+        return false;
+    if (actor->go && actor->fault) {
+        actor->go = actor->fault = false;
+        actor->calling = true;
+        current_fault = actor->fault_report;
+        host_enter(cpu, enter_fault);
+        return true;
+    }
+    if (actor->go) {
+        load_call(actor);
+    } else {
+        actor->parked = true;
+        actor->thread->context->number = SYSCALL_THREAD_SLEEP;
+        actor->thread->context->argument[0] = ABI_DEADLINE_NEVER;
+    }
+    host_enter(cpu, entry_syscall);
+    return true;
+}
+
+// Until the CPU idles with nothing to do, or a held thread is in user mode.
+static void run_cpu(unsigned cpu)
+{
+    for (;;) {
+        host_run(cpu);
+        if (host_place(cpu) == HOST_USER) {
+            if (!next_entry(cpu))
+                return;
+        } else if (host_interrupt_pending(cpu)) {
+            host_wake(cpu, entry_kernel_interrupt);
+        } else if (cpus[cpu].inbox) {
+            host_wake(cpu, nullptr); // as if it had been interrupted for it
+        } else {
+            return;
+        }
+    }
+}
+
+void settle(void)
+{
+    bool moved = true;
+    while (moved) {
+        moved = false;
+        for (unsigned cpu = 0; cpu < world.cpus; cpu++) {
+            if (host_place(cpu) == HOST_OFF)
+                continue;
+            for (unsigned i = 0; i < world.actor_count; i++)
+                world.actors[i].held &= world.actors[i].cpu != cpu;
+            if (host_place(cpu) == HOST_IDLE) {
+                if (!cpus[cpu].inbox && !host_interrupt_pending(cpu))
+                    continue;
+                host_wake(cpu, host_interrupt_pending(cpu) ? entry_kernel_interrupt : nullptr);
+            } else if (!next_entry(cpu)) {
+                continue;
+            }
+            run_cpu(cpu);
+            moved = true;
+        }
+    }
+}
+
+void advance(uint64_t ns)
+{
+    host_ticks += ns;
+    settle();
+}
+
+// ---- calls
+
+static struct actor *waking;
+
+static void wake_parked(void)
+{
+    if (!thread_interrupt_wait(waking->thread, STATUS_CANCELLED))
+        abort();
+}
+
+bool is_dead(const struct actor *actor)
+{
+    return actor->thread->object.generation != actor->ref.generation ||
+           actor->thread->object.state >= THREAD_EXITING;
+}
+
+static void must_be_parked(const struct actor *actor)
+{
+    if (is_dead(actor) || actor->calling || !actor->parked)
+        test_fail(__FILE__, __LINE__, "actor %ld cannot make a call: %s",
+                  (long)(actor - world.actors),
+                  is_dead(actor)   ? "it is dead"
+                  : actor->calling ? "it waits in another"
+                                   : "it is not parked");
+}
+
+static void go(struct actor *actor)
+{
+    must_be_parked(actor);
+    waking = actor;
+    actor->go = true;
+    on_cpu(actor->cpu, wake_parked);
+    settle();
+}
+
+struct outcome call_number(struct actor *actor, uint64_t number, const uint64_t arguments[6])
+{
+    actor->number = number;
+    memcpy(actor->argument, arguments, sizeof actor->argument);
+    go(actor);
+    return actor->calling ? (struct outcome){.status = STATUS_BLOCKED} : actor->out;
+}
+
+void raise_fault(struct actor *actor, enum abi_fault_cause cause, uint64_t address)
+{
+    actor->fault = true;
+    actor->fault_report = (struct abi_fault){.cause = cause, .address = address};
+    go(actor);
+}
+
+void hold(struct actor *actor)
+{
+    must_be_parked(actor);
+    waking = actor;
+    actor->held = true;
+    on_cpu(actor->cpu, wake_parked);
+    if (cpus[actor->cpu].current != actor->thread)
+        test_fail(__FILE__, __LINE__, "the held actor does not run: another one has priority");
+}
+
+struct outcome held_call(struct actor *actor, uint64_t number, const uint64_t arguments[6])
+{
+    EXPECT(actor->held && cpus[actor->cpu].current == actor->thread);
+    actor->number = number;
+    memcpy(actor->argument, arguments, sizeof actor->argument);
+    load_call(actor);
+    host_enter(actor->cpu, entry_syscall);
+    host_run(actor->cpu);
+    if (host_place(actor->cpu) == HOST_USER && cpus[actor->cpu].current == actor->thread) {
+        take_outcome(actor);
+        return actor->out;
+    }
+    return (struct outcome){.status = STATUS_BLOCKED};
+}
+
+void expect_status(status_t got, status_t wanted, const char *what, const char *file, int line)
+{
+    if (got != wanted)
+        test_fail(file, line, "%s: %s, not %s", what,
+                  got < STATUS_COUNT ? abi_status_names[got] : "BLOCKED",
+                  wanted < STATUS_COUNT ? abi_status_names[wanted] : "BLOCKED");
+}
+
+uint64_t must_call(struct actor *actor, uint64_t number, const uint64_t arguments[6],
+                   const char *file, int line)
+{
+    struct outcome out = call_number(actor, number, arguments);
+    expect_status(out.status, STATUS_OK, "the call", file, line);
+    return out.value[0];
+}
+
+bool has_ended(const struct actor *actor)
+{
+    return !actor->calling && !is_dead(actor);
+}
+
+struct outcome ended(struct actor *actor)
+{
+    EXPECT(has_ended(actor));
+    return actor->out;
+}
+
+// ---- making actors
+
+static struct {
+    unsigned cpu;
+    struct process *process; // nullptr: a new one
+    struct account *account;
+    uint8_t priority;
+    struct thread *thread;
+    status_t status;
+} birth;
+
+static void give_birth(void)
+{
+    static const char name[16] = "actor";
+    birth.status = STATUS_OK;
+    if (!birth.process)
+        birth.status = process_create(birth.account, name, &birth.process);
+    if (birth.status != STATUS_OK)
+        return;
+    uint64_t buffer = ABI_INIT_MESSAGE_BUFFER + birth.process->thread_count * 2 * PAGE_SIZE;
+    birth.status = thread_create(birth.process, birth.priority, buffer, &birth.thread);
+    if (birth.status != STATUS_OK)
+        return;
+    arch_context_init(birth.thread->context, 0x1000, 0, 0, 0);
+    birth.thread->object.state = THREAD_READY;
+    sched_enqueue(cpu_self(), &birth.thread->runnable, false);
+}
+
+static struct actor *bear(void)
+{
+    on_cpu(birth.cpu, give_birth);
+    expect_status(birth.status, STATUS_OK, "making an actor", __FILE__, __LINE__);
+    return actor_of(birth.thread);
+}
+
+// ---- handles from nowhere
+
+static struct {
+    struct process *process;
+    struct object *object;
+    uint32_t rights;
+    uint64_t handle;
+} gift;
+
+static void install(void)
+{
+    status_t status = handles_reserve(gift.process, 1);
+    expect_status(status, STATUS_OK, "room for a handle", __FILE__, __LINE__);
+    gift.handle = handle_install_reserved(gift.process, gift.object, gift.rights);
+}
+
+static uint64_t give(struct actor *to, struct object *object, uint32_t rights)
+{
+    gift.process = to->process;
+    gift.object = object;
+    gift.rights = rights;
+    on_cpu(to->cpu, install);
+    return gift.handle;
+}
+
+static const struct handle_entry *entry_of(const struct actor *actor, uint64_t handle)
+{
+    uint32_t slot = (uint32_t)handle;
+    if (slot >= HANDLES_MAX || !actor->process->pages[slot / HANDLES_PER_PAGE])
+        return nullptr;
+    return &actor->process->pages[slot / HANDLES_PER_PAGE][slot % HANDLES_PER_PAGE];
+}
+
+struct object *object_behind(const struct actor *actor, uint64_t handle)
+{
+    const struct handle_entry *entry = entry_of(actor, handle);
+    if (!entry || entry->tag >> 2 != handle >> 32)
+        return nullptr;
+    return object_at((uint32_t)(entry->word & 0xff'ffff));
+}
+
+struct account *account_behind(const struct actor *actor, uint64_t handle)
+{
+    return (struct account *)(void *)object_behind(actor, handle);
+}
+
+uint64_t grant_rights(struct actor *to, struct actor *from, uint64_t handle, uint32_t rights)
+{
+    return give(to, object_behind(from, handle), rights);
+}
+
+uint64_t grant(struct actor *to, struct actor *from, uint64_t handle)
+{
+    return grant_rights(to, from, handle, (uint32_t)(entry_of(from, handle)->word >> 32));
+}
+
+static void introduce(struct actor *actor, struct account *account)
+{
+    struct process *process = actor->process;
+    actor->account = give(actor, &account->object, RIGHTS_ACCOUNT);
+    actor->own_process = give(actor, &process->object, RIGHTS_PROCESS);
+    actor->own_aspace = give(actor, &process->aspace->object, RIGHTS_ASPACE);
+    actor->own_thread = give(actor, &actor->thread->object, RIGHTS_THREAD);
+}
+
+struct actor *spawn_on(unsigned cpu, uint64_t account, uint8_t priority)
+{
+    birth.cpu = cpu;
+    birth.process = nullptr;
+    birth.account = account_behind(world.boss, account);
+    birth.priority = priority;
+    struct actor *actor = bear();
+    actor->process_handle = give(world.boss, &actor->process->object, RIGHTS_PROCESS);
+    actor->aspace_handle = give(world.boss, &actor->process->aspace->object, RIGHTS_ASPACE);
+    actor->thread_handle = give(world.boss, &actor->thread->object, RIGHTS_THREAD);
+    introduce(actor, birth.account);
+    return actor;
+}
+
+struct actor *spawn(uint64_t account, uint8_t priority)
+{
+    return spawn_on(0, account, priority);
+}
+
+struct actor *spawn_thread(struct actor *of, uint8_t priority)
+{
+    birth.cpu = of->cpu;
+    birth.process = of->process;
+    birth.priority = priority;
+    struct actor *actor = bear();
+    actor->process_handle = of->process_handle;
+    actor->aspace_handle = of->aspace_handle;
+    actor->thread_handle = give(world.boss, &actor->thread->object, RIGHTS_THREAD);
+    actor->account = of->account;
+    actor->own_process = of->own_process;
+    actor->own_aspace = of->own_aspace;
+    actor->own_thread = give(actor, &actor->thread->object, RIGHTS_THREAD);
+    return actor;
+}
+
+uint64_t new_account(uint64_t pages, uint64_t objects)
+{
+    return MUST(world.boss, ACCOUNT_CREATE, world.root_account, pages, objects);
+}
+
+// ---- messages
+
+void set_text(struct actor *actor, const char *text)
+{
+    memcpy(actor->thread->message->data, text, strlen(text) + 1);
+}
+
+const char *text_of(const struct actor *actor)
+{
+    return (const char *)actor->thread->message->data;
+}
+
+void set_handles(struct actor *actor, unsigned count, const uint64_t *handles)
+{
+    memcpy(actor->thread->message->handles, handles, count * sizeof *handles);
+}
+
+uint64_t handle_of(const struct actor *actor, unsigned index)
+{
+    return actor->thread->message->handles[index];
+}
+
+struct ends new_channel(struct actor *actor, uint64_t depth, uint64_t bytes, uint64_t handles,
+                        uint64_t calls)
+{
+    struct outcome out = CALL(actor, CHANNEL_CREATE, actor->account, actor->account,
+                              ABI_CHANNEL_SHAPE(depth, bytes, handles, calls), OVERFLOW_REJECT);
+    EXPECT_STATUS(out.status, OK);
+    return (struct ends){out.value[0], out.value[1]};
+}
+
+// ---- beginning and end
+
+static struct boot_info boot;
+
+static void start_world(void)
+{
+    world.root = kernel_setup(cpu_self(), &boot);
+    birth.cpu = 0;
+    birth.process = nullptr;
+    birth.account = world.root;
+    birth.priority = 40;
+    give_birth();
+}
+
+static struct object *machine_object, *log_object;
+
+static void make_singletons(void)
+{
+    if (object_create(world.root, OBJECT_MACHINE, &machine_object) != STATUS_OK ||
+        object_create(world.root, OBJECT_LOG, &log_object) != STATUS_OK)
+        abort();
+}
+
+static void nothing(void)
+{
+}
+
+static void remember(void)
+{
+    world.pages_used = world.root->pages.used - world.boss->process->handle_pages;
+    world.objects_used = world.root->objects.used;
+    world.frames_free = frames_free() + world.boss->process->handle_pages;
+    world.objects_free = objects_free();
+}
+
+void world_begin(struct world_options options)
+{
+    memset(&world, 0, sizeof world);
+    memset(ghosts, 0, sizeof ghosts);
+    size_t ram = options.ram_bytes ? options.ram_bytes : 16 << 20;
+    world.cpus = options.cpus ? options.cpus : 1;
+    host_reset(ram, options.asids == UINT32_MAX ? 0 : options.asids ? options.asids : 15);
+    boot = (struct boot_info){.ram_count = 1, .firmware = FIRMWARE_ACPI, .cpu_count = world.cpus};
+    boot.ram[0] = (struct boot_range){HOST_RAM_START, HOST_RAM_START + ram};
+    // What a real machine has: the kernel's image at the bottom, and the bundle.
+    boot.reserved_count = 1;
+    boot.reserved[0] = (struct boot_range){HOST_RAM_START, HOST_RAM_START + 0x20000};
+    boot.kernel = (struct boot_range){HOST_RAM_START, HOST_RAM_START + 0x10000};
+    boot.bundle = (struct boot_range){HOST_RAM_START + 0x10000, HOST_RAM_START + 0x20000};
+    for (unsigned i = 0; i < world.cpus; i++) {
+        cpus[i] = (struct cpu){};
+        cpu_init(&cpus[i], i);
+        host_cpu_attach(i, &cpus[i].arch);
+    }
+    on_cpu(0, start_world);
+    expect_status(birth.status, STATUS_OK, "making the first process", __FILE__, __LINE__);
+    world.boss = actor_of(birth.thread);
+    on_cpu(0, make_singletons);
+    introduce(world.boss, world.root);
+    world.root_account = world.boss->account;
+    world.machine = give(world.boss, machine_object, RIGHTS_MACHINE);
+    world.log = give(world.boss, log_object, RIGHTS_LOG);
+    remember();
+    for (unsigned i = 1; i < world.cpus; i++)
+        on_cpu(i, nothing);
+}
+
+// The boss keeps its first handles and closes all others.
+static void close_everything(void)
+{
+    struct actor *boss = world.boss;
+    for (uint32_t slot = 0; slot < boss->process->handle_pages * HANDLES_PER_PAGE; slot++) {
+        const struct handle_entry *entry = entry_of(boss, slot);
+        uint64_t handle = entry->tag >> 2 << 32 | slot;
+        if ((entry->tag & 3) != HANDLE_LIVE || handle == boss->account ||
+            handle == boss->own_process || handle == boss->own_aspace ||
+            handle == boss->own_thread || handle == world.machine || handle == world.log)
+            continue;
+        EXPECT_CALL(OK, boss, HANDLE_CLOSE, handle);
+    }
+}
+
+static bool destroyed;
+
+static void destroy_one_child(void)
+{
+    destroyed = false;
+    for (uint32_t i = 0; i < objects_total() && !destroyed; i++) {
+        struct object *object = object_at(i);
+        struct account *account = (struct account *)(void *)object;
+        if (object->type == OBJECT_ACCOUNT && object->life == LIFE_LIVE &&
+            account->parent == world.root && object->state == ACCOUNT_LIVE)
+            destroyed = account_destroy(account, 40);
+    }
+}
+
+void world_end(void)
+{
+    settle();
+    world_check();
+    do {
+        on_cpu(0, destroy_one_child);
+        settle();
+    } while (destroyed);
+    close_everything();
+    settle();
+    world_check();
+    const struct process *init = world.boss->process;
+    CHECK(A3, world.root->pages.used - init->handle_pages == world.pages_used);
+    CHECK(A3, world.root->pages.children == 0 && world.root->objects.children == 0);
+    CHECK(A3, world.root->objects.used == world.objects_used);
+    CHECK(A3, frames_free() + init->handle_pages == world.frames_free);
+    CHECK(A3, objects_free() == world.objects_free);
+}
