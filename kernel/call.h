@@ -21,8 +21,7 @@
 void channel_message_set_call(struct channel *channel, uint16_t slot, uint16_t call);
 
 // Takes a queued message out again, unseen. Its handles are the caller's business.
-void channel_withdraw_locked(struct channel *channel, uint16_t slot)
-    REQUIRES(channel->object.lock);
+void channel_withdraw_locked(struct channel *channel, uint16_t slot) REQUIRES(channel->object.lock);
 
 // Hands what is queued to waiting receivers, or raises READABLE.
 void channel_announce_locked(struct channel *channel) REQUIRES(channel->object.lock);

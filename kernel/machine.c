@@ -50,6 +50,14 @@ static bool memory_overlaps_locked(uint64_t start, uint64_t end) REQUIRES(machin
     return false;
 }
 
+static bool kernel_owns(uint64_t start, uint64_t end)
+{
+    for (uint32_t i = 0; i < hal.owned_count; i++)
+        if (start < hal.owned[i].end && hal.owned[i].start < end)
+            return true;
+    return false;
+}
+
 static bool vectors_overlap_locked(uint64_t start, uint64_t end) REQUIRES(machine.lock)
 {
     for (uint32_t i = 0; i < machine.vector_count; i++)
@@ -105,7 +113,7 @@ status_t sys_machine_device_memory(struct entry *entry, const struct handle_look
                                  bytes >> PAGE_SHIFT, tables, &vmo);
     if (status == STATUS_OK && !tables) {
         lock_acquire(&machine.lock);
-        if (memory_overlaps_locked(paddr, paddr + bytes) ||
+        if (kernel_owns(paddr, paddr + bytes) || memory_overlaps_locked(paddr, paddr + bytes) ||
             vectors_overlap_locked(paddr, paddr + bytes))
             status = STATUS_OVERLAP;
         else

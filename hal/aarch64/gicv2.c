@@ -159,8 +159,8 @@ static void reset_distributor(uint32_t lines)
 
 const char *gicv2_init(const struct gicv2_config *config, const struct irq_controller **irq)
 {
-    distributor = arch_device_map(config->distributor, GICD_BYTES, ARCH_MEMORY_DEVICE);
-    cpu_interface = arch_device_map(config->cpu_interface, GICC_BYTES, ARCH_MEMORY_DEVICE);
+    distributor = hal_own(config->distributor, GICD_BYTES);
+    cpu_interface = hal_own(config->cpu_interface, GICC_BYTES);
     if (distributor == nullptr || cpu_interface == nullptr)
         return "its registers cannot be mapped";
 

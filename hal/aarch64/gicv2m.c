@@ -62,8 +62,7 @@ const char *gicv2m_add(const struct gicv2m_frame *frame)
         return "there are too many frames";
     struct gicv2m_frame f = *frame;
     if (f.count == 0) {
-        const volatile void *registers =
-            arch_device_map(f.registers, FRAME_BYTES, ARCH_MEMORY_DEVICE);
+        const volatile void *registers = hal_own(f.registers, FRAME_BYTES);
         if (registers == nullptr)
             return "its registers cannot be mapped";
         const uint32_t type = mmio_read32(registers, MSI_TYPER);

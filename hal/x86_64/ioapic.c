@@ -56,7 +56,7 @@ const char *ioapic_init(const struct apic_config *config, uint32_t *lines)
         struct ioapic io = {.first = config->io[i].first_line};
         if (io.first >= LINES_MAX)
             continue; // its lines have no vectors left
-        io.registers = arch_device_map(config->io[i].address, 0x20, ARCH_MEMORY_DEVICE);
+        io.registers = hal_own(config->io[i].address, 0x20);
         if (io.registers == nullptr)
             return "no room to map an I/O APIC";
         const uint32_t version = ioapic_read(&io, INDEX_VERSION);

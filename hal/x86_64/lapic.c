@@ -5,6 +5,7 @@
 #include "lapic.h"
 
 #include <arch/arch.h>
+#include <hal/hal.h>
 #include <arch/instructions.h>
 
 enum lapic_register : uint64_t {
@@ -47,7 +48,7 @@ const char *lapic_init(paddr_t address, uint8_t nmi_inputs)
     if ((base & PTE_ADDRESS) != address.value)
         return "the tables and the processor disagree on where the local APIC is";
     msr_write(MSR_APIC_BASE, base | BASE_ENABLE);
-    lapic = arch_device_map(address, PAGE_SIZE, ARCH_MEMORY_DEVICE);
+    lapic = hal_own(address, PAGE_SIZE);
     if (lapic == nullptr)
         return "no room to map the local APIC";
 

@@ -41,7 +41,7 @@ static bool counts(const struct clock_reference *reference)
 
 bool reference_hpet(paddr_t registers, struct clock_reference *reference)
 {
-    hpet = arch_device_map(registers, 0x400, ARCH_MEMORY_DEVICE);
+    hpet = hal_own(registers, 0x400);
     if (hpet == nullptr)
         return false;
     const uint64_t capabilities = mmio_read64(hpet, HPET_CAPABILITIES);

@@ -61,11 +61,22 @@ struct power {
     void (*reboot)(void);
 };
 
+// Registers that the kernel drives itself: no driver is ever given a page of them.
+struct hal_range {
+    uint64_t start, end; // physical, page-aligned outwards
+};
+constexpr unsigned HAL_OWNED_MAX = 16;
+
 struct hal {
     const struct irq_controller *irq;
     const struct clock_source *clock;
     const struct console *console; // may be nullptr
     const struct power *power;
+    struct hal_range owned[HAL_OWNED_MAX];
+    uint32_t owned_count;
 };
 
 extern struct hal hal;
+
+// Maps registers for the kernel's own use and notes them as owned. nullptr: no room is left.
+void *hal_own(paddr_t registers, size_t bytes);
