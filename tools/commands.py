@@ -21,6 +21,10 @@ PANIC_END = b"PANIC: the machine is stopped\n"
 PANIC_GRACE = 3  # seconds for the rest of its report
 POWER_OFF_GRACE = 10
 
+# Between these the console prints lines of the kernel's log: not the commands' output.
+LOG_BEGIN = b"\x1b]skerry;log\x07"
+LOG = re.compile(LOG_BEGIN + rb"(.*?)\x1b\]skerry;end\x07", re.DOTALL)
+
 
 class Commands:
     """The state of one run: feed() takes the guest's output as it comes."""
@@ -33,6 +37,7 @@ class Commands:
         self.before = b""  # boot messages
         self.pending = b""
         self.began = False
+        self.log = b""  # lines of the kernel's log that came between
         self.status = None  # of the commands, once they ended
 
     def feed(self, data):
@@ -46,17 +51,24 @@ class Commands:
             if not found:
                 return b""
             self.before, self.pending, self.began = head, rest, True
+        self.pending = LOG.sub(self._keep_log, self.pending)
         match = self.end.search(self.pending)
         if match:
             out, self.pending = self.pending[:match.start()], b""
             self.status = int(match[1])
             return out
-        # Hold back what may be the beginning of the end.
-        cut = self.pending.rfind(b"\x1b")
-        if cut < 0 or len(self.pending) - cut > 64:
-            cut = len(self.pending)
+        # Hold back what may be the beginning of the end, or of a piece of the log.
+        cut = self.pending.find(LOG_BEGIN)
+        if cut < 0:
+            cut = self.pending.rfind(b"\x1b")
+            if cut < 0 or len(self.pending) - cut > 64:
+                cut = len(self.pending)
         out, self.pending = self.pending[:cut], self.pending[cut:]
         return out
+
+    def _keep_log(self, match):
+        self.log += match[1]
+        return b""
 
 
 def run_commands(machine, commands, timeout, show=lambda data: None):

@@ -57,8 +57,15 @@ def run_batch(command):
     def show(data):
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+        show_log()
+
+    def show_log():
+        sys.stderr.buffer.write(commands.log)
+        sys.stderr.flush()
+        commands.log = b""
 
     wrong = run_commands(machine, commands, timeout, show)
+    show_log()
     if wrong is None:
         return min(abs(commands.status), 125)
     # What the person has not seen yet: everything, if no command ever ran.

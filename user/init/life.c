@@ -218,9 +218,11 @@ void service_end(struct service *s, const char *why)
     uint64_t now = now_ns();
     if (now - s->started_ns >= GOOD_SERVICE_NS)
         s->crashes = 0;
-    s->crashes += s->manifest->start != START_HAND;
-    s->restarts++;
-    report_line("%s %s", s->manifest->name, why);
+    bool by_hand = s->manifest->start == START_HAND;
+    s->crashes += !by_hand;
+    s->restarts += !by_hand;
+    if (!by_hand || s->crashed != 0)
+        report_line("%s %s", s->manifest->name, why);
     connect_client_ended(s);
     clear_away(s);
     if (s->manifest->allows & ALLOW_DRIVERS)

@@ -26,6 +26,7 @@ static const struct command commands[] = {
      2, 2, command_crash},
     {"run", "PROGRAM [WORD]...", "runs a program of the manifest", 2, WORDS_MAX,
      command_run_program},
+    {"wait", "", "waits for the jobs that were started with '&'", 1, 1, command_wait},
     {"sleep", "SECONDS", "waits; fractions are allowed", 2, 2, command_sleep},
     {"poweroff", "", "turns the machine off", 1, 1, command_power},
     {"reboot", "", "starts the machine again", 1, 1, command_power},
@@ -117,8 +118,8 @@ int commands_run(char *text)
         const char *wrong = words_split(&text, &words);
         if (wrong != nullptr)
             failed = complain("shell", "%s", wrong);
-        else if (words.count != 0 && command_run(&words) != 0)
-            failed = 1;
+        else if (words.count != 0)
+            failed |= words.background ? job_start(&words) : command_run(&words);
         print_done();
     }
     return failed;

@@ -193,11 +193,12 @@ static void on_done(struct source *source, const struct loop_event *event)
 
 int main(const char *argument)
 {
-    (void)argument;
     static struct init_machine_info_reply reply;
     static struct abi_machine_info info;
     static char commands[ABI_COMMAND_LINE], nonce[64];
     check(init_ready(start.bootstrap), "init does not listen");
+    if (argument[0] != 0)
+        return job_main(argument);
     check(init_machine_info(start.bootstrap, &reply, ABI_DEADLINE_NEVER), "no machine info");
     memcpy(&info, reply.info, sizeof(info));
     info.command_line[ABI_COMMAND_LINE - 1] = 0;

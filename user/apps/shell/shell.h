@@ -8,6 +8,7 @@
 //   line.c       line editing       words.c    splitting and decoding (both pure)
 //   terminal.c   the console's two channels
 //   command.c    the table of commands
+//   jobs.c       commands that run beside the shell, each in a process of its own
 //   files.c      ls, cat, sha256sum      system.c   ps, mem, drivers, irq, kill...
 #pragma once
 
@@ -52,6 +53,14 @@ struct command {
     unsigned words_min, words_max; // the name counts
     int (*run)(const struct words *words);
 };
+
+// ---- jobs.c
+
+// Starts a command as a job; 0: it runs.
+int job_start(const struct words *words);
+int command_wait(const struct words *words);
+// main of a job: the same program, started by init under another name.
+int job_main(const char *command);
 
 // Says what went wrong with a command, and returns 1.
 [[gnu::format(printf, 2, 3)]] int complain(const char *command, const char *format, ...);

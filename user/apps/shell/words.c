@@ -10,14 +10,16 @@ const char *words_split(char **text, struct words *words)
     char *from = *text, *to = *text, quote = 0;
     bool in_word = false;
     words->count = 0;
+    words->background = false;
     *text = nullptr;
     for (; *from != 0; from++) {
         char c = *from;
-        if (quote == 0 && (c == ' ' || c == '\t' || c == ';')) {
+        if (quote == 0 && (c == ' ' || c == '\t' || c == ';' || c == '&')) {
             if (in_word)
                 *to++ = 0; // `to` never passes `from`: at worst this is the separator's own place
             in_word = false;
-            if (c == ';') {
+            if (c == ';' || c == '&') {
+                words->background = c == '&';
                 *text = from + 1;
                 break;
             }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The shell's small grammar, pure: commands separated by ';', words by spaces; '...' and "..."
-// keep spaces, a backslash keeps the next character (not inside '...').
+// The shell's small grammar, pure: commands end with ';', or with '&' to run beside the next;
+// words are separated by spaces; '...' and "..." keep spaces, a backslash keeps the next
+// character (not inside '...').
 #pragma once
 
 #include <stddef.h>
@@ -10,6 +11,7 @@ constexpr unsigned WORDS_MAX = 32;
 
 struct words {
     unsigned count;
+    bool background;           // it ended with '&'
     char *word[WORDS_MAX + 1]; // a null pointer ends it
 };
 

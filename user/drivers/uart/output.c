@@ -10,6 +10,7 @@ constexpr unsigned CALLS_MAX = 4; // outstanding calls per connection, as in sys
 constexpr unsigned WAITING_MAX = CONNECTIONS_MAX * CALLS_MAX;
 constexpr unsigned PUMP_MAX = 512; // bytes handed to the chip in one turn
 constexpr uint64_t FLUSH_TURN_NS = NS_PER_MS;
+constexpr uint32_t LOG_MARKS = 64; // bytes around a piece of the log
 
 struct waiting {
     struct wire_call call;
@@ -114,37 +115,41 @@ void output_log_changed(void)
     log_new = true;
 }
 
-// Lines of the log stand apart: on lines of their own, dimmed.
-static void put_log_line(const char *line, uint32_t bytes)
+// Lines of the log stand apart: on lines of their own, dimmed, and between marks by which the
+// run tool keeps them out of a command's output.
+static void put_log(const char *text, uint32_t bytes)
 {
-    static const char dim[] = "\x1b[2m", normal[] = "\x1b[0m";
-    put_text((const uint8_t *)dim, sizeof(dim) - 1);
-    put_text((const uint8_t *)line, bytes);
-    put_text((const uint8_t *)normal, sizeof(normal) - 1);
-    put_byte('\n');
+    static const char begin[] = "\x1b]skerry;log\a\x1b[2m", end[] = "\x1b[0m\x1b]skerry;end\a";
+    bool in_line = middle_of_line;
+    put_text((const uint8_t *)begin, sizeof(begin) - 1);
+    if (in_line)
+        put_byte('\n');
+    put_text((const uint8_t *)text, bytes);
+    if (text[bytes - 1] != '\n')
+        put_byte('\n');
+    put_text((const uint8_t *)end, sizeof(end) - 1);
+    middle_of_line = false;
 }
 
 // Prints what is new in the log, as long as there is ample room.
 static void serve_log(void)
 {
     bool was_in_line = middle_of_line, printed = false;
-    while (log_new && fits(2 * ABI_MESSAGE_BYTES)) {
+    while (log_new && fits(ABI_MESSAGE_BYTES + LOG_MARKS)) {
         uint64_t bytes = 0;
-        if (log_read(start.log, log_cursor, &bytes, &log_cursor) != STATUS_OK || bytes == 0) {
+        if (log_read(start.log, log_cursor, &bytes, &log_cursor) != STATUS_OK || bytes == 0 ||
+            bytes > ABI_MESSAGE_BYTES) {
             log_new = false;
             break;
         }
-        if (middle_of_line)
-            put_byte('\n');
         const char *text = (const char *)message_buffer()->data;
-        uint32_t length = bytes < ABI_MESSAGE_BYTES ? (uint32_t)bytes : ABI_MESSAGE_BYTES;
-        for (uint32_t first = 0; first < length;) {
-            const char *end = memchr(text + first, '\n', length - first);
-            uint32_t line = end == nullptr ? length - first : (uint32_t)(end - (text + first));
-            if (line != 0)
-                put_log_line(text + first, line);
-            first += line + 1;
-        }
+        uint32_t whole = (uint32_t)bytes;
+        while (whole > 0 && text[whole - 1] != '\n') // a line that is cut comes next time
+            whole--;
+        if (whole == 0)
+            whole = (uint32_t)bytes;
+        log_cursor -= bytes - whole;
+        put_log(text, whole);
         printed = true;
     }
     if (printed && was_in_line)
