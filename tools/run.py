@@ -57,7 +57,8 @@ def run_batch(command):
     def show(data):
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-        show_log()
+        if data.endswith(b"\n"):
+            show_log()
 
     def show_log():
         sys.stderr.buffer.write(commands.log)

@@ -25,6 +25,12 @@ static void on_logged(void *context)
     report_changed();
 }
 
+static void on_remember(void *context, const struct init_remember_notice *notice)
+{
+    struct service *s = context;
+    s->remembered = notice->word;
+}
+
 static status_t on_connect(void *context, struct wire_call call,
                            const struct init_connect_request *request,
                            struct init_connect_reply *reply)
@@ -186,6 +192,7 @@ static const struct init_server operations = {
     .machine_info = on_machine_info,
     .power = on_power,
     .logged = on_logged,
+    .remember = on_remember,
 };
 
 void answer_message(struct service *s, const struct wire_received *received)

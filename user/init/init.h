@@ -48,6 +48,7 @@ struct service {
     bool announced;         // devd was told that it ended and has not started it again
 
     char argument[START_ARGUMENT_BYTES];
+    uint64_t remembered;     // a word that outlives an incarnation
     struct wire_call runner; // who waits for it to end; .end.value 0: nobody
 
     bool device_pending; // devd wants it started with `device_request`, whose handles we hold

@@ -118,6 +118,7 @@ static status_t send_start_message(struct service *s)
     const struct manifest_service *m = s->manifest;
     static struct init_start_notice notice;
     notice = (struct init_start_notice){.priority = m->priority,
+                                        .remembered = s->remembered,
                                         .heartbeat_ns = m->heartbeat_ms * NS_PER_MS};
     text_copy(notice.name, sizeof(notice.name), m->name);
     text_copy(notice.argument, sizeof(notice.argument), s->argument);

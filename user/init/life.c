@@ -195,11 +195,8 @@ void service_start_all(void)
 static void clear_away(struct service *s)
 {
     struct source *sources[] = {&s->on_process, &s->on_bootstrap, &s->on_exception};
-    for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
-        if (sources[i]->object != 0)
-            loop_unbind(sources[i]);
-        sources[i]->object = 0;
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+        loop_unbind(sources[i]);
     uint64_t *handles[] = {&s->thread.value,    &s->stack.value,      &s->aspace.value,
                            &s->bootstrap.value, &s->exceptions.value, &s->process.value};
     s->state = SERVICE_CLEARING;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// See loop.h. The key of a binding is the address of its source: only this process can have set
-// it, so what comes back from the kernel can be followed.
+// See loop.h. The key of a binding is its slot and the generation of that slot, not the address
+// of the source: an object that somebody else destroyed reports its end once more, after the
+// source was unbound and perhaps used again.
 #include <sdk/loop.h>
 
 #include <proto/init.h>
@@ -15,13 +16,39 @@ status_t loop_create(struct loop *loop)
 
 status_t loop_bind(struct loop *loop, uint64_t object, struct source *source, uint32_t signals)
 {
+    uint32_t slot = 0;
+    while (slot < LOOP_BINDINGS_MAX && loop->bindings[slot].source != nullptr)
+        slot++;
+    if (slot == LOOP_BINDINGS_MAX)
+        return STATUS_FULL;
+    struct loop_binding *binding = &loop->bindings[slot];
+    uint64_t key = (uint64_t)++binding->generation << 32 | slot;
+    status_t status = port_bind(loop->port, (handle_t){object}, key, signals);
+    if (status != STATUS_OK)
+        return status;
+    binding->source = source;
     source->object = object;
-    return port_bind(loop->port, (handle_t){object}, (uintptr_t)source, signals);
+    source->loop = loop;
+    source->binding = slot;
+    return STATUS_OK;
 }
 
 void loop_unbind(struct source *source)
 {
-    port_unbind((handle_t){source->object}); // NOT_FOUND: the object is gone, and its binding
+    if (source->loop == nullptr)
+        return;
+    source->loop->bindings[source->binding].source = nullptr;
+    source->loop = nullptr;
+    port_unbind((handle_t){source->object}); // GONE: its last report finds no source
+}
+
+// Null: what this key stood for was unbound.
+static struct source *source_of(const struct loop *loop, uint64_t key)
+{
+    uint32_t slot = (uint32_t)key;
+    if (slot >= LOOP_BINDINGS_MAX || loop->bindings[slot].generation != key >> 32)
+        return nullptr;
+    return loop->bindings[slot].source;
 }
 
 static uint64_t heartbeat(struct loop *loop)
@@ -52,7 +79,12 @@ status_t loop_turn(struct loop *loop, uint64_t deadline_ns)
         if (event.status != STATUS_OK && event.status != STATUS_NO_HANDLES &&
             event.status != STATUS_FULL)
             return event.status;
-        struct source *source = (struct source *)key;
+        struct source *source = source_of(loop, key);
+        if (source == nullptr) {
+            if ((event.signals & SIGNAL_READABLE) != 0) // cannot be, yet would leak
+                wire_refuse(&event.received, STATUS_GONE);
+            continue;
+        }
         event.received.end.value = source->object;
         if (event.status != STATUS_OK)
             event.signals = 0;

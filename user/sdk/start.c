@@ -39,6 +39,7 @@ static void on_start(void *context, const struct init_start_notice *notice)
     text_copy(start.name, sizeof(start.name), notice->name);
     text_copy(start.argument, sizeof(start.argument), notice->argument);
     start.priority = notice->priority;
+    start.remembered = notice->remembered;
     start.heartbeat_ns = notice->heartbeat_ns;
     for (uint32_t i = 0; i < notice->handles_count; i++)
         take_handle(notice->roles[i], notice->handles[i].value);

@@ -29,7 +29,7 @@ extern struct console {
 
 status_t output_write(struct wire_call call, const uint8_t *text, uint32_t bytes);
 status_t output_flush(struct wire_call call);
-void output_log_start(void); // what the log holds so far was printed by the kernel
+void output_log_start(void);
 void output_log_changed(void);
 void output_client_gone(channel_t end);
 void output_pump(void); // moves what there is room for; called after every event

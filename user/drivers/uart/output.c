@@ -5,6 +5,8 @@
 // log has no slot: it stays in the kernel until there is room for it.
 #include "console.h"
 
+#include <proto/init.h>
+
 constexpr uint32_t RING_BYTES = 16384;
 constexpr unsigned CALLS_MAX = 4; // outstanding calls per connection, as in system.toml
 constexpr unsigned WAITING_MAX = CONNECTIONS_MAX * CALLS_MAX;
@@ -103,11 +105,22 @@ static bool serve_waiting(void)
 
 // ---- the log
 
+static void remember(void)
+{
+    struct init_remember_notice notice = {.word = log_cursor};
+    (void)init_remember(start.bootstrap, &notice);
+}
+
+// Where the incarnation before stopped; at the first start, behind what the kernel printed.
 void output_log_start(void)
 {
     uint64_t bytes = 0;
-    while (log_read(start.log, log_cursor, &bytes, &log_cursor) == STATUS_OK && bytes != 0)
+    log_cursor = start.remembered;
+    log_new = log_cursor != 0;
+    while (!log_new && log_read(start.log, log_cursor, &bytes, &log_cursor) == STATUS_OK &&
+           bytes != 0)
         ;
+    remember();
 }
 
 void output_log_changed(void)
@@ -152,7 +165,10 @@ static void serve_log(void)
         put_log(text, whole);
         printed = true;
     }
-    if (printed && was_in_line)
+    if (!printed)
+        return;
+    remember();
+    if (was_in_line)
         input_redraw();
 }
 

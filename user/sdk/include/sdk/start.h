@@ -29,6 +29,7 @@ struct start {
     log_t log;
     machine_t machine;
     uint64_t priority;     // of the first thread
+    uint64_t remembered;   // what the incarnation before left with init_remember; 0 at first
     uint64_t heartbeat_ns; // how often init wants to hear of us; 0: never (sdk/loop.h sends it)
     char name[16];         // of the service, from the manifest
     char argument[START_ARGUMENT_BYTES];
