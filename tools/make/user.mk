@@ -76,4 +76,35 @@ $(DEFAULT_DISK): tools/mkdisk.py
 	@echo >&2 "  GEN   $@"
 	$(Q)$(PYTHON) tools/mkdisk.py --small $@
 
--include $(USER_OBJECTS:.o=.d) $(SDK_OBJECTS:.o=.d) $(USER_DEPS_OBJECTS:.o=.d)
+# Test programs: each folder of tests/programs is the first process of a boot
+# bundle of its own, OUT/tests/NAME.img, linked with what all of them share (kit).
+TEST_KIT      := tests/programs/kit
+TEST_PROGRAMS := $(filter-out $(TEST_KIT),$(patsubst %/,%,$(wildcard tests/programs/*/)))
+TEST_PROGRAMS := $(strip $(foreach p,$(TEST_PROGRAMS),$(if $(wildcard $p/*.c),$p)))
+TEST_OBJECTS  := $(call program_objects,$(TEST_KIT))
+ROOTS_test_program := $(ROOTS_user) -Itests/programs
+
+$U/tests/%.o: tests/%.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_test_program))
+
+define test_program
+TEST_OBJECTS += $(call program_objects,$(1))
+TEST_BUNDLES += $(OUT)/tests/$(notdir $(1)).img
+$(OUT)/user/$(notdir $(1)): $(call program_objects,$(1)) $(call program_objects,$(TEST_KIT)) \
+    $(SDK_LIBRARY) $(USER_LD)
+	@mkdir -p $$(@D)
+	@echo >&2 "  LD    $$@"
+	$$(Q)$(LD) -nostdlib -static -T $(USER_LD) -z max-page-size=4096 -z noexecstack -z separate-code \
+	    --gc-sections --build-id=none $(call program_objects,$(1)) $(call program_objects,$(TEST_KIT)) \
+	    $(SDK_LIBRARY) -o $$@
+$(OUT)/tests/$(notdir $(1)).img: $(OUT)/bundle/$(notdir $(1)) tools/bundle.py $(RULES)
+	@mkdir -p $$(@D)
+	@echo >&2 "  IMAGE $$@"
+	$$(Q)$(PYTHON) tools/bundle.py $$@ init=$$<
+endef
+$(foreach program,$(TEST_PROGRAMS),$(eval $(call test_program,$(program))))
+
+.PHONY: test-programs
+test-programs: $(KERNEL_ELF) $(KERNEL_IMAGE) $(TEST_BUNDLES)
+
+-include $(USER_OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(SDK_OBJECTS:.o=.d) $(USER_DEPS_OBJECTS:.o=.d)

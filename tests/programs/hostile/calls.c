@@ -1,0 +1,4 @@
+#include "hostile.h"
+void calls_child(void)
+{
+}

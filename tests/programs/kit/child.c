@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+//
+// Starts processes from the image of the running program. Only the first process can: it has the
+// boot bundle.
+#include "child.h"
+
+#include <lib/elf.h>
+#include <sdk/machine.h>
+
+constexpr uint64_t SCRATCH = 0x8'0000'0000; // where a segment is seen while it is filled
+constexpr uint64_t BOOTSTRAP_SHAPE = ABI_CHANNEL_SHAPE(8, 480, ABI_MESSAGE_HANDLES, 4);
+constexpr uint64_t EXCEPTION_SHAPE = ABI_CHANNEL_SHAPE(4, sizeof(struct abi_fault), 0, 8);
+
+uint64_t text_base, text_bytes;
+static const uint8_t *image;
+static struct elf elf;
+
+void own_image_open(vmo_t bundle)
+{
+    struct abi_inspect found;
+    inspect(bundle.value, &found);
+    void *address;
+    must(memory_map_vmo(bundle, 0, found.vmo.bytes, PROT_READ, &address), "mapping the bundle");
+    const struct abi_bundle *header = address;
+    for (uint32_t i = 0; i < header->count; i++)
+        if (strcmp(header->entries[i].name, "init") == 0) {
+            image = (const uint8_t *)address + header->entries[i].offset;
+            const char *wrong = elf_open(image, header->entries[i].bytes, SDK_ELF_MACHINE, &elf);
+            if (wrong != nullptr)
+                give_up("the own image: %s", wrong);
+        }
+    for (uint32_t i = 0; i < elf.count; i++)
+        if (elf.segments[i].protection & PROT_EXECUTE) {
+            text_base = align_down(elf.segments[i].address, PAGE_SIZE);
+            text_bytes =
+                align_up(elf.segments[i].address + elf.segments[i].memory_bytes, PAGE_SIZE) -
+                text_base;
+        }
+}
+
+static status_t load_segment(const struct child *child, const struct elf_segment *segment,
+                             vmo_t *vmo)
+{
+    uint64_t first = align_down(segment->address, PAGE_SIZE);
+    uint64_t lead = segment->address - first;
+    uint64_t bytes = align_up(lead + segment->memory_bytes, PAGE_SIZE);
+    status_t status = vmo_create(child->account, bytes, 0, vmo);
+    if (status != STATUS_OK)
+        return status;
+    status = vm_map(start.aspace, *vmo, 0, SCRATCH, bytes, PROT_READ | PROT_WRITE);
+    if (status == STATUS_OK) {
+        memcpy((uint8_t *)SCRATCH + lead, image + segment->offset, segment->file_bytes);
+        status = vm_unmap(start.aspace, SCRATCH);
+    }
+    if (status == STATUS_OK)
+        status = vm_map(child->aspace, *vmo, 0, first, bytes, segment->protection | PROT_READ);
+    if (status != STATUS_OK)
+        handle_close((handle_t){vmo->value});
+    return status;
+}
+
+static status_t load(const struct child *child, vmo_t *text)
+{
+    for (uint32_t i = 0; i < elf.count; i++) {
+        vmo_t vmo;
+        status_t status = load_segment(child, &elf.segments[i], &vmo);
+        if (status != STATUS_OK)
+            return status;
+        if (elf.segments[i].protection & PROT_EXECUTE)
+            *text = vmo;
+        else
+            handle_close((handle_t){vmo.value});
+    }
+    return STATUS_OK;
+}
+
+struct parcel {
+    struct child_message message;
+    uint64_t handles[ABI_MESSAGE_HANDLES];
+    uint32_t count;
+};
+
+static status_t pack(struct parcel *parcel, enum child_role role, uint64_t handle, uint32_t rights)
+{
+    if (rights == 0)
+        return STATUS_OK;
+    handle_t copy;
+    status_t status = handle_duplicate((handle_t){handle}, rights | RIGHT_TRANSFER, &copy);
+    if (status == STATUS_OK) {
+        parcel->message.roles[parcel->count] = role;
+        parcel->handles[parcel->count++] = copy.value;
+    }
+    return status;
+}
+
+static status_t send_start(const struct child *child, const struct child_spec *spec, vmo_t text)
+{
+    struct parcel parcel = {
+        .message = {.priority = spec->priority, .text_base = text_base, .text_bytes = text_bytes}};
+    text_copy(parcel.message.name, sizeof(parcel.message.name), spec->name);
+    memcpy(parcel.message.words, spec->words, sizeof(spec->words));
+    status_t status;
+    if ((status = pack(&parcel, CHILD_ACCOUNT, child->account.value,
+                       RIGHT_CHARGE | RIGHT_INSPECT | RIGHT_DUPLICATE)) != STATUS_OK ||
+        (status = pack(&parcel, CHILD_PROCESS, child->process.value,
+                       RIGHT_CHARGE | RIGHT_INSPECT | RIGHT_DUPLICATE)) != STATUS_OK ||
+        (status = pack(&parcel, CHILD_ASPACE, child->aspace.value,
+                       RIGHT_MAP | RIGHT_INSPECT | RIGHT_DUPLICATE)) != STATUS_OK ||
+        (status = pack(&parcel, CHILD_LOG, start.log.value, RIGHTS_LOG)) != STATUS_OK ||
+        (status = pack(&parcel, CHILD_MACHINE, start.machine.value, spec->machine_rights)) !=
+            STATUS_OK ||
+        (status = pack(&parcel, CHILD_TEXT, text.value, spec->text_rights)) != STATUS_OK ||
+        (status = pack(&parcel, CHILD_EXTRA, spec->extra.value,
+                       spec->extra.value == 0 ? 0 : (uint32_t)RIGHT_WAIT | RIGHT_INSPECT)) !=
+            STATUS_OK)
+        return status;
+    struct abi_message_buffer *buffer = message_buffer();
+    memcpy(buffer->data, &parcel.message, sizeof(parcel.message));
+    memcpy(buffer->handles, parcel.handles, sizeof(parcel.handles));
+    return channel_send(child->bootstrap, MSG(sizeof(parcel.message), parcel.count));
+}
+
+static status_t start_thread(struct child *child, const struct child_spec *spec, vmo_t text)
+{
+    vmo_t stack;
+    channel_t theirs;
+    status_t status = vmo_create(child->account, STACK_BYTES, 0, &stack);
+    if (status != STATUS_OK)
+        return status;
+    status = vm_map(child->aspace, stack, 0, ABI_INIT_STACK_TOP - STACK_BYTES, STACK_BYTES,
+                    PROT_READ | PROT_WRITE);
+    handle_close((handle_t){stack.value});
+    if (status != STATUS_OK ||
+        (status = thread_create(child->process, spec->priority, ABI_INIT_MESSAGE_BUFFER,
+                                &child->thread)) != STATUS_OK ||
+        (status = channel_create(child->account, child->account, BOOTSTRAP_SHAPE, OVERFLOW_REJECT,
+                                 &child->bootstrap, &theirs)) != STATUS_OK ||
+        (status = send_start(child, spec, text)) != STATUS_OK)
+        return status;
+    return thread_start(child->thread, elf.entry, ABI_INIT_STACK_TOP, 0, (handle_t){theirs.value});
+}
+
+status_t child_create(struct child *child, const struct child_spec *spec)
+{
+    *child = (struct child){};
+    uint64_t name[2] = {};
+    text_copy((char *)name, sizeof(name), spec->name);
+    account_t parent = spec->parent.value != 0 ? spec->parent : start.account;
+    status_t status =
+        account_create(parent, spec->pages, spec->objects, name[0], name[1], &child->account);
+    if (status != STATUS_OK)
+        return status;
+    channel_t theirs = {};
+    if (!spec->no_exceptions)
+        status = channel_create(child->account, child->account, EXCEPTION_SHAPE, OVERFLOW_REJECT,
+                                &child->exceptions, &theirs);
+    if (status == STATUS_OK)
+        status = process_create(child->account, theirs, name[0], name[1], &child->process,
+                                &child->aspace);
+    vmo_t text = {};
+    if (status == STATUS_OK)
+        status = load(child, &text);
+    if (status == STATUS_OK)
+        status = start_thread(child, spec, text);
+    if (text.value != 0)
+        handle_close((handle_t){text.value});
+    if (status != STATUS_OK)
+        child_end(child);
+    return status;
+}
+
+void child_end(struct child *child)
+{
+    uint32_t signals;
+    must(object_destroy((handle_t){child->account.value}), "destroying a child's account");
+    must(object_wait((handle_t){child->account.value}, SIGNAL_TERMINATED, now_ns() + 20 * NS_PER_S,
+                     &signals),
+         "waiting for the end of a child's account");
+    const uint64_t handles[] = {child->account.value,   child->exceptions.value,
+                                child->bootstrap.value, child->process.value,
+                                child->aspace.value,    child->thread.value};
+    for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
+        if (handles[i] != 0)
+            handle_close((handle_t){handles[i]});
+    *child = (struct child){};
+}
