@@ -102,7 +102,7 @@ void process_kill(struct process *process, uint64_t exit_code) NO_THREAD_SAFETY
     lock_release(&process->object.lock);
 }
 
-// Asks one thread that does not know yet. false: all know.
+// Asks one thread that was not asked yet. false: all were.
 static bool kill_one_thread(struct process *process)
 {
     struct thread *victim = nullptr;
@@ -110,9 +110,10 @@ static bool kill_one_thread(struct process *process)
     struct list_node *node = list_first(&process->threads);
     if (node) {
         struct thread *thread = CONTAINER_OF(node, struct thread, process_node);
-        if (!thread->killed) {
+        if (!thread->kill_asked) {
             victim = thread;
-            // To the end of the list: the first is always one that does not know, if any is.
+            thread->kill_asked = true;
+            // To the end of the list: the first is always one that was not asked, if any is.
             list_remove(node);
             list_push_back(&process->threads, node);
         }

@@ -273,7 +273,7 @@ status_t thread_create(struct process *process, uint8_t priority, uint64_t messa
                        struct thread **out) NO_THREAD_SAFETY
 {
     struct account *account = process->object.account;
-    if (!account)
+    if (!account || process->ending) // it may have no address space any more
         return STATUS_BAD_STATE;
     status_t status = account_charge(account, 2, 0); // the context page, the message buffer
     if (status != STATUS_OK)

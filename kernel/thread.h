@@ -61,7 +61,8 @@ struct thread {
 
     struct runnable runnable;
     uint8_t priority;
-    bool killed; // owned by the home CPU
+    bool killed;     // owned by the home CPU
+    bool kill_asked; // by the end of its process; guarded by the process's table lock
     _Atomic uint32_t requests;
     struct thread *inbox_next;
 

@@ -32,6 +32,10 @@ static struct arch_context *run_and_exit(void)
 
 static void run_cpu(unsigned cpu);
 
+// Held when the kernel's long operations have made so many more steps.
+static struct actor *watcher;
+static unsigned windows_left;
+
 void on_cpu(unsigned cpu, void (*function)(void))
 {
     if (host_place(cpu) == HOST_IDLE) {
@@ -143,7 +147,7 @@ void settle(void)
         for (unsigned cpu = 0; cpu < world.cpus; cpu++) {
             if (host_place(cpu) == HOST_OFF)
                 continue;
-            for (unsigned i = 0; i < world.actor_count; i++)
+            for (unsigned i = 0; i < world.actor_count && windows_left == 0; i++)
                 world.actors[i].held &= world.actors[i].cpu != cpu;
             if (host_place(cpu) == HOST_IDLE) {
                 if (!cpus[cpu].inbox && !host_interrupt_pending(cpu))
@@ -196,6 +200,9 @@ static void go(struct actor *actor)
     waking = actor;
     actor->go = true;
     on_cpu(actor->cpu, wake_parked);
+    for (unsigned i = 0; i < world.actor_count; i++)
+        if (world.actors[i].held && cpus[world.actors[i].cpu].current == world.actors[i].thread)
+            return; // another one was to be held in the middle of this
     settle();
 }
 
@@ -222,6 +229,26 @@ void hold(struct actor *actor)
     on_cpu(actor->cpu, wake_parked);
     if (cpus[actor->cpu].current != actor->thread)
         test_fail(__FILE__, __LINE__, "the held actor does not run: another one has priority");
+}
+
+static void count_window(void)
+{
+    if (windows_left > 0 && --windows_left == 0 &&
+        !thread_interrupt_wait(watcher->thread, STATUS_CANCELLED))
+        abort();
+}
+
+void hold_after(struct actor *actor, unsigned steps)
+{
+    watcher = actor;
+    watcher->held = steps > 0;
+    windows_left = steps;
+    host_on_window = steps > 0 ? count_window : nullptr;
+}
+
+unsigned steps_left(void)
+{
+    return windows_left;
 }
 
 struct outcome held_call(struct actor *actor, uint64_t number, const uint64_t arguments[6])
@@ -337,7 +364,7 @@ static const struct handle_entry *entry_of(const struct actor *actor, uint64_t h
 struct object *object_behind(const struct actor *actor, uint64_t handle)
 {
     const struct handle_entry *entry = entry_of(actor, handle);
-    if (!entry || entry->tag >> 2 != handle >> 32)
+    if (!entry || entry->tag >> 2 != handle >> 32 || (entry->tag & 3) == HANDLE_FREE)
         return nullptr;
     return object_at((uint32_t)(entry->word & 0xff'ffff));
 }
@@ -476,7 +503,7 @@ void world_begin(struct world_options options)
 {
     memset(&world, 0, sizeof world);
     memset(ghosts, 0, sizeof ghosts);
-    size_t ram = options.ram_bytes ? options.ram_bytes : 16 << 20;
+    size_t ram = options.ram_bytes ? options.ram_bytes : 64 << 20;
     world.cpus = options.cpus ? options.cpus : 1;
     host_reset(ram, options.asids == UINT32_MAX ? 0 : options.asids ? options.asids : 15);
     boot = (struct boot_info){.ram_count = 1, .firmware = FIRMWARE_ACPI, .cpu_count = world.cpus};
@@ -550,4 +577,5 @@ void world_end(void)
     CHECK(A3, world.root->objects.used == world.objects_used);
     CHECK(A3, frames_free() + init->handle_pages == world.frames_free);
     CHECK(A3, objects_free() == world.objects_free);
+    world.actor_count = 1;
 }

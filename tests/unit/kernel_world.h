@@ -55,7 +55,7 @@ extern struct world {
 } world;
 
 struct world_options {
-    size_t ram_bytes; // 0: 16 MiB
+    size_t ram_bytes; // 0: 64 MiB
     unsigned cpus;    // 0: one
     uint32_t asids;   // 0: 15; UINT32_MAX: the machine has none
 };
@@ -112,6 +112,9 @@ void raise_fault(struct actor *actor, enum abi_fault_cause cause, uint64_t addre
 
 void settle(void);
 void hold(struct actor *actor);
+// Holds the actor as soon as the kernel's long operations have made so many steps; 0: no more.
+void hold_after(struct actor *actor, unsigned steps);
+unsigned steps_left(void); // until then; 0: it happened
 void advance(uint64_t ns); // the clock, and what it causes
 
 // Runs a function in the kernel of a CPU, as an interrupt handler would be.
@@ -147,5 +150,5 @@ void ghost_add(uint64_t device, paddr_t page);
 void ghost_quiet(uint64_t device);
 
 // Destroys all accounts but the root's, ends the boss's handles, and expects everything back
-// (A3). Then checks the whole system.
+// (A3). Then checks the whole system. The boss and its world can be used on.
 void world_end(void);

@@ -1,24 +1,165 @@
 // SPDX-License-Identifier: MIT
 // build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
 //
-// Handles: lookup of every value near a live one, rights, reuse, retirement, limits (O1-O3).
+// Handles: every value near a live one, rights, reuse, retirement, the table's limit (O1-O3).
 #include "kernel_world.h"
 
-TEST(boot)
+static struct actor *begin(void)
 {
     world_begin((struct world_options){});
-    world_check();
+    return spawn(new_account(200, 600), 10);
+}
+
+TEST(every_value_near_a_live_one)
+{
+    struct actor *a = begin();
+    uint64_t live[8];
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t old = MUST(a, EVENT_CREATE, a->account);
+        if (i % 2)
+            MUST(a, HANDLE_CLOSE, old);
+        live[i] = MUST(a, EVENT_CREATE, a->account);
+    }
+    for (uint64_t slot = 0; slot < 140; slot++)
+        for (uint64_t generation = 0; generation <= 16; generation++) {
+            uint64_t value = generation << 32 | slot;
+            if (!object_behind(a, value))
+                EXPECT_CALL(BAD_HANDLE, a, EVENT_CLEAR, value, 0);
+        }
+    for (unsigned i = 0; i < 8; i++)
+        for (unsigned bit = 0; bit < 64; bit++) {
+            uint64_t value = live[i] ^ 1ull << bit;
+            if (!object_behind(a, value))
+                EXPECT_CALL(BAD_HANDLE, a, EVENT_CLEAR, value, 0);
+        }
+    EXPECT_CALL(BAD_HANDLE, a, HANDLE_CLOSE, UINT64_MAX);
     world_end();
 }
 
-TEST(event_and_close)
+TEST(stale_after_close_and_reuse)
 {
-    world_begin((struct world_options){});
-    struct actor *a = spawn(new_account(100, 100), 10);
+    struct actor *a = begin();
+    uint64_t first = MUST(a, EVENT_CREATE, a->account);
+    MUST(a, HANDLE_CLOSE, first);
+    // First in, first out: the slot is not used again before all others were.
+    for (unsigned i = 0; i < 4 * HANDLES_PER_PAGE; i++) {
+        uint64_t next = MUST(a, EVENT_CREATE, a->account);
+        if (i < HANDLES_PER_PAGE - 10)
+            EXPECT((uint32_t)next != (uint32_t)first);
+        EXPECT_CALL(BAD_HANDLE, a, EVENT_SIGNAL, first, 1);
+        EXPECT_CALL(BAD_HANDLE, a, HANDLE_CLOSE, first);
+        MUST(a, HANDLE_CLOSE, next);
+    }
+    world_end();
+}
+
+TEST(a_slot_retires_when_its_generation_would_wrap)
+{
+    struct actor *a = begin();
     uint64_t event = MUST(a, EVENT_CREATE, a->account);
-    MUST(a, EVENT_SIGNAL, event, 5);
-    EXPECT_EQUAL(MUST(a, EVENT_CLEAR, event, 1), 5);
+    // As if it had been used four billion times.
+    uint32_t slot = (uint32_t)event;
+    struct handle_entry *entry = &a->process->pages[0][slot];
+    entry->tag = (uint64_t)UINT32_MAX << 2 | HANDLE_LIVE;
+    event = (uint64_t)UINT32_MAX << 32 | slot;
+    MUST(a, EVENT_SIGNAL, event, 1);
+    MUST(a, HANDLE_CLOSE, event);
+    EXPECT_EQUAL(a->process->handles_retired, 1);
+    for (unsigned i = 0; i < 2 * HANDLES_PER_PAGE; i++) {
+        uint64_t next = MUST(a, EVENT_CREATE, a->account);
+        EXPECT((uint32_t)next != slot);
+        MUST(a, HANDLE_CLOSE, next);
+    }
+    EXPECT_CALL(BAD_HANDLE, a, HANDLE_CLOSE, slot);
+    world_end();
+}
+
+TEST(rights_only_shrink)
+{
+    struct actor *a = begin();
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    for (uint32_t rights = 0; rights < 1u << 17; rights = (rights << 1) + 1) {
+        struct outcome out = CALL(a, HANDLE_DUPLICATE, event, rights);
+        if (rights & ~(uint32_t)RIGHTS_EVENT)
+            EXPECT_STATUS(out.status, INVALID);
+        else
+            EXPECT_STATUS(out.status, OK);
+    }
+    uint64_t weak = MUST(a, HANDLE_DUPLICATE, event, RIGHT_DUPLICATE | RIGHT_INSPECT);
+    EXPECT_CALL(NO_RIGHT, a, EVENT_SIGNAL, weak, 1);
+    EXPECT_CALL(NO_RIGHT, a, OBJECT_WAIT, weak, 1, 0);
+    EXPECT_CALL(NO_RIGHT, a, OBJECT_DESTROY, weak);
+    EXPECT_CALL(INVALID, a, HANDLE_DUPLICATE, weak, RIGHTS_EVENT);
+    EXPECT_CALL(INVALID, a, HANDLE_DUPLICATE, event, 1ull << 40);
+    MUST(a, OBJECT_INSPECT, weak);
+    uint64_t blind = MUST(a, HANDLE_DUPLICATE, event, RIGHT_SIGNAL);
+    EXPECT_CALL(NO_RIGHT, a, HANDLE_DUPLICATE, blind, 0);
+    EXPECT_CALL(NO_RIGHT, a, OBJECT_INSPECT, blind);
+    world_end();
+}
+
+TEST(types_are_told_apart)
+{
+    struct actor *a = begin();
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    uint64_t port = MUST(a, PORT_CREATE, a->account);
+    EXPECT_CALL(WRONG_TYPE, a, EVENT_SIGNAL, port, 1);
+    EXPECT_CALL(WRONG_TYPE, a, PORT_RECEIVE, event, 0);
+    EXPECT_CALL(WRONG_TYPE, a, EVENT_CREATE, event);
+    EXPECT_CALL(WRONG_TYPE, a, TIMER_SET, event, 0);
+    // A missing type is told before a missing right, the handle before both.
+    EXPECT_CALL(BAD_HANDLE, a, CHANNEL_SEND, 0xdead'0000'0001, 0);
+    world_end();
+}
+
+TEST(destroyed_is_gone_everywhere_and_not_bad)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn(new_account(100, 100), 10);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    uint64_t copy = MUST(a, HANDLE_DUPLICATE, event, RIGHTS_EVENT);
+    uint64_t theirs = grant(b, a, event);
+    MUST(b, OBJECT_DESTROY, theirs);
+    EXPECT_CALL(GONE, a, EVENT_SIGNAL, event, 1);
+    EXPECT_CALL(GONE, a, HANDLE_DUPLICATE, copy, 0);
+    EXPECT_CALL(GONE, a, OBJECT_INSPECT, copy);
+    EXPECT_CALL(GONE, a, OBJECT_WAIT, copy, 1, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(GONE, a, OBJECT_DESTROY, copy);
+    EXPECT_CALL(GONE, b, EVENT_SIGNAL, theirs, 1);
+    // A new object in the same slot is not what the old handles name.
+    for (unsigned i = 0; i < 8; i++)
+        MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(GONE, a, EVENT_SIGNAL, event, 1);
     EXPECT_CALL(OK, a, HANDLE_CLOSE, event);
     EXPECT_CALL(BAD_HANDLE, a, HANDLE_CLOSE, event);
+    world_end();
+}
+
+TEST(the_table_has_a_limit)
+{
+    struct actor *a = begin();
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    uint64_t made = 0;
+    while (CALL(a, HANDLE_DUPLICATE, event, 0).status == STATUS_OK)
+        made++;
+    EXPECT_CALL(NO_HANDLES, a, HANDLE_DUPLICATE, event, 0);
+    EXPECT_EQUAL(a->process->handles_used, HANDLES_MAX);
+    EXPECT(made > HANDLES_MAX - 10);
+    EXPECT_CALL(NO_HANDLES, a, EVENT_CREATE, a->account);
+    EXPECT_CALL(NO_HANDLES, a, VMO_CREATE, a->account, PAGE_SIZE, 0);
+    world_end();
+}
+
+TEST(the_table_grows_only_within_its_account)
+{
+    world_begin((struct world_options){});
+    // A process and a thread take: 1 root, 3 tables, 2 pages, 1 page of handles.
+    struct actor *a = spawn(new_account(7, 400), 10);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    unsigned made = 0;
+    while (CALL(a, HANDLE_DUPLICATE, event, 0).status == STATUS_OK)
+        made++;
+    EXPECT_EQUAL(made, HANDLES_PER_PAGE - 5);
+    EXPECT_CALL(NO_HANDLES, a, HANDLE_DUPLICATE, event, 0);
     world_end();
 }

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+// build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
+//
+// Accounts: limits, reservations, teardown of everything, whoever shares memory (A1-A3, M8).
+#include "kernel_world.h"
+
+static uint64_t pages_used(uint64_t account)
+{
+    return account_behind(world.boss, account)->pages.used;
+}
+
+TEST(a_child_is_carved_out_of_its_parent)
+{
+    world_begin((struct world_options){});
+    uint64_t parent = new_account(100, 50);
+    struct actor *boss = world.boss;
+    EXPECT_CALL(INVALID, boss, ACCOUNT_CREATE, parent, 0, 1);
+    EXPECT_CALL(INVALID, boss, ACCOUNT_CREATE, parent, 1, 0);
+    EXPECT_CALL(NO_PAGES, boss, ACCOUNT_CREATE, parent, 101, 1);
+    EXPECT_CALL(NO_PAGES, boss, ACCOUNT_CREATE, parent, UINT64_MAX, 1);
+    EXPECT_CALL(NO_OBJECTS, boss, ACCOUNT_CREATE, parent, 1, 50);
+    EXPECT_CALL(NO_OBJECTS, boss, ACCOUNT_CREATE, parent, 1, UINT64_MAX);
+    uint64_t child = MUST(boss, ACCOUNT_CREATE, parent, 60, 30, 0x6c696863);
+    EXPECT_CALL(NO_PAGES, boss, ACCOUNT_CREATE, parent, 41, 1);
+    EXPECT_CALL(NO_OBJECTS, boss, ACCOUNT_CREATE, parent, 1, 19);
+    // What the child has is not the parent's any more.
+    EXPECT_CALL(NO_PAGES, boss, VMO_CREATE, parent, 41 * PAGE_SIZE, 0);
+    MUST(boss, VMO_CREATE, child, 58 * PAGE_SIZE, 0);
+    MUST(boss, OBJECT_INSPECT, parent);
+    const struct abi_inspect *inspect = (const void *)text_of(boss);
+    EXPECT_EQUAL(inspect->account.pages_limit, 100);
+    EXPECT_EQUAL(inspect->account.pages_children, 60);
+    EXPECT_EQUAL(inspect->account.objects_used, 1);
+    EXPECT_CALL(NOT_SUPPORTED, boss, ACCOUNT_RESIZE, parent, child, 1, 1);
+    world_end();
+}
+
+TEST(the_root_account_cannot_be_destroyed)
+{
+    world_begin((struct world_options){});
+    EXPECT_CALL(NOT_SUPPORTED, world.boss, OBJECT_DESTROY, world.root_account);
+    EXPECT_CALL(NOT_SUPPORTED, world.boss, OBJECT_DESTROY, world.machine);
+    EXPECT_CALL(NOT_SUPPORTED, world.boss, OBJECT_DESTROY, world.log);
+    EXPECT_CALL(NOT_SUPPORTED, world.boss, OBJECT_DESTROY, world.boss->own_aspace);
+    world_end();
+}
+
+// One of everything, in the actor's account, with waits in progress.
+static void furnish(struct actor *a)
+{
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 300 * PAGE_SIZE, 0);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, 0x4000'0000, 300 * PAGE_SIZE, PROT_READ | PROT_WRITE);
+    struct ends ends = new_channel(a, 8, 64, 4, 4);
+    uint64_t port = MUST(a, PORT_CREATE, a->account);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    uint64_t timer = MUST(a, TIMER_CREATE, a->account);
+    MUST(a, TIMER_SET, timer, 1'000'000'000);
+    MUST(a, PORT_BIND, port, ends.end1, 7, SIGNAL_READABLE | SIGNAL_PEER_CLOSED);
+    MUST(a, PORT_BIND, port, event, 8, 1);
+    uint64_t sent[] = {MUST(a, EVENT_CREATE, a->account), MUST(a, TIMER_CREATE, a->account)};
+    set_handles(a, 2, sent);
+    MUST(a, CHANNEL_SEND, ends.end0, MSG(4, 2));
+    struct actor *caller = spawn_thread(a, 9);
+    EXPECT_CALL(BLOCKED, caller, CHANNEL_CALL, ends.end0, MSG(8, 0), ABI_DEADLINE_NEVER);
+    struct actor *waiter = spawn_thread(a, 8);
+    EXPECT_CALL(BLOCKED, waiter, OBJECT_WAIT, event, 2, 2'000'000'000);
+}
+
+TEST(teardown_takes_everything)
+{
+    world_begin((struct world_options){});
+    uint64_t account = new_account(1000, 200);
+    furnish(spawn(account, 10));
+    world_check();
+    MUST(world.boss, OBJECT_DESTROY, account);
+    EXPECT_EQUAL(MUST(world.boss, OBJECT_WAIT, account, SIGNAL_TERMINATED, 0), SIGNAL_TERMINATED);
+    EXPECT_CALL(BAD_STATE, world.boss, OBJECT_DESTROY, account);
+    EXPECT_CALL(BAD_STATE, world.boss, EVENT_CREATE, account);
+    EXPECT_EQUAL(pages_used(account), 0);
+    world_end();
+}
+
+TEST(teardown_of_nested_accounts)
+{
+    world_begin((struct world_options){});
+    uint64_t outer = new_account(5000, 700);
+    uint64_t account = outer, below[4];
+    for (unsigned depth = 0; depth < 4; depth++) {
+        uint64_t pages = 4300 - depth * 900, objects = 560 - depth * 130;
+        furnish(spawn(account, (uint8_t)(10 + depth)));
+        account = below[depth] = MUST(world.boss, ACCOUNT_CREATE, account, pages, objects);
+    }
+    furnish(spawn(account, 5));
+    MUST(world.boss, OBJECT_DESTROY, below[1]); // in the middle first
+    world_check();
+    EXPECT_CALL(GONE, world.boss, OBJECT_INSPECT, below[2]);
+    MUST(world.boss, OBJECT_DESTROY, outer);
+    EXPECT_CALL(OK, world.boss, OBJECT_WAIT, outer, SIGNAL_TERMINATED, 0);
+    EXPECT_CALL(GONE, world.boss, OBJECT_INSPECT, below[0]);
+    world_end();
+}
+
+TEST(teardown_stopped_after_each_step)
+{
+    unsigned steps = 0;
+    world_begin((struct world_options){});
+    for (unsigned stop = 1;; stop += 1 + stop / 40) {
+        uint64_t account = new_account(1000, 200);
+        struct actor *victim = spawn(account, 10);
+        furnish(victim);
+        struct actor *watcher = spawn(new_account(50, 50), 60);
+        uint64_t dying = grant(watcher, world.boss, account);
+        hold_after(watcher, stop);
+        MUST(world.boss, OBJECT_DESTROY, account);
+        bool last = steps_left() > 0;
+        steps = stop - steps_left();
+        if (!last) // the account takes no more, however far its teardown is
+            EXPECT_STATUS(HELD(watcher, EVENT_CREATE, dying).status, BAD_STATE);
+        hold_after(watcher, 0);
+        settle();
+        world_end();
+        if (last)
+            break;
+    }
+    test_note("the teardown of one furnished account takes %u steps", steps);
+    EXPECT(steps > 20);
+}
+
+TEST(the_account_dies_while_its_process_ends_slowly)
+{
+    world_begin((struct world_options){});
+    uint64_t account = new_account(100, 100);
+    struct actor *a = spawn(account, 10);
+    struct actor *second = spawn_thread(a, 11);
+    struct actor *third = spawn_thread(a, 3);
+    hold(second);
+    // Two threads are ready or waiting when the account's own teardown reaches them.
+    EXPECT_STATUS(HELD(second, OBJECT_DESTROY, a->own_process).status, OK);
+    EXPECT_STATUS(HELD(second, OBJECT_DESTROY, a->account).status, OK);
+    EXPECT(!is_dead(third));
+    settle();
+    EXPECT(is_dead(third) && is_dead(a));
+    world_end();
+}
+
+TEST(an_account_destroyed_from_inside)
+{
+    world_begin((struct world_options){});
+    uint64_t account = new_account(1000, 200);
+    struct actor *a = spawn(account, 10);
+    furnish(a);
+    (void)CALL(a, OBJECT_DESTROY, a->account);
+    EXPECT(is_dead(a));
+    EXPECT_CALL(OK, world.boss, OBJECT_WAIT, account, SIGNAL_TERMINATED, 0);
+    world_end();
+}
+
+TEST(at_high_priority_over_a_process_that_ends_at_low)
+{
+    world_begin((struct world_options){});
+    uint64_t account = new_account(200, 100);
+    struct actor *a = spawn(account, 10);
+    for (unsigned i = 0; i < 3; i++)
+        (void)spawn_thread(a, 5);
+    struct actor *busy = spawn(new_account(50, 50), 30);
+    uint64_t theirs = grant(busy, world.boss, account);
+    hold_after(busy, 1);
+    (void)CALL(a, PROCESS_EXIT, 3); // its end has begun at priority 10, and stops there
+    EXPECT_STATUS(HELD(busy, OBJECT_DESTROY, theirs).status, OK);
+    settle();
+    EXPECT_CALL(OK, world.boss, OBJECT_WAIT, account, SIGNAL_TERMINATED, 0);
+    world_end();
+}
+
+TEST(shared_memory_is_paid_by_who_maps_it)
+{
+    world_begin((struct world_options){});
+    uint64_t account_a = new_account(100, 50), account_b = new_account(60, 50);
+    struct actor *a = spawn(account_a, 10), *b = spawn(account_b, 10);
+    uint64_t before = pages_used(account_b);
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 40 * PAGE_SIZE, 0);
+    uint64_t theirs = grant(b, a, vmo);
+    // 40 pages, one of index, one table.
+    EXPECT_CALL(OK, b, VM_MAP, b->own_aspace, theirs, 0, 0x4000'0000, 40 * PAGE_SIZE, PROT_READ);
+    EXPECT(pages_used(account_b) >= before + 41);
+    EXPECT_CALL(NO_PAGES, b, VM_MAP, b->own_aspace, theirs, 0, 0x5000'0000, 40 * PAGE_SIZE,
+                PROT_READ);
+    world_check();
+    // The owner goes: the memory stays, and its parent has everything back.
+    MUST(world.boss, OBJECT_DESTROY, account_a);
+    EXPECT_CALL(OK, world.boss, OBJECT_WAIT, account_a, SIGNAL_TERMINATED, 0);
+    EXPECT_EQUAL(pages_used(account_a), 0);
+    world_check();
+    EXPECT_CALL(GONE, b, VM_MAP, b->own_aspace, theirs, 0, 0x6000'0000, PAGE_SIZE, PROT_READ);
+    MUST(b, VM_UNMAP, b->own_aspace, 0x4000'0000);
+    world_check();
+    world_end();
+}
+
+TEST(an_orphan_with_many_mappers)
+{
+    world_begin((struct world_options){});
+    uint64_t account_a = new_account(100, 50);
+    struct actor *a = spawn(account_a, 10);
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 20 * PAGE_SIZE, 0);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, 0x4000'0000, 20 * PAGE_SIZE, PROT_READ);
+    struct actor *others[3];
+    for (unsigned i = 0; i < 3; i++) {
+        others[i] = spawn(new_account(100, 50), 10);
+        uint64_t theirs = grant(others[i], a, vmo);
+        MUST(others[i], VM_MAP, others[i]->own_aspace, theirs, i * PAGE_SIZE, 0x4000'0000,
+             (10 + i) * PAGE_SIZE, PROT_READ);
+    }
+    MUST(world.boss, OBJECT_DESTROY, account_a);
+    world_check();
+    for (unsigned i = 0; i < 3; i++) {
+        MUST(others[i], VM_UNMAP, others[i]->own_aspace, 0x4000'0000);
+        world_check();
+    }
+    world_end();
+}
+
+TEST(a_vmo_destroyed_by_name_is_taken_from_all)
+{
+    world_begin((struct world_options){});
+    struct actor *a = spawn(new_account(800, 50), 10), *b = spawn(new_account(800, 50), 10);
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 200 * PAGE_SIZE, 0);
+    uint64_t theirs = grant(b, a, vmo);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, 0x4000'0000, 200 * PAGE_SIZE, PROT_READ);
+    MUST(b, VM_MAP, b->own_aspace, theirs, 0, 0x4000'0000, 200 * PAGE_SIZE, PROT_READ);
+    paddr_t physical;
+    EXPECT(host_access(0, 0x4000'0000, HOST_LOAD, &physical) || true);
+    MUST(b, OBJECT_DESTROY, theirs);
+    world_check();
+    EXPECT_CALL(NOT_FOUND, a, VM_UNMAP, a->own_aspace, 0x4000'0000);
+    EXPECT_CALL(NOT_FOUND, b, VM_UNMAP, b->own_aspace, 0x4000'0000);
+    world_end();
+}
+
+TEST(the_last_handle_while_mapped)
+{
+    world_begin((struct world_options){});
+    struct actor *a = spawn(new_account(800, 50), 10);
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 20 * PAGE_SIZE, 0);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, 0x4000'0000, 20 * PAGE_SIZE, PROT_READ);
+    MUST(a, HANDLE_CLOSE, vmo);
+    world_check();
+    MUST(a, VM_UNMAP, a->own_aspace, 0x4000'0000); // it is still there
+    world_check();
+    world_end();
+}

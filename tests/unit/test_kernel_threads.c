@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT
+// build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
+//
+// Threads: making and starting, priorities and slices, sleep, cancel, and death in each state.
+#include <entry/entry.h>
+
+#include "cpu.h"
+#include "kernel_world.h"
+
+static struct actor *begin(void)
+{
+    world_begin((struct world_options){});
+    return spawn(new_account(400, 400), 10);
+}
+
+static struct thread *running(void)
+{
+    return cpus[0].current;
+}
+
+TEST(create_start_and_exit)
+{
+    struct actor *a = begin();
+    EXPECT_CALL(INVALID, a, THREAD_CREATE, a->own_process, 64, 0x80'0000);
+    EXPECT_CALL(INVALID, a, THREAD_CREATE, a->own_process, 11, 0x80'0000); // above its own
+    EXPECT_CALL(INVALID, a, THREAD_CREATE, a->own_process, 5, 0x80'0001);
+    EXPECT_CALL(INVALID, a, THREAD_CREATE, a->own_process, 5, 0);
+    EXPECT_CALL(INVALID, a, THREAD_CREATE, a->own_process, 5, ABI_USER_MAX);
+    EXPECT_CALL(OVERLAP, a, THREAD_CREATE, a->own_process, 5, ABI_INIT_MESSAGE_BUFFER);
+    uint64_t thread = MUST(a, THREAD_CREATE, a->own_process, 5, 0x80'0000);
+    EXPECT_CALL(INVALID, a, THREAD_START, thread, ABI_USER_MAX, 0, 0, 0);
+    EXPECT_CALL(INVALID, a, THREAD_START, thread, 0x1000, ABI_USER_MAX + 1, 0, 0);
+    EXPECT_CALL(BAD_HANDLE, a, THREAD_START, thread, 0x1000, 0x2000, 0, 99);
+    uint64_t gift = MUST(a, EVENT_CREATE, a->account);
+    MUST(a, THREAD_START, thread, 0x1000, 0x2000, 42, gift);
+    EXPECT_CALL(BAD_STATE, a, THREAD_START, thread, 0x1000, 0x2000, 0, 0);
+    EXPECT_CALL(BAD_HANDLE, a, HANDLE_CLOSE, gift); // it moved
+    struct actor *b = &world.actors[world.actor_count - 1];
+    EXPECT_EQUAL(b->thread->context->start[0], 42);
+    MUST(b, EVENT_SIGNAL, b->thread->context->start[1], 1);
+    EXPECT_CALL(BLOCKED, a, OBJECT_WAIT, thread, SIGNAL_TERMINATED, ABI_DEADLINE_NEVER);
+    (void)CALL(b, THREAD_EXIT);
+    EXPECT(is_dead(b));
+    EXPECT_STATUS(ended(a).status, OK);
+    EXPECT_CALL(BAD_STATE, a, THREAD_SET_PRIORITY, thread, 3);
+    EXPECT_CALL(BAD_STATE, a, THREAD_START, thread, 0x1000, 0, 0, 0);
+    world_end();
+}
+
+TEST(a_gift_to_another_process)
+{
+    struct actor *a = begin();
+    struct outcome made = CALL(a, PROCESS_CREATE, a->account, 0, 0x646c696863);
+    EXPECT_STATUS(made.status, OK);
+    uint64_t thread = MUST(a, THREAD_CREATE, made.value[0], 5, 0x80'0000);
+    uint64_t gift = MUST(a, EVENT_CREATE, a->account);
+    uint64_t keep = MUST(a, HANDLE_DUPLICATE, gift, RIGHT_SIGNAL);
+    EXPECT_CALL(NO_RIGHT, a, THREAD_START, thread, 0x1000, 0, 0, keep);
+    MUST(a, THREAD_START, thread, 0x1000, 0, 0, gift);
+    struct actor *child = &world.actors[world.actor_count - 1];
+    EXPECT(child->process != a->process);
+    MUST(child, EVENT_SIGNAL, child->thread->context->start[1], 4);
+    EXPECT_EQUAL(MUST(a, EVENT_CLEAR, keep, 0), 4);
+    (void)CALL(child, PROCESS_EXIT, 17);
+    MUST(a, OBJECT_WAIT, made.value[0], SIGNAL_TERMINATED, 0);
+    MUST(a, OBJECT_INSPECT, made.value[0]);
+    EXPECT_EQUAL(((const struct abi_inspect *)(const void *)text_of(a))->process.exit_code, 17);
+    world_end();
+}
+
+TEST(the_last_thread_ends_the_process)
+{
+    begin();
+    struct actor *b = spawn(new_account(100, 100), 10);
+    struct actor *c = spawn_thread(b, 5);
+    (void)CALL(b, THREAD_EXIT);
+    EXPECT_CALL(TIMED_OUT, world.boss, OBJECT_WAIT, b->process_handle, SIGNAL_TERMINATED, 0);
+    (void)CALL(c, THREAD_EXIT);
+    MUST(world.boss, OBJECT_WAIT, b->process_handle, SIGNAL_TERMINATED, 0);
+    world_end();
+}
+
+TEST(the_highest_priority_runs)
+{
+    struct actor *low = begin();
+    struct actor *high = spawn(new_account(100, 100), 20);
+    uint64_t event = MUST(low, EVENT_CREATE, low->account);
+    uint64_t theirs = grant(high, low, event);
+    EXPECT_CALL(BLOCKED, high, OBJECT_WAIT, theirs, 1, ABI_DEADLINE_NEVER);
+    hold(low);
+    high->held = true;
+    // The wake-up of a higher one preempts at the exit.
+    (void)HELD(low, EVENT_SIGNAL, event, 1);
+    EXPECT(running() == high->thread);
+    settle();
+    EXPECT_STATUS(ended(high).status, OK);
+    // The wake-up of a lower one does not.
+    EXPECT_CALL(BLOCKED, low, OBJECT_WAIT, event, 2, ABI_DEADLINE_NEVER);
+    hold(high);
+    EXPECT_STATUS(HELD(high, EVENT_SIGNAL, theirs, 2).status, OK);
+    EXPECT(running() == high->thread && low->thread->object.state == THREAD_READY);
+    // Lowered below it, it is.
+    EXPECT_CALL(OK, world.boss, OBJECT_INSPECT, world.log); // (the boss is above both)
+    world_end();
+}
+
+TEST(lowering_the_own_priority_lets_others_run)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 8);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    EXPECT_STATUS(HELD(a, THREAD_SET_PRIORITY, a->own_thread, 11).status, INVALID);
+    EXPECT_STATUS(HELD(a, THREAD_SET_PRIORITY, b->own_thread, 9).status, OK);
+    b->held = true;
+    (void)HELD(a, THREAD_SET_PRIORITY, a->own_thread, 7);
+    EXPECT(running() == b->thread);
+    settle();
+    world_end();
+}
+
+TEST(equals_take_turns)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 10), *c = spawn_thread(a, 10);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(BLOCKED, c, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    EXPECT_EQUAL(host_armed(0), UINT64_MAX); // alone: tickless
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    EXPECT(running() == a->thread && host_armed(0) != UINT64_MAX);
+    b->held = c->held = true;
+    (void)HELD(a, THREAD_YIELD);
+    EXPECT(running() == b->thread);
+    // The slice of b ends; c is next, then a again.
+    EXPECT(host_armed(0) != UINT64_MAX);
+    host_ticks = host_armed(0);
+    host_enter(0, entry_interrupt);
+    host_run(0);
+    EXPECT(running() == c->thread);
+    settle();
+    world_end();
+}
+
+TEST(sleep_is_never_early)
+{
+    struct actor *a = begin();
+    EXPECT_CALL(OK, a, THREAD_SLEEP, 0);
+    EXPECT_CALL(OK, a, THREAD_SLEEP, host_ticks);
+    struct random random = {test_seed()};
+    for (unsigned i = 0; i < 200; i++) {
+        uint64_t wanted = host_ticks + 1 + random_below(&random, 1'000'000);
+        EXPECT_CALL(BLOCKED, a, THREAD_SLEEP, wanted);
+        while (!has_ended(a)) {
+            EXPECT(host_ticks < wanted);
+            uint64_t step = 1 + random_below(&random, 200'000);
+            advance(host_ticks + step > wanted ? wanted - host_ticks : step);
+        }
+        EXPECT_STATUS(a->out.status, OK);
+        EXPECT(host_ticks >= wanted);
+    }
+    world_end();
+}
+
+TEST(cancel)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 5);
+    // A parked actor waits in thread_sleep, so it can be cancelled; one that runs cannot.
+    EXPECT_CALL(BAD_STATE, a, THREAD_CANCEL, a->own_thread);
+    EXPECT_CALL(BLOCKED, b, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    MUST(a, THREAD_CANCEL, b->own_thread);
+    EXPECT_STATUS(ended(b).status, CANCELLED);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, host_ticks + 1000);
+    MUST(a, THREAD_CANCEL, b->own_thread);
+    EXPECT_STATUS(ended(b).status, CANCELLED);
+    advance(2000); // its deadline went with it
+    EXPECT_STATUS(ended(b).status, CANCELLED);
+    world_end();
+}
+
+TEST(waiting_for_signals)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 5);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(INVALID, b, OBJECT_WAIT, event, 0, 0);
+    EXPECT_CALL(TIMED_OUT, b, OBJECT_WAIT, event, 1, 0);
+    EXPECT_CALL(TIMED_OUT, b, OBJECT_WAIT, event, 1, host_ticks);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 6, host_ticks + 1000);
+    MUST(a, EVENT_SIGNAL, event, 1); // not one of those
+    EXPECT(!has_ended(b));
+    MUST(a, EVENT_SIGNAL, event, 12);
+    EXPECT_STATUS(ended(b).status, OK);
+    EXPECT_EQUAL(b->out.value[0], 4);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 0x8000, host_ticks + 1000);
+    advance(999);
+    EXPECT(!has_ended(b));
+    advance(1);
+    EXPECT_STATUS(ended(b).status, TIMED_OUT);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 0x8000, ABI_DEADLINE_NEVER);
+    MUST(a, OBJECT_DESTROY, event);
+    EXPECT_STATUS(ended(b).status, GONE);
+    world_end();
+}
+
+TEST(at_most_32_waiters)
+{
+    struct actor *a = begin();
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    struct actor *waiters[OBJECT_WAITERS_MAX];
+    for (unsigned i = 0; i < OBJECT_WAITERS_MAX; i++) {
+        waiters[i] = spawn_thread(a, 5);
+        EXPECT_CALL(BLOCKED, waiters[i], OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    }
+    EXPECT_CALL(FULL, a, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    world_check();
+    MUST(a, EVENT_SIGNAL, event, 1);
+    for (unsigned i = 0; i < OBJECT_WAITERS_MAX; i++)
+        EXPECT_STATUS(ended(waiters[i]).status, OK);
+    world_end();
+}
+
+// ---- killed in each state
+
+static void expect_clean_death(struct actor *victim)
+{
+    MUST(world.boss, OBJECT_DESTROY, victim->thread_handle);
+    MUST(world.boss, OBJECT_WAIT, victim->thread_handle, SIGNAL_TERMINATED, 0);
+    world_check();
+}
+
+TEST(killed_before_it_started)
+{
+    struct actor *a = begin();
+    uint64_t thread = MUST(a, THREAD_CREATE, a->own_process, 5, 0x80'0000);
+    MUST(a, OBJECT_DESTROY, thread);
+    MUST(a, OBJECT_WAIT, thread, SIGNAL_TERMINATED, 0);
+    EXPECT_CALL(BAD_STATE, a, THREAD_START, thread, 0x1000, 0, 0, 0);
+    MUST(a, HANDLE_CLOSE, thread);
+    world_end();
+}
+
+TEST(killed_while_it_sleeps)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 5);
+    EXPECT_CALL(BLOCKED, b, THREAD_SLEEP, host_ticks + 1000);
+    expect_clean_death(b);
+    advance(2000);
+    world_end();
+}
+
+TEST(killed_while_ready)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 5);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    EXPECT(b->thread->object.state == THREAD_READY);
+    EXPECT_STATUS(HELD(a, OBJECT_DESTROY, b->own_thread).status, OK);
+    settle();
+    EXPECT(is_dead(b));
+    world_end();
+}
+
+TEST(killed_while_running)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 5);
+    (void)CALL(b, OBJECT_DESTROY, b->own_thread);
+    EXPECT(is_dead(b));
+    (void)CALL(a, PROCESS_EXIT, 1);
+    EXPECT(is_dead(a));
+    world_end();
+}
+
+TEST(killed_while_it_waits_for_an_operation)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 5);
+    // b fills a large VMO at priority 5 while a, above it, kills b: the VMO goes too.
+    hold_after(a, 3);
+    (void)CALL(b, VMO_CREATE, b->account, 200 * PAGE_SIZE, 0);
+    EXPECT(b->thread->wait_kind == WAIT_OPERATION);
+    EXPECT_STATUS(HELD(a, THREAD_CANCEL, b->own_thread).status, BAD_STATE);
+    EXPECT_STATUS(HELD(a, OBJECT_DESTROY, b->own_thread).status, OK);
+    settle();
+    EXPECT(is_dead(b));
+    EXPECT(account_behind(a, a->account)->pages.used < 200);
+    world_end();
+}
+
+TEST(two_threads_of_a_process_killed_in_turn)
+{
+    world_begin((struct world_options){});
+    struct actor *a = spawn(new_account(100, 100), 5);
+    struct actor *b = spawn_thread(a, 5);
+    // The boss is above both: the first one's end has begun and waits when the process's does.
+    hold(world.boss);
+    EXPECT_STATUS(HELD(world.boss, OBJECT_DESTROY, a->thread_handle).status, OK);
+    EXPECT_STATUS(HELD(world.boss, OBJECT_DESTROY, a->process_handle).status, OK);
+    settle();
+    EXPECT(is_dead(a) && is_dead(b));
+    MUST(world.boss, OBJECT_WAIT, a->process_handle, SIGNAL_TERMINATED, 0);
+    world_end();
+}
+
+TEST(no_thread_in_a_dead_process)
+{
+    struct actor *a = begin();
+    struct outcome made = CALL(a, PROCESS_CREATE, a->account, 0);
+    MUST(a, OBJECT_DESTROY, made.value[0]);
+    MUST(a, OBJECT_WAIT, made.value[0], SIGNAL_TERMINATED, 0);
+    EXPECT_CALL(BAD_STATE, a, THREAD_CREATE, made.value[0], 5, 0x80'0000);
+    EXPECT_CALL(GONE, a, OBJECT_INSPECT, made.value[1]); // its address space
+    world_end();
+}
+
+TEST(no_thread_in_a_process_that_ends)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn(new_account(100, 100), 5);
+    uint64_t process = grant(a, world.boss, b->process_handle);
+    hold(a);
+    EXPECT_STATUS(HELD(a, OBJECT_DESTROY, process).status, OK);
+    EXPECT_STATUS(HELD(a, THREAD_CREATE, process, 5, 0x80'0000).status, BAD_STATE);
+    settle();
+    EXPECT(is_dead(b));
+    world_end();
+}
+
+TEST(as_many_address_spaces_as_the_machine_has_numbers)
+{
+    struct actor *a = begin();
+    struct outcome made[16];
+    unsigned count = 0;
+    while ((made[count] = CALL(a, PROCESS_CREATE, a->account, 0)).status == STATUS_OK)
+        count++;
+    EXPECT_STATUS(made[count].status, NO_RESOURCE);
+    EXPECT_EQUAL(count, 13); // of 15, two are in use
+    MUST(a, OBJECT_DESTROY, made[4].value[0]);
+    EXPECT_CALL(OK, a, PROCESS_CREATE, a->account, 0);
+    world_end();
+}
