@@ -145,6 +145,8 @@ static status_t mapping_attach(struct mapping *mapping) NO_THREAD_SAFETY
     tree_insert(&aspace->mappings, &mapping->node, mapping->address);
     if (vmo) {
         vmo->mapping_count++;
+        vmo->populating++;
+        mapping->populating = true;
         list_push_back(&vmo->mappings, &mapping->vmo_node);
     }
     return STATUS_OK;
@@ -208,6 +210,14 @@ static void set_entry(struct mapping *mapping, uint64_t page) NO_THREAD_SAFETY
     mapping->aspace->pages++;
 }
 
+// The mapping takes no more pages of its VMO, which is locked.
+static void populating_over_locked(struct mapping *mapping)
+{
+    if (mapping->populating)
+        mapping->vmo->populating--;
+    mapping->populating = false;
+}
+
 static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
 {
     struct mapping *mapping = mapping_of(object);
@@ -218,12 +228,16 @@ static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
         lock_acquire(&mapping->vmo->object.lock);
     for (unsigned i = 0; i < VM_STEP_PAGES && mapping->cursor < mapping->pages; i++)
         set_entry(mapping, mapping->cursor++);
+    if (mapping->cursor == mapping->pages)
+        populating_over_locked(mapping);
     if (mapping->vmo)
         lock_release(&mapping->vmo->object.lock);
     arch_table_sync();
     lock_release(&mapping->aspace->object.lock);
     if (mapping->cursor < mapping->pages)
         return STEP_MORE;
+    if (mapping->vmo)
+        vmo_user_gone(mapping->vmo); // its teardown waits until all have what they paid for
     // Tables that another mapping added meanwhile need not be paid for twice.
     account_uncharge(object->account, mapping->charged_tables, 0);
     mapping->charged_tables = 0;
@@ -373,6 +387,7 @@ static void mapping_detach(struct mapping *mapping) NO_THREAD_SAFETY
         lock_acquire(&vmo->object.lock);
         list_remove(&mapping->vmo_node);
         vmo->mapping_count--;
+        populating_over_locked(mapping);
         lock_release(&vmo->object.lock);
         vmo_user_gone(vmo);
     } else {

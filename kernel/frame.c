@@ -23,9 +23,8 @@ static struct {
     uint32_t range GUARDED_BY(&lock);
     uint64_t fresh GUARDED_BY(&lock);
     struct boot_range ranges[BOOT_RANGES_MAX * 2];
+    struct boot_range taken[BOOT_RANGES_MAX * 2]; // the same, with what was carved out of them
     uint32_t range_count;
-    struct boot_range ram[BOOT_RANGES_MAX];
-    uint32_t ram_count;
 } frames;
 
 struct frame *frame_of(paddr_t page)
@@ -52,7 +51,7 @@ uint64_t frames_free(void) NO_THREAD_SAFETY
 bool frames_overlap(uint64_t start, uint64_t end)
 {
     for (uint32_t i = 0; i < frames.range_count; i++)
-        if (start < frames.ranges[i].end && frames.ranges[i].start < end)
+        if (start < frames.taken[i].end && frames.taken[i].start < end)
             return true;
     return false;
 }
@@ -63,6 +62,7 @@ static void add_range(uint64_t start, uint64_t end)
     end = align_down(end, PAGE_SIZE);
     if (start >= end || frames.range_count == ARRAY_SIZE(frames.ranges))
         return;
+    frames.taken[frames.range_count] = (struct boot_range){start, end};
     frames.ranges[frames.range_count++] = (struct boot_range){start, end};
     frames.total += (end - start) >> PAGE_SHIFT;
 }

@@ -57,6 +57,7 @@ struct vmo {
     uint64_t cursor;                 // of freeing
     uint64_t charged_pages;          // to its account: pages and index
     uint32_t mapping_count, pin_count;
+    uint32_t populating;  // mappings that still take pages: while there are any, none is freed
     struct list mappings; // by vmo_node
     // Frame numbers + 1 (0: none): in the slot, in one leaf, or in a root of leaves.
     union {
@@ -78,7 +79,7 @@ uint64_t vmo_index_pages(uint64_t pages);
 // The address of a page. The VMO is locked, or cannot change (mapped or pinned).
 paddr_t vmo_page(struct vmo *vmo, uint64_t page);
 
-// One mapping or pin less. The VMO is locked; afterwards its teardown may go on.
+// One mapping or pin of a page less. The VMO is locked; afterwards its teardown may go on.
 void vmo_page_released_locked(struct vmo *vmo, uint64_t page) REQUIRES(vmo->object.lock);
 void vmo_user_gone(struct vmo *vmo);
 
@@ -107,6 +108,7 @@ struct mapping {
     struct list_node vmo_node; // guarded by the VMO's lock
     uint64_t address, pages, offset_pages;
     uint64_t cursor; // pages populated so far; clearing counts down
+    bool populating; // counted by the VMO; guarded by the VMO's lock
     uint64_t protection;
     paddr_t buffer;
     struct object *buffer_thread;            // waits for the end of its buffer's mapping

@@ -199,7 +199,7 @@ static void free_page(struct vmo *vmo, uint64_t page)
 
 void vmo_page_released_locked(struct vmo *vmo, uint64_t page)
 {
-    if (vmo->device || vmo->object.state != VMO_ORPHANED)
+    if (vmo->device || vmo->object.state != VMO_ORPHANED || vmo->populating > 0)
         return;
     const struct frame *frame = frame_of(vmo_page(vmo, page));
     if (frame->mappings == 0 && frame->pins == 0)
@@ -237,6 +237,7 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
     if (node)
         mapping = object_reference(&CONTAINER_OF(node, struct mapping, vmo_node)->object);
     bool used = vmo->mapping_count > 0 || vmo->pin_count > 0;
+    bool populating = vmo->populating > 0;
     if (vmo->object.state != VMO_ORPHANED && !vmo->device) {
         object_transition(object, VMO_ORPHANED);
     }
@@ -247,6 +248,8 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
             return STEP_MORE;
         return STEP_WAIT;
     }
+    if (populating)
+        return STEP_WAIT;
     if (!vmo->device) {
         // Frees what nobody maps or pins. A page that is released later frees itself.
         uint64_t end = vmo->cursor + VMO_FILL_STEP_PAGES;

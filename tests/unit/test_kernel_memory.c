@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: MIT
+// build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
+//
+// VMOs, map and unmap, what user code can reach through page tables and TLBs (M1-M8).
+#include "cpu.h"
+#include "frame.h"
+#include "kernel_world.h"
+
+constexpr uint64_t AT = 0x4000'0000;
+constexpr uint64_t RW = PROT_READ | PROT_WRITE;
+
+static struct actor *begin(void)
+{
+    world_begin((struct world_options){});
+    return spawn(new_account(6000, 300), 10);
+}
+
+// User accesses, as the actor, on its CPU.
+static bool can(struct actor *actor, uint64_t address, enum host_access kind)
+{
+    paddr_t physical;
+    hold(actor);
+    bool works = host_access(actor->cpu, address, kind, &physical);
+    settle();
+    return works;
+}
+
+static void store(struct actor *actor, uint64_t address, uint64_t value)
+{
+    paddr_t physical;
+    hold(actor);
+    EXPECT(host_access(actor->cpu, address, HOST_STORE, &physical));
+    *(uint64_t *)arch_ram(physical) = value;
+    settle();
+}
+
+static uint64_t load(struct actor *actor, uint64_t address)
+{
+    paddr_t physical;
+    hold(actor);
+    EXPECT(host_access(actor->cpu, address, HOST_LOAD, &physical));
+    uint64_t value = *(uint64_t *)arch_ram(physical);
+    settle();
+    return value;
+}
+
+TEST(a_vmo_is_zeroed_and_of_the_size_asked_for)
+{
+    struct actor *a = begin();
+    EXPECT_CALL(INVALID, a, VMO_CREATE, a->account, 0, 0);
+    EXPECT_CALL(INVALID, a, VMO_CREATE, a->account, (1ull << 30) + 1, 0);
+    EXPECT_CALL(INVALID, a, VMO_CREATE, a->account, UINT64_MAX, 0);
+    EXPECT_CALL(INVALID, a, VMO_CREATE, a->account, PAGE_SIZE, 2);
+    EXPECT_CALL(NOT_SUPPORTED, a, VMO_CREATE, a->account, PAGE_SIZE, VMO_CONTIGUOUS);
+    static const uint64_t sizes[] = {1,         4095,      4096,        4097,
+                                     16 * 4096, 17 * 4096, 1024 * 4096, 1025 * 4096};
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        uint64_t vmo = MUST(a, VMO_CREATE, a->account, sizes[i], 0);
+        uint64_t bytes = align_up(sizes[i], PAGE_SIZE);
+        MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, bytes, RW);
+        for (uint64_t at = 0; at<bytes; at += bytes> PAGE_SIZE ? bytes - PAGE_SIZE : bytes) {
+            EXPECT_EQUAL(load(a, AT + at), 0);
+            store(a, AT + at, ~0ull); // for whoever gets the frame next
+        }
+        EXPECT(!can(a, AT + bytes, HOST_LOAD));
+        world_check();
+        MUST(a, VM_UNMAP, a->own_aspace, AT);
+        EXPECT(!can(a, AT, HOST_LOAD));
+        MUST(a, HANDLE_CLOSE, vmo);
+        world_check();
+    }
+    world_end();
+}
+
+TEST(map_refuses_what_is_wrong)
+{
+    struct actor *a = begin();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 4 * PAGE_SIZE, 0);
+    uint64_t as = a->own_aspace;
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 1, AT, PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, AT + 1, PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, AT, PAGE_SIZE + 1, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, AT, 0, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, 0, PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, ABI_USER_MIN - PAGE_SIZE, PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, ABI_USER_MAX, PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, ABI_USER_MAX - PAGE_SIZE, 2 * PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, 0xffff'8000'0000'0000, PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, AT, 5 * PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 4 * PAGE_SIZE, AT, PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, UINT64_MAX - PAGE_SIZE + 1, AT, PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, AT, PAGE_SIZE, 0);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, AT, PAGE_SIZE, PROT_WRITE);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, AT, PAGE_SIZE, 8 | PROT_READ);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, vmo, 0, AT, PAGE_SIZE, RW | PROT_EXECUTE);
+    uint64_t readable = MUST(a, HANDLE_DUPLICATE, vmo, RIGHT_MAP | RIGHT_READ);
+    EXPECT_CALL(NO_RIGHT, a, VM_MAP, as, readable, 0, AT, PAGE_SIZE, RW);
+    EXPECT_CALL(NO_RIGHT, a, VM_MAP, as, readable, 0, AT, PAGE_SIZE, PROT_READ | PROT_EXECUTE);
+    uint64_t unmappable = MUST(a, HANDLE_DUPLICATE, vmo, RIGHT_READ);
+    EXPECT_CALL(NO_RIGHT, a, VM_MAP, as, unmappable, 0, AT, PAGE_SIZE, PROT_READ);
+    EXPECT_CALL(NOT_SUPPORTED, a, VM_PROTECT, as, AT, PROT_READ);
+    world_check();
+    EXPECT_EQUAL(account_behind(a, a->account)->objects.used, 5); // none of it left a mapping
+    world_end();
+}
+
+TEST(protection_is_what_user_code_gets)
+{
+    struct actor *a = begin();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, PAGE_SIZE, 0);
+    static const uint64_t protections[] = {PROT_READ, RW, PROT_READ | PROT_EXECUTE};
+    for (unsigned i = 0; i < 3; i++) {
+        MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, PAGE_SIZE, protections[i]);
+        EXPECT(can(a, AT, HOST_LOAD));
+        EXPECT_EQUAL(can(a, AT, HOST_STORE), i == 1);
+        EXPECT_EQUAL(can(a, AT, HOST_FETCH), i == 2);
+        world_check();
+        MUST(a, VM_UNMAP, a->own_aspace, AT);
+    }
+    world_end();
+}
+
+TEST(mappings_do_not_overlap)
+{
+    struct actor *a = begin();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 8 * PAGE_SIZE, 0);
+    uint64_t as = a->own_aspace;
+    MUST(a, VM_MAP, as, vmo, 0, AT, 4 * PAGE_SIZE, RW);
+    for (int64_t first = -3; first <= 3; first++)
+        EXPECT_CALL(OVERLAP, a, VM_MAP, as, vmo, 0, AT + (uint64_t)(first * 4096), 4 * PAGE_SIZE,
+                    RW);
+    EXPECT_CALL(OVERLAP, a, VM_MAP, as, vmo, 0, AT - PAGE_SIZE, 8 * PAGE_SIZE, RW);
+    MUST(a, VM_MAP, as, vmo, 0, AT - 4 * PAGE_SIZE, 4 * PAGE_SIZE, RW);
+    MUST(a, VM_MAP, as, vmo, 4 * PAGE_SIZE, AT + 4 * PAGE_SIZE, 4 * PAGE_SIZE, RW);
+    EXPECT_CALL(OVERLAP, a, VM_MAP, as, vmo, 0, ABI_INIT_MESSAGE_BUFFER, PAGE_SIZE, RW);
+    EXPECT_CALL(NOT_FOUND, a, VM_UNMAP, as, AT + PAGE_SIZE); // whole, from its beginning
+    EXPECT_CALL(NOT_FOUND, a, VM_UNMAP, as, ABI_INIT_MESSAGE_BUFFER);
+    EXPECT_CALL(NOT_FOUND, a, VM_UNMAP, as, 0);
+    EXPECT_CALL(NOT_FOUND, a, VM_UNMAP, as, UINT64_MAX);
+    // Two views of the same page are one page.
+    MUST(a, VM_MAP, as, vmo, 4 * PAGE_SIZE, 0x7000'0000, PAGE_SIZE, PROT_READ);
+    store(a, AT + 4 * PAGE_SIZE, 77);
+    EXPECT_EQUAL(load(a, 0x7000'0000), 77);
+    world_check();
+    MUST(a, VM_UNMAP, as, AT);
+    EXPECT_CALL(NOT_FOUND, a, VM_UNMAP, as, AT);
+    MUST(a, VM_MAP, as, vmo, 0, AT, PAGE_SIZE, RW);
+    world_end();
+}
+
+TEST(large_ones_in_many_steps)
+{
+    struct actor *a = begin();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 2500 * PAGE_SIZE, 0);
+    // Across the ends of tables of every level.
+    uint64_t at = 0x80'0000'0000 - 1000 * PAGE_SIZE;
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, at, 2500 * PAGE_SIZE, RW);
+    for (uint64_t page = 0; page < 2500; page += 499)
+        store(a, at + page * PAGE_SIZE, page + 1);
+    for (uint64_t page = 0; page < 2500; page += 499)
+        EXPECT_EQUAL(load(a, at + page * PAGE_SIZE), page + 1);
+    world_check();
+    MUST(a, VM_UNMAP, a->own_aspace, at);
+    EXPECT(!can(a, at, HOST_LOAD) && !can(a, at + 499 * PAGE_SIZE, HOST_LOAD));
+    world_check();
+    world_end();
+}
+
+TEST(the_edges_of_user_space)
+{
+    struct actor *a = begin();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, PAGE_SIZE, 0);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, ABI_USER_MIN, PAGE_SIZE, RW);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, ABI_USER_MAX - PAGE_SIZE, PAGE_SIZE, RW);
+    EXPECT(can(a, ABI_USER_MIN, HOST_STORE) && can(a, ABI_USER_MAX - 8, HOST_STORE));
+    EXPECT(!can(a, ABI_USER_MIN - 8, HOST_LOAD) && !can(a, 0, HOST_LOAD));
+    world_end();
+}
+
+// A long operation of a low-priority thread, stopped after each step while a higher one does
+// something about it.
+static void interfere(void (*begin_operation)(struct actor *, uint64_t vmo),
+                      void (*with)(struct actor *high, struct actor *low, uint64_t vmo))
+{
+    world_begin((struct world_options){});
+    for (unsigned stop = 1; stop < 100; stop++) {
+        struct actor *low = spawn(new_account(1500, 100), 10);
+        struct actor *high = spawn_thread(low, 10);
+        EXPECT_CALL(OK, world.boss, THREAD_SET_PRIORITY, high->thread_handle, 30);
+        uint64_t vmo = MUST(low, VMO_CREATE, low->account, 600 * PAGE_SIZE, 0);
+        hold_after(high, stop);
+        begin_operation(low, vmo);
+        bool last = steps_left() > 0;
+        if (!last)
+            with(high, low, vmo);
+        hold_after(high, 0);
+        settle();
+        world_check();
+        world_end();
+        if (last)
+            return;
+    }
+}
+
+static void begin_map(struct actor *low, uint64_t vmo)
+{
+    (void)CALL(low, VM_MAP, low->own_aspace, vmo, 0, AT, 600 * PAGE_SIZE, RW);
+}
+
+static void begin_unmap(struct actor *low, uint64_t vmo)
+{
+    struct actor *high = low + 1;
+    bool held = high->held;
+    unsigned left = steps_left();
+    hold_after(high, 0);
+    MUST(low, VM_MAP, low->own_aspace, vmo, 0, AT, 600 * PAGE_SIZE, RW);
+    if (held)
+        hold_after(high, left);
+    (void)CALL(low, VM_UNMAP, low->own_aspace, AT);
+}
+
+static void unmap_it(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    (void)low, (void)vmo;
+    (void)HELD(high, VM_UNMAP, high->own_aspace, AT);
+}
+
+static void overlap_it(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    struct outcome out =
+        HELD(high, VM_MAP, high->own_aspace, vmo, 0, AT + 599 * PAGE_SIZE, PAGE_SIZE, RW);
+    // The range is reserved until the last of it is gone.
+    if (low->thread->object.state == THREAD_BLOCKED)
+        EXPECT_STATUS(out.status, OVERLAP);
+}
+
+static void close_it(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    (void)low;
+    EXPECT_STATUS(HELD(high, HANDLE_CLOSE, vmo).status, OK);
+}
+
+static void destroy_it(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    (void)low;
+    EXPECT_STATUS(HELD(high, OBJECT_DESTROY, vmo).status, OK);
+}
+
+static void kill_it(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    (void)vmo;
+    EXPECT_STATUS(HELD(high, OBJECT_DESTROY, low->own_thread).status, OK);
+}
+
+static void exit_it(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    (void)low, (void)vmo;
+    (void)HELD(high, PROCESS_EXIT, 0);
+}
+
+static void end_account(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    (void)low, (void)vmo;
+    (void)HELD(high, OBJECT_DESTROY, high->account);
+}
+
+TEST(unmap_while_mapping)
+{
+    interfere(begin_map, unmap_it);
+}
+
+TEST(overlap_while_mapping)
+{
+    interfere(begin_map, overlap_it);
+}
+
+TEST(close_while_mapping)
+{
+    interfere(begin_map, close_it);
+}
+
+TEST(destroy_while_mapping)
+{
+    interfere(begin_map, destroy_it);
+}
+
+TEST(kill_while_mapping)
+{
+    interfere(begin_map, kill_it);
+}
+
+TEST(exit_while_mapping)
+{
+    interfere(begin_map, exit_it);
+}
+
+TEST(account_ends_while_mapping)
+{
+    interfere(begin_map, end_account);
+}
+
+TEST(unmap_while_unmapping)
+{
+    interfere(begin_unmap, unmap_it);
+}
+
+TEST(overlap_while_unmapping)
+{
+    interfere(begin_unmap, overlap_it);
+}
+
+TEST(destroy_while_unmapping)
+{
+    interfere(begin_unmap, destroy_it);
+}
+
+TEST(kill_while_unmapping)
+{
+    interfere(begin_unmap, kill_it);
+}
+
+TEST(account_ends_while_unmapping)
+{
+    interfere(begin_unmap, end_account);
+}
+
+TEST(a_mapper_outlives_the_owner_in_the_middle_of_everything)
+{
+    world_begin((struct world_options){});
+    for (unsigned stop = 1; stop < 60; stop++) {
+        uint64_t account = new_account(800, 100);
+        struct actor *owner = spawn(account, 10), *mapper = spawn(new_account(800, 100), 12);
+        uint64_t vmo = MUST(owner, VMO_CREATE, owner->account, 200 * PAGE_SIZE, 0);
+        uint64_t theirs = grant(mapper, owner, vmo);
+        MUST(owner, VM_MAP, owner->own_aspace, vmo, 0, AT, 200 * PAGE_SIZE, RW);
+        store(owner, AT + 150 * PAGE_SIZE, 5);
+        struct actor *boss = world.boss;
+        hold_after(boss, stop);
+        (void)CALL(mapper, VM_MAP, mapper->own_aspace, theirs, 0, AT, 200 * PAGE_SIZE, RW);
+        if (steps_left() == 0)
+            EXPECT_STATUS(HELD(boss, OBJECT_DESTROY, account).status, OK);
+        bool last = steps_left() > 0;
+        hold_after(boss, 0);
+        settle();
+        world_check();
+        if (has_ended(mapper) && mapper->out.status == STATUS_OK)
+            EXPECT_EQUAL(load(mapper, AT + 150 * PAGE_SIZE), 5);
+        world_end();
+        if (last)
+            break;
+    }
+}
+
+TEST(device_memory)
+{
+    struct actor *a = begin();
+    struct actor *boss = world.boss;
+    uint64_t machine = grant(a, boss, world.machine);
+    constexpr uint64_t DEVICE = 0xd000'0000;
+    uint64_t acc = a->account;
+    EXPECT_CALL(INVALID, a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE + 1, PAGE_SIZE, 0);
+    EXPECT_CALL(INVALID, a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE, 0, 0);
+    EXPECT_CALL(INVALID, a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE, PAGE_SIZE, 2);
+    EXPECT_CALL(INVALID, a, MACHINE_DEVICE_MEMORY, machine, acc, 1ull << 48, PAGE_SIZE, 0);
+    EXPECT_CALL(INVALID, a, MACHINE_DEVICE_MEMORY, machine, acc, UINT64_MAX << 12, PAGE_SIZE, 0);
+    uint64_t vmo =
+        MUST(a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE, 4 * PAGE_SIZE, MEMORY_DEVICE);
+    EXPECT_CALL(OVERLAP, a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE + 3 * PAGE_SIZE, PAGE_SIZE,
+                0);
+    EXPECT_CALL(OVERLAP, a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE - PAGE_SIZE, 2 * PAGE_SIZE,
+                0);
+    EXPECT_CALL(INVALID, a, VM_MAP, a->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ | PROT_EXECUTE);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, 4 * PAGE_SIZE, RW);
+    world_check();
+    // Tables are shared, and read-only.
+    uint64_t tables =
+        MUST(a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE, PAGE_SIZE, MEMORY_TABLES);
+    EXPECT_CALL(INVALID, a, VM_MAP, a->own_aspace, tables, 0, 0x5000'0000, PAGE_SIZE, RW);
+    // Revoked, it is unmapped everywhere, and can be minted again.
+    MUST(a, OBJECT_DESTROY, vmo);
+    EXPECT_CALL(NOT_FOUND, a, VM_UNMAP, a->own_aspace, AT);
+    vmo = MUST(a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE, PAGE_SIZE, MEMORY_DEVICE);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, PAGE_SIZE, RW);
+    MUST(a, HANDLE_CLOSE, vmo);
+    world_check();
+    world_end();
+}
+
+TEST(device_authority_does_not_outlive_its_account)
+{
+    begin();
+    uint64_t account = new_account(100, 100);
+    struct actor *driver = spawn(account, 10), *other = spawn(new_account(100, 100), 10);
+    uint64_t machine = grant(driver, world.boss, world.machine);
+    uint64_t vmo =
+        MUST(driver, MACHINE_DEVICE_MEMORY, machine, driver->account, 0xd000'0000, PAGE_SIZE, 0);
+    uint64_t theirs = grant(other, driver, vmo);
+    MUST(other, VM_MAP, other->own_aspace, theirs, 0, AT, PAGE_SIZE, RW);
+    MUST(world.boss, OBJECT_DESTROY, account);
+    EXPECT_CALL(NOT_FOUND, other, VM_UNMAP, other->own_aspace, AT);
+    world_end();
+}
+
+TEST(no_page_of_the_kernel_is_device_memory)
+{
+    struct actor *a = begin();
+    uint64_t machine = grant(a, world.boss, world.machine);
+    // All of RAM belongs to somebody: what is handed out, the image, the bundle, the tables of
+    // frames, objects and interrupts at the end.
+    for (uint64_t page = 0; page < host_ram_bytes; page += PAGE_SIZE) {
+        uint64_t address = HOST_RAM_START + page;
+        EXPECT_CALL(INVALID, a, MACHINE_DEVICE_MEMORY, machine, a->account, address, PAGE_SIZE,
+                    MEMORY_DEVICE);
+        if (page % (64 * PAGE_SIZE) == 0)
+            EXPECT_CALL(INVALID, a, MACHINE_DEVICE_MEMORY, machine, a->account, address, PAGE_SIZE,
+                        MEMORY_TABLES);
+    }
+    world_end();
+}
