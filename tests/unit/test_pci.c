@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+//
+// build: user/devd/pci_config.c user/devd/windows.c user/devd/plan.c user/devd/pci_scan.c user/devd/tree.c
+//
+// PCI: a modelled function is read, placed and cut into windows; then configuration spaces of
+// random bytes, and buses full of them.
+#include <stdint.h>
+#include <user/devd/pci_config.h>
+#include <user/devd/plan.h>
+#include <user/devd/windows.h>
+
+#include "test.h"
+
+// ---- a model: config space as words, with the bits of BARs that stick
+
+struct model {
+    struct pci_config config;
+    uint32_t word[64];
+    uint32_t bar_mask[PCI_BARS]; // 0: not implemented
+    uint32_t reads;
+};
+
+static uint32_t model_read(struct pci_config *config, uint32_t offset)
+{
+    struct model *m = (struct model *)config;
+    EXPECT(offset % 4 == 0 && offset < 256 && m->reads++ < 10'000);
+    return m->word[offset / 4];
+}
+
+static void model_write(struct pci_config *config, uint32_t offset, uint32_t value)
+{
+    struct model *m = (struct model *)config;
+    EXPECT(offset % 4 == 0 && offset < 256);
+    uint32_t *word = &m->word[offset / 4];
+    if (offset == 4) {
+        *word = (*word & 0xffff0000) | (value & 0xffff);
+    } else if (offset >= 0x10 && offset < 0x28) {
+        uint32_t mask = m->bar_mask[(offset - 0x10) / 4];
+        uint32_t flags = mask != 0 && ((mask & 1) || (mask & 0xf) <= 0xc) ? *word & 0xf : 0;
+        bool upper = offset > 0x10 && (m->word[offset / 4 - 1] & 7) == 4;
+        *word = upper ? value & mask : (value & mask & ~0xfu) | flags;
+    } else {
+        *word = value;
+    }
+}
+
+static void set_byte(struct model *m, unsigned at, uint8_t value)
+{
+    ((uint8_t *)m->word)[at] = value;
+}
+
+static void set_capability(struct model *m, unsigned at, const void *bytes, size_t count)
+{
+    memcpy((uint8_t *)m->word + at, bytes, count);
+}
+
+static void virtio_capability(struct model *m, unsigned at, unsigned next, uint8_t kind, uint8_t bar,
+                              uint32_t offset, uint32_t length, uint32_t multiplier)
+{
+    struct {
+        uint8_t id, next, bytes, kind, bar, padding[3];
+        uint32_t offset, length, multiplier;
+    } c = {9, (uint8_t)next, kind == 2 ? 20 : 16, kind, bar, {}, offset, length, multiplier};
+    set_capability(m, at, &c, kind == 2 ? 20 : 16);
+}
+
+// A virtio disk as QEMU makes it: MSI-X in BAR 1, structures in a 64-bit BAR 4.
+static struct model disk(void)
+{
+    struct model m = {.config = {model_read, model_write}};
+    m.word[0] = 0x10421af4;
+    m.word[1] = 1u << 20;
+    m.word[2] = 0x01000001;
+    m.word[15] = 0x0100;
+    m.bar_mask[1] = 0xfffff000;
+    m.word[8] = 0xc; // 64 bits, prefetchable
+    m.bar_mask[4] = 0xffffc000 | 0xc;
+    m.bar_mask[5] = 0xffffffff;
+    set_byte(&m, 0x34, 0x98);
+    uint32_t msix[3] = {0x11 | 0x84 << 8 | 1 << 16, 1, 0x800 | 1};
+    set_capability(&m, 0x98, msix, sizeof(msix));
+    virtio_capability(&m, 0x84, 0x70, 2, 4, 0x3000, 0x1000, 4);
+    virtio_capability(&m, 0x70, 0x60, 4, 4, 0x2000, 0x1000, 0);
+    virtio_capability(&m, 0x60, 0x50, 3, 4, 0x1000, 0x1000, 0);
+    virtio_capability(&m, 0x50, 0, 1, 4, 0, 0x1000, 0);
+    return m;
+}
+
+TEST(pci_reads_a_virtio_disk)
+{
+    struct model m = disk();
+    struct pci_function f;
+    EXPECT(pci_function_read(&m.config, &f));
+    EXPECT(f.vendor == 0x1af4 && f.device == 0x1042 && f.class_code == 0x010000);
+    EXPECT(f.interrupt_pin == 1 && !f.bridge && !f.multifunction);
+    EXPECT(f.bars[1].kind == PCI_BAR_MEMORY && f.bars[1].bytes == 0x1000 && !f.bars[1].wide);
+    EXPECT(f.bars[4].kind == PCI_BAR_MEMORY && f.bars[4].bytes == 0x4000 && f.bars[4].wide);
+    EXPECT(f.bars[0].kind == PCI_BAR_NONE && f.bars[5].kind == PCI_BAR_NONE);
+    EXPECT(f.msix.capability == 0x98 && f.msix.vectors == 2 && f.msix.table_bar == 1);
+    EXPECT(f.virtio[PCI_VIRTIO_NOTIFY].offset == 0x3000 && f.virtio_notify_multiplier == 4);
+    EXPECT(f.virtio[PCI_VIRTIO_COMMON].bytes == 0x1000 && f.virtio[PCI_VIRTIO_DEVICE].bar == 4);
+    pci_bar_assign(&m.config, &f, 4, 0x80'0000'4000);
+    EXPECT(m.word[8] == 0x400c && m.word[9] == 0x80);
+    pci_msix_switch(&m.config, &f.msix, true);
+    EXPECT(m.word[0x98 / 4] >> 30 == 2);
+    pci_command_change(&m.config, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
+    pci_command_change(&m.config, PCI_COMMAND_BUS_MASTER, 0);
+    EXPECT((m.word[1] & 0xffff) == PCI_COMMAND_MEMORY);
+}
+
+TEST(pci_leaves_out_what_makes_no_sense)
+{
+    struct pci_function f;
+    struct model m = disk();
+    virtio_capability(&m, 0x50, 0x98, 1, 4, 0x3001, 0x1000, 0); // past its BAR; and a loop
+    EXPECT(pci_function_read(&m.config, &f) && f.virtio[PCI_VIRTIO_COMMON].bytes == 0);
+    m = disk();
+    virtio_capability(&m, 0x50, 0, 1, 3, 0, 0x1000, 0); // a BAR that is not there
+    EXPECT(pci_function_read(&m.config, &f) && f.virtio[PCI_VIRTIO_COMMON].bytes == 0);
+    m = disk();
+    m.word[0x9c / 4] = 0xff8 | 1; // a table that runs over the end of its BAR
+    EXPECT(pci_function_read(&m.config, &f) && f.msix.capability == 0);
+    m = disk();
+    m.bar_mask[1] = 0xf0f0f000; // a size that is no power of two
+    EXPECT(pci_function_read(&m.config, &f) && f.bars[1].kind == PCI_BAR_NONE);
+    EXPECT(f.msix.capability == 0);
+    m = disk();
+    m.word[0] = UINT32_MAX;
+    EXPECT(!pci_function_read(&m.config, &f));
+}
+
+static uint64_t random_state = 88172645463325252u;
+
+static uint64_t random_next(void)
+{
+    random_state ^= random_state << 13, random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+static void expect_sane(const struct pci_function *f)
+{
+    for (unsigned i = 0; i < PCI_BARS; i++) {
+        const struct pci_bar *bar = &f->bars[i];
+        if (bar->kind == PCI_BAR_MEMORY)
+            EXPECT(bar->bytes >= 16 && (bar->bytes & (bar->bytes - 1)) == 0);
+    }
+    for (unsigned kind = 1; kind < PCI_VIRTIO_KINDS; kind++) {
+        const struct pci_virtio_region *r = &f->virtio[kind];
+        if (r->bytes != 0)
+            EXPECT(r->bar < PCI_BARS && (uint64_t)r->offset + r->bytes <= f->bars[r->bar].bytes);
+    }
+    if (f->msix.capability != 0)
+        EXPECT(f->msix.table_offset + 16ull * f->msix.vectors <= f->bars[f->msix.table_bar].bytes);
+}
+
+TEST(pci_survives_garbage)
+{
+    for (unsigned round = 0; round < 200'000; round++) {
+        struct model m = {.config = {model_read, model_write}};
+        if (round & 1) { // a good one with some words changed
+            m = disk();
+            for (unsigned n = 0; n <= round % 8; n++)
+                m.word[random_next() % 64] = (uint32_t)random_next();
+        } else {
+            for (unsigned i = 0; i < 64; i++)
+                m.word[i] = (uint32_t)random_next();
+            m.word[0] = (m.word[0] & 0xffff0000) | 0x1af4;
+        }
+        for (unsigned i = 0; i < PCI_BARS && round % 3 == 0; i++)
+            m.bar_mask[i] = (uint32_t)random_next();
+        struct pci_function f;
+        if (pci_function_read(&m.config, &f))
+            expect_sane(&f);
+    }
+}
+
+// ---- windows
+
+TEST(windows_place_and_keep)
+{
+    static struct pci_space space = {
+        .windows = {{0x1000'0000, 0x1000'0000, 0x2eff'0000, false},
+                    {0x80'0000'0000, 0x80'0000'0000, 0x80'0000'0000, true}},
+        .window_count = 2};
+    uint64_t a, cpu;
+    EXPECT(pci_space_keep(&space, 0x1000'0000, 0x1000));
+    EXPECT(!pci_space_keep(&space, 0x1000'0800, 0x100)); // somebody has it
+    EXPECT(!pci_space_keep(&space, 0x500'0000, 0x1000)); // in no window
+    EXPECT(!pci_space_keep(&space, 0, 0x1000));
+    EXPECT(!pci_space_keep(&space, UINT64_MAX - 10, 0x1000));
+    EXPECT(pci_space_place(&space, 16, false, &a) && a == 0x1000'1000); // a page of its own
+    EXPECT(pci_space_place(&space, 0x1000, false, &a) && a == 0x1000'2000);
+    EXPECT(pci_space_place(&space, 0x10'0000, false, &a) && a == 0x1010'0000);
+    EXPECT(pci_space_place(&space, 0x4000, true, &a) && a == 0x80'0000'0000);
+    EXPECT(pci_space_place(&space, 0x4000, true, &a) && a == 0x80'0000'4000);
+    EXPECT(!pci_space_place(&space, 0x4000'0000, false, &a)); // larger than its window
+    EXPECT(!pci_space_place(&space, 1ull << 63, true, &a));
+    EXPECT(!pci_space_place(&space, 0x3000, true, &a)); // no power of two
+    EXPECT(pci_space_translate(&space, 0x80'0000'4000, 0x4000, &cpu) && cpu == 0x80'0000'4000);
+    EXPECT(!pci_space_translate(&space, 0x3eff'0000, 1, &cpu));
+    unsigned placed = 0;
+    while (placed < 1000 && pci_space_place(&space, 0x1000, true, &a))
+        placed++;
+    EXPECT(placed < PCI_PLACES); // the list is full, and it says so
+}
+
+TEST(windows_translate)
+{
+    struct pci_space space = {.windows = {{0x0, 0x4000'0000, 0x1000'0000, false}},
+                              .window_count = 1};
+    uint64_t a, cpu;
+    EXPECT(pci_space_place(&space, 0x1000, false, &a) && a == 0x1000); // 0 means unassigned
+    EXPECT(pci_space_translate(&space, a, 0x1000, &cpu) && cpu == 0x4000'1000);
+    space.window_count = 0; // not known: what the firmware says is believed
+    EXPECT(pci_space_translate(&space, 0xfebd'0000, 0x1000, &cpu) && cpu == 0xfebd'0000);
+    EXPECT(!pci_space_place(&space, 0x1000, false, &a));
+}
+
+// ---- what a driver gets
+
+static struct pci_host host;
+
+static struct node node_of(struct model *m)
+{
+    struct node node = {.pci.host = &host};
+    EXPECT(pci_function_read(&m->config, &node.pci.function));
+    for (unsigned i = 0; i < PCI_BARS; i++)
+        if (node.pci.function.bars[i].kind == PCI_BAR_MEMORY)
+            node.pci.bar_address[i] = 0x1'0000'0000 * (i + 1);
+    return node;
+}
+
+TEST(plan_covers_structures_and_no_vectors)
+{
+    struct model m = disk();
+    struct node node = node_of(&m);
+    struct plan plan;
+    const char *why;
+    uint32_t window;
+    uint64_t offset;
+    EXPECT(plan_make(&plan, &node, &why) && plan.count == 1);
+    EXPECT(plan.windows[0].address == 0x5'0000'0000 && plan.windows[0].bytes == 0x4000);
+    EXPECT(plan_find(&plan, &node.pci.function.virtio[PCI_VIRTIO_DEVICE], &window, &offset));
+    EXPECT(window == 0 && offset == 0x2000);
+    EXPECT(plan_msix_table(&node) == 0x2'0000'0000);
+
+    m = disk(); // the table in the middle of the same BAR
+    m.word[0x9c / 4] = 0x1000 | 4;
+    virtio_capability(&m, 0x60, 0x50, 3, 4, 0x2800, 0x10, 0);
+    node = node_of(&m);
+    EXPECT(plan_make(&plan, &node, &why) && plan.count == 2);
+    for (uint32_t i = 0; i < plan.count; i++)
+        EXPECT(plan.windows[i].offset != 0x1000 && plan.windows[i].bytes <= 0x2000);
+    EXPECT(plan_find(&plan, &node.pci.function.virtio[PCI_VIRTIO_ISR], &window, &offset));
+
+    m = disk(); // ... and on a page with something that is needed
+    m.word[0x9c / 4] = 0x2800 | 4;
+    node = node_of(&m);
+    EXPECT(!plan_make(&plan, &node, &why) && strstr(why, "MSI-X") != nullptr);
+
+    m = disk();
+    node = node_of(&m);
+    node.pci.bar_address[4] = 0;
+    EXPECT(!plan_make(&plan, &node, &why));
+    node.pci.bar_address[4] = 0x1800;
+    EXPECT(!plan_make(&plan, &node, &why));
+
+    m = disk(); // not virtio: all memory but the table's pages
+    m.word[0] = 0x12341234;
+    node = node_of(&m);
+    EXPECT(plan_make(&plan, &node, &why) && plan.count == 1 && plan.windows[0].bar == 4);
+}
+
+// ---- buses of garbage
+
+static uint32_t bus_memory[2][1 << 18];
+static unsigned buses_mapped;
+
+static volatile uint32_t *map_bus(uint64_t address)
+{
+    buses_mapped++;
+    return bus_memory[(address >> 20) & 1];
+}
+
+TEST(scan_survives_garbage)
+{
+    static struct tree tree;
+    for (unsigned round = 0; round < 20; round++) {
+        for (unsigned b = 0; b < 2; b++)
+            for (size_t i = 0; i < 1 << 18; i++)
+                bus_memory[b][i] = (uint32_t)random_next();
+        if (round & 1) // bridges everywhere, that lead everywhere
+            for (unsigned b = 0; b < 2; b++)
+                for (unsigned f = 0; f < 256; f++)
+                    bus_memory[b][f * 1024 + 3] = 0x00010000;
+        memset(&tree, 0, sizeof(tree));
+        buses_mapped = 0;
+        tree.host_count = 1;
+        tree.hosts[0].last_bus = round < 10 ? 1 : 255;
+        if (round % 3 == 0)
+            tree.hosts[0].space = (struct pci_space){
+                .windows = {{0x1000'0000, 0x1000'0000, 0x100'0000, false}}, .window_count = 1};
+        tree_scan_pci(&tree, map_bus);
+        EXPECT(tree.node_count <= NODES && buses_mapped <= 256);
+        for (uint32_t i = 0; i < tree.node_count; i++)
+            expect_sane(&tree.nodes[i].pci.function);
+    }
+}
