@@ -6,8 +6,8 @@
 // Sources: Devicetree Specification 0.4, 2.3, 2.4, 4.5; the bindings "host-generic-pci" and
 // "arm,gic"; PCI Bus Binding to IEEE 1275.
 
-#include <libfdt.h>
 #include <lib/string.h>
+#include <libfdt.h>
 
 #include "tree.h"
 
@@ -260,6 +260,9 @@ bool tree_from_fdt(struct tree *tree, const void *fdt, uint64_t bytes)
 {
     if (bytes < sizeof(struct fdt_header) || fdt_check_header(fdt) != 0 ||
         fdt_totalsize(fdt) > bytes)
+        return false;
+    // libfdt reads whole cells, and takes their alignment for granted (specification, 5.2).
+    if ((uintptr_t)fdt % 8 != 0 || fdt_off_dt_struct(fdt) % 4 != 0)
         return false;
     walk((struct context){.tree = tree, .fdt = fdt}, 0, 0);
     return true;
