@@ -54,8 +54,8 @@ static void set_capability(struct model *m, unsigned at, const void *bytes, size
     memcpy((uint8_t *)m->word + at, bytes, count);
 }
 
-static void virtio_capability(struct model *m, unsigned at, unsigned next, uint8_t kind, uint8_t bar,
-                              uint32_t offset, uint32_t length, uint32_t multiplier)
+static void virtio_capability(struct model *m, unsigned at, unsigned next, uint8_t kind,
+                              uint8_t bar, uint32_t offset, uint32_t length, uint32_t multiplier)
 {
     struct {
         uint8_t id, next, bytes, kind, bar, padding[3];

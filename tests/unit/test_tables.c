@@ -193,7 +193,7 @@ TEST(acpi_reads_a_pc)
     EXPECT(uart != nullptr && uart->ranges[0].io && uart->ranges[0].base == 0x3f8);
     EXPECT(uart->interrupts[0].line == 20 && uart->interrupts[0].trigger == TRIGGER_LEVEL_LOW);
     clear_tree();
-    EXPECT(!tree_from_acpi(&tree, &access_all, 64));               // no RSDP
+    EXPECT(!tree_from_acpi(&tree, &access_all, 64));                 // no RSDP
     EXPECT(!tree_from_acpi(&tree, &access_all, sizeof(memory) - 8)); // out of memory
 }
 

@@ -19,8 +19,10 @@
 static const char make_script[] =
     "import io, sys, tarfile\n"
     "out, name = sys.argv[1:3]\n"
-    "form = {'ustar': tarfile.USTAR_FORMAT, 'gnu': tarfile.GNU_FORMAT, 'pax': tarfile.PAX_FORMAT}[name]\n"
-    "tar = tarfile.open(out, 'w', format=form, pax_headers={'comment': 'all'} if name == 'pax' else None)\n"
+    "form = {'ustar': tarfile.USTAR_FORMAT, 'gnu': tarfile.GNU_FORMAT, 'pax': "
+    "tarfile.PAX_FORMAT}[name]\n"
+    "tar = tarfile.open(out, 'w', format=form, pax_headers={'comment': 'all'} if name == 'pax' "
+    "else None)\n"
     "def add(name, size=0, kind=tarfile.REGTYPE, link='', mtime=1700000000):\n"
     "    info = tarfile.TarInfo(name)\n"
     "    info.size, info.type, info.linkname, info.mtime = size, kind, link, mtime\n"
@@ -128,7 +130,10 @@ static bool make(const char *format)
 
 static char type_letter(enum tar_type type)
 {
-    return type == TAR_DIRECTORY ? 'd' : type == TAR_HARD_LINK ? 'h' : type == TAR_SYMLINK ? 's' : 'f';
+    return type == TAR_DIRECTORY   ? 'd'
+           : type == TAR_HARD_LINK ? 'h'
+           : type == TAR_SYMLINK   ? 's'
+                                   : 'f';
 }
 
 // Python's list has no final '/' on directories.
@@ -221,7 +226,8 @@ TEST(tar_sees_every_truncation)
         for (size_t cut = 0; cut < archive_bytes; cut++) {
             enum tar_error error = list_archive(cut, nullptr);
             // Once the end marker is there, nothing is missing.
-            EXPECT_NOTE(error != TAR_OK || strcmp(got, expected) == 0, "%s at %zu", formats[i], cut);
+            EXPECT_NOTE(error != TAR_OK || strcmp(got, expected) == 0, "%s at %zu", formats[i],
+                        cut);
             if (error == TAR_OK && whole == 0)
                 whole = cut;
             EXPECT_NOTE(whole == 0 || error == TAR_OK, "%s at %zu", formats[i], cut);
@@ -333,7 +339,7 @@ TEST(tar_checks_pax_records)
     } cases[] = {
         {"12 path=abc\n", TAR_OK, "f\t0\t1536\tabc\t\n"},
         {"12 path=abc\n8 path=\n", TAR_OK, "f\t0\t1536\tplain\t\n"},
-        {"8 path=x\n", TAR_BAD_RECORD, ""},   // a byte too short
+        {"8 path=x\n", TAR_BAD_RECORD, ""},    // a byte too short
         {"13 path=abc\n", TAR_BAD_RECORD, ""}, // a byte too long
         {"0 path=abc\n", TAR_BAD_RECORD, ""},
         {"path=abc\n", TAR_BAD_RECORD, ""},

@@ -31,8 +31,8 @@ static uint16_t available_at(uint16_t index)
 static void use(uint32_t id, uint32_t written)
 {
     uint16_t index = *device_word(VIRTQUEUE_USED + 2);
-    uint32_t *entry = (uint32_t *)(void *)(memory + VIRTQUEUE_USED + 4 +
-                                           8 * (size_t)(index % queue.size));
+    uint32_t *entry =
+        (uint32_t *)(void *)(memory + VIRTQUEUE_USED + 4 + 8 * (size_t)(index % queue.size));
     entry[0] = id;
     entry[1] = written;
     *device_word(VIRTQUEUE_USED + 2) = (uint16_t)(index + 1);

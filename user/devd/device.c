@@ -118,8 +118,7 @@ static status_t ask_for_reset(struct driven *d)
     status_t status = machine_device_memory(start.machine, start.account, first, bytes,
                                             MEMORY_DEVICE, &d->common_vmo);
     if (status == STATUS_OK)
-        status = memory_map_vmo(d->common_vmo, 0, bytes, PROT_READ | PROT_WRITE,
-                                &d->common_mapped);
+        status = memory_map_vmo(d->common_vmo, 0, bytes, PROT_READ | PROT_WRITE, &d->common_mapped);
     if (status != STATUS_OK) {
         close_common(d);
         return status;
@@ -239,9 +238,8 @@ void devices_start(struct tree *tree)
 {
     for (uint32_t i = 0; i < tree->node_count; i++) {
         struct node *node = &tree->nodes[i];
-        struct driven found = {.node = node,
-                               .id = node->pci.host != nullptr ? node->pci.requester
-                                                               : PLAIN_ID + i};
+        struct driven found = {
+            .node = node, .id = node->pci.host != nullptr ? node->pci.requester : PLAIN_ID + i};
         void *page;
         if (!find_driver(&found, node))
             continue;

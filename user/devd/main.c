@@ -144,8 +144,8 @@ static status_t on_interrupt_info(void *context, struct wire_call call,
     return STATUS_NOT_FOUND;
 }
 
-static const struct devices_server operations = {
-    .device_info = on_device_info, .interrupt_info = on_interrupt_info};
+static const struct devices_server operations = {.device_info = on_device_info,
+                                                 .interrupt_info = on_interrupt_info};
 
 static void on_message(struct connection *connection, const struct wire_received *received)
 {

@@ -44,8 +44,8 @@ static status_t mint_interrupt(struct driven *d)
     uint64_t table = plan_msix_table(d->node);
     d->message = false;
     if (table != 0) {
-        status_t status = machine_message_interrupt(start.machine, start.account, table, 0, d->id,
-                                                    &d->interrupt);
+        status_t status =
+            machine_message_interrupt(start.machine, start.account, table, 0, d->id, &d->interrupt);
         d->message = status == STATUS_OK;
         if (status == STATUS_OK || (status != STATUS_NOT_SUPPORTED && status != STATUS_NO_RESOURCE))
             return status;
@@ -78,8 +78,8 @@ static status_t mint_plain(struct driven *d, const char **what)
         status_t status;
         *what = range->io ? "I/O ports" : "registers";
         if (range->io) {
-            status = machine_io_range(start.machine, start.account, range->base, range->bytes,
-                                      &d->io);
+            status =
+                machine_io_range(start.machine, start.account, range->base, range->bytes, &d->io);
         } else {
             uint64_t first = align_down(range->base, PAGE_SIZE);
             uint64_t bytes = align_up(range->base + range->bytes, PAGE_SIZE) - first;
@@ -179,7 +179,8 @@ status_t mint_hand_over(struct driven *d, const char *fault)
     request.epoch = d->epoch + 1;
     give_registers(d);
     give(DEVICE_IO, d->io.value, RIGHT_READ | RIGHT_WRITE, 0, 0);
-    give(DEVICE_INTERRUPT, d->interrupt.value, RIGHT_WAIT | RIGHT_ACKNOWLEDGE | RIGHT_INSPECT, 0, 0);
+    give(DEVICE_INTERRUPT, d->interrupt.value, RIGHT_WAIT | RIGHT_ACKNOWLEDGE | RIGHT_INSPECT, 0,
+         0);
     give(DEVICE_DMA, d->dma.value, RIGHT_PIN, 0, 0);
     give(DEVICE_REPORT, d->report_vmo.value, RIGHT_READ | RIGHT_WRITE | RIGHT_MAP, 0, 0);
     add_property("message=%u\n", d->message);

@@ -88,8 +88,8 @@ static unsigned read_bar(struct pci_config *config, unsigned index, unsigned cou
     // All bits from the lowest that sticks upwards must stick.
     if (bits == 0 || bits != -bytes || bytes < 16)
         return wide ? 2 : 1;
-    *bar = (struct pci_bar){
-        .kind = PCI_BAR_MEMORY, .wide = wide, .address = address, .bytes = bytes};
+    *bar =
+        (struct pci_bar){.kind = PCI_BAR_MEMORY, .wide = wide, .address = address, .bytes = bytes};
     return wide ? 2 : 1;
 }
 

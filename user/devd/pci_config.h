@@ -27,7 +27,7 @@ enum pci_bar_kind : uint8_t { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEMORY };
 
 struct pci_bar {
     enum pci_bar_kind kind;
-    bool wide; // 64 bits: it takes the next register too
+    bool wide;        // 64 bits: it takes the next register too
     uint64_t address; // on the bus; 0: not assigned
     uint64_t bytes;   // a power of two
 };

@@ -65,8 +65,8 @@ static void add_function(struct scan *scan, volatile uint32_t *space, uint16_t r
         return;
     format_text(node->name, sizeof(node->name), "pci:%02x:%02x.%x", requester >> 8,
                 requester >> 3 & 31, requester & 7);
-    format_text(node->compatible[0], sizeof(node->compatible[0]), "pci:%04x:%04x",
-                function->vendor, function->device);
+    format_text(node->compatible[0], sizeof(node->compatible[0]), "pci:%04x:%04x", function->vendor,
+                function->device);
     format_text(node->compatible[1], sizeof(node->compatible[1]), "pci-class:%06x",
                 function->class_code);
     node->compatible_count = 2;
@@ -127,8 +127,8 @@ static void assign_bars(struct node *node)
             pci_command_change(&config.config, PCI_COMMAND_MEMORY, 0);
             pci_bar_assign(&config.config, &pci->function, i, address);
         }
-        if (bar->address != 0 && !pci_space_translate(&pci->host->space, bar->address, bar->bytes,
-                                                      &pci->bar_address[i]))
+        if (bar->address != 0 &&
+            !pci_space_translate(&pci->host->space, bar->address, bar->bytes, &pci->bar_address[i]))
             pci->bar_address[i] = 0;
     }
 }

@@ -48,9 +48,11 @@ static bool add_pages(struct plan *plan, const struct node *node, uint8_t bar, u
         *why = "its registers are in too many pieces";
         return false;
     }
-    plan->windows[plan->count++] = (struct plan_window){
-        .address = node->pci.bar_address[bar] + start, .bytes = end - start, .offset = start,
-        .bar = bar};
+    plan->windows[plan->count++] =
+        (struct plan_window){.address = node->pci.bar_address[bar] + start,
+                             .bytes = end - start,
+                             .offset = start,
+                             .bar = bar};
     return true;
 }
 

@@ -62,8 +62,8 @@ static status_t attach(struct block_client *client, channel_t end)
         return STATUS_OK;
     }
     // What was sent is gone, and its handles stale: closing them harms nothing.
-    close_handles((uint64_t[]){request.memory.value, request.requests.value,
-                               request.completions.value});
+    close_handles(
+        (uint64_t[]){request.memory.value, request.requests.value, request.completions.value});
     return status;
 }
 
@@ -94,7 +94,8 @@ static void connector_run(void *argument)
     auto c = &client->connector;
     for (;;) {
         uint32_t raised;
-        if (object_wait((handle_t){c->wanted.value}, DONE, ABI_DEADLINE_NEVER, &raised) != STATUS_OK)
+        if (object_wait((handle_t){c->wanted.value}, DONE, ABI_DEADLINE_NEVER, &raised) !=
+            STATUS_OK)
             continue;
         (void)event_clear(c->wanted, DONE, &raised);
         connect_until_attached(client);
@@ -252,8 +253,10 @@ bool block_client_read(struct block_client *client, uint64_t sector, uint32_t se
             continue;
         slot->busy = true;
         slot->tag = tag;
-        slot->request = (struct block_request){.operation = BLOCK_READ, .sectors = sectors,
-                                               .sector = sector, .data_offset = data_offset};
+        slot->request = (struct block_request){.operation = BLOCK_READ,
+                                               .sectors = sectors,
+                                               .sector = sector,
+                                               .data_offset = data_offset};
         client->outstanding++;
         if (client->serving)
             submit(client, i);

@@ -26,8 +26,8 @@ static status_t read_addresses(struct dma_buffer *buffer, uint64_t pages)
     return STATUS_OK;
 }
 
-status_t dma_pin(struct dma_buffer *buffer, const struct device *device, vmo_t vmo,
-                 uint64_t offset, uint64_t bytes, enum abi_direction direction)
+status_t dma_pin(struct dma_buffer *buffer, const struct device *device, vmo_t vmo, uint64_t offset,
+                 uint64_t bytes, enum abi_direction direction)
 {
     *buffer = (struct dma_buffer){.bytes = bytes};
     uint64_t pages = align_up(bytes, PAGE_SIZE) / PAGE_SIZE;

@@ -23,8 +23,8 @@ static status_t take_window(struct device *device, uint64_t vmo, uint64_t offset
     if (device->window_count == DEVICE_WINDOWS)
         return STATUS_TOO_BIG;
     uint64_t first = align_down(offset, PAGE_SIZE), end = align_up(offset + bytes, PAGE_SIZE);
-    status_t status = memory_map_vmo((vmo_t){vmo}, first, end - first, PROT_READ | PROT_WRITE,
-                                     &mapped);
+    status_t status =
+        memory_map_vmo((vmo_t){vmo}, first, end - first, PROT_READ | PROT_WRITE, &mapped);
     if (status == STATUS_OK)
         device->windows[device->window_count++] = (struct device_window){
             .registers = (volatile uint8_t *)mapped + (offset - first), .bytes = bytes};
@@ -72,9 +72,9 @@ static void on_device_start(void *context, const struct init_device_start_notice
     (void)text_copy(device->properties, sizeof(device->properties), notice->properties);
     receiving->received = true;
     for (uint32_t i = 0; i < notice->handles_count && receiving->status == STATUS_OK; i++)
-        receiving->status = take_handle(device, (enum device_role)notice->roles[i],
-                                        notice->handles[i].value, notice->offsets[i],
-                                        notice->sizes[i]);
+        receiving->status =
+            take_handle(device, (enum device_role)notice->roles[i], notice->handles[i].value,
+                        notice->offsets[i], notice->sizes[i]);
 }
 
 status_t device_receive(struct device *device)

@@ -30,8 +30,7 @@ bool ring_start(struct ring *ring, void *memory, uint32_t capacity, uint32_t ele
         return false;
     if (element_bytes == 0 || element_bytes > RING_MAX_ELEMENT_BYTES || element_bytes % 8 != 0)
         return false;
-    *ring = (struct ring){
-        .shared = memory, .capacity = capacity, .element_bytes = element_bytes};
+    *ring = (struct ring){.shared = memory, .capacity = capacity, .element_bytes = element_bytes};
     return true;
 }
 

@@ -62,11 +62,11 @@ bool virtio_pci_open(struct virtio_pci *virtio, const struct device *device, con
     virtio->notify = find_region(device, "virtio.notify", 2, &virtio->notify_bytes);
     virtio->isr = find_region(device, "virtio.isr", 1, &bytes);
     virtio->config = find_region(device, "virtio.device", 4, &virtio->config_bytes);
-    *why = virtio->common == nullptr                       ? "it has no common registers"
-           : virtio->notify == nullptr                     ? "it has no notification registers"
-           : !virtio->message && virtio->isr == nullptr    ? "it has no interrupt status"
-           : virtio->config == nullptr                     ? "it has no configuration"
-                                                           : nullptr;
+    *why = virtio->common == nullptr                    ? "it has no common registers"
+           : virtio->notify == nullptr                  ? "it has no notification registers"
+           : !virtio->message && virtio->isr == nullptr ? "it has no interrupt status"
+           : virtio->config == nullptr                  ? "it has no configuration"
+                                                        : nullptr;
     return *why == nullptr;
 }
 

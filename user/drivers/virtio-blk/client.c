@@ -113,7 +113,7 @@ status_t client_attach(struct clients *clients, struct connection *connection,
 {
     client_detach(clients, connection); // what it attached before is over
     struct client unserved = {.clients = clients}, *client = idle_client(clients);
-    status_t status = client == nullptr          ? BLOCK_NO_ROOM
+    status_t status = client == nullptr         ? BLOCK_NO_ROOM
                       : !shape_allowed(request) ? BLOCK_BAD_RING
                                                 : STATUS_OK;
     if (client == nullptr)

@@ -30,8 +30,8 @@ struct clients;
 
 struct client {
     enum client_state state;
-    bool doorbell_due;       // something was put into its ring of completions
-    struct clients *clients; // all of them
+    bool doorbell_due;             // something was put into its ring of completions
+    struct clients *clients;       // all of them
     struct connection *connection; // null when it is gone
     struct source doorbell;        // bound to `requests`
     event_t requests, completions;
@@ -54,7 +54,7 @@ void clients_start(struct clients *clients, struct disk *disk, struct loop *loop
 // Serves the rings of `request` for a connection. Takes its handles, whatever it answers.
 // Errors: those of vm_map, dma_pin and port_bind; BLOCK_BAD_RING, BLOCK_NO_ROOM.
 [[nodiscard]] status_t client_attach(struct clients *clients, struct connection *connection,
-                       const struct block_attach_request *request);
+                                     const struct block_attach_request *request);
 
 // The connection is gone.
 void client_detach(struct clients *clients, struct connection *connection);

@@ -101,8 +101,8 @@ void disk_start(struct disk *disk)
     if (virtio_pci_reset(&disk->virtio, now_ns() + RESET_NS) != STATUS_OK)
         fail("the device does not answer its reset");
     fault_here(FAULT_START_RESET);
-    const uint64_t wanted = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM |
-                            1u << FEATURE_SIZE_MAX | 1u << FEATURE_SEG_MAX | 1u << FEATURE_READ_ONLY;
+    const uint64_t wanted = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | 1u << FEATURE_SIZE_MAX |
+                            1u << FEATURE_SEG_MAX | 1u << FEATURE_READ_ONLY;
     uint64_t features;
     if (!virtio_pci_negotiate(&disk->virtio, wanted, &features, &why))
         fail("the device cannot be used: %s", why);
@@ -172,12 +172,12 @@ enum block_status disk_submit(struct disk *disk, struct client *client,
     uint64_t slots = disk->memory.addresses[1], at = index * sizeof(struct slot_memory);
     struct virtqueue_segment segments[DISK_MAX_SEGMENTS + 2];
     segments[0] = (struct virtqueue_segment){slots + at, HEADER_BYTES, false};
-    uint32_t count = data_segments(data, request->data_offset, bytes, segments + 1,
-                                   disk->max_segments);
+    uint32_t count =
+        data_segments(data, request->data_offset, bytes, segments + 1, disk->max_segments);
     if (count == 0) // more pages than the device takes segments
         return BLOCK_BAD_REQUEST;
-    segments[count + 1] = (struct virtqueue_segment){
-        slots + at + offsetof(struct slot_memory, answer), 1, true};
+    segments[count + 1] =
+        (struct virtqueue_segment){slots + at + offsetof(struct slot_memory, answer), 1, true};
 
     struct disk_slot *slot = &disk->slots[index];
     volatile struct slot_memory *memory = slot_memory(disk, index);

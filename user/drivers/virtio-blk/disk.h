@@ -19,8 +19,8 @@
 #include <sdk/virtio_pci.h>
 #include <sdk/virtqueue.h>
 
-constexpr uint32_t DISK_SLOTS = 64;         // requests with the device at once
-constexpr uint32_t DISK_MAX_SEGMENTS = 16;  // of data in one request
+constexpr uint32_t DISK_SLOTS = 64;        // requests with the device at once
+constexpr uint32_t DISK_MAX_SEGMENTS = 16; // of data in one request
 constexpr uint32_t DISK_MAX_BYTES = 64 * 1024;
 
 struct client;

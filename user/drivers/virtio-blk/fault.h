@@ -25,10 +25,10 @@ enum fault_point : uint32_t {
     FAULT_SUBMIT_PUBLISH, // the index is written, the device is not notified
     FAULT_SUBMIT_NOTIFY,  // the device is notified
     // complete
-    FAULT_COMPLETE_INTERRUPT, // the interrupt came, nothing was done
-    FAULT_COMPLETE_TAKE,      // a used buffer was taken
-    FAULT_COMPLETE_PUSH,      // its completion is in the ring, the doorbell is not raised
-    FAULT_COMPLETE_DOORBELL,  // the doorbell is raised
+    FAULT_COMPLETE_INTERRUPT,   // the interrupt came, nothing was done
+    FAULT_COMPLETE_TAKE,        // a used buffer was taken
+    FAULT_COMPLETE_PUSH,        // its completion is in the ring, the doorbell is not raised
+    FAULT_COMPLETE_DOORBELL,    // the doorbell is raised
     FAULT_COMPLETE_ACKNOWLEDGE, // the interrupt was acknowledged
     FAULT_POINTS,
 };

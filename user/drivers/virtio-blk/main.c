@@ -113,14 +113,13 @@ int main(const char *argument)
     disk_start(&disk);
     status_t status = loop_create(&loop);
     if (status == STATUS_OK)
-        status = loop_bind(&loop, disk.device.interrupts[0].value, &interrupt_source,
-                           SIGNAL_INTERRUPT);
+        status =
+            loop_bind(&loop, disk.device.interrupts[0].value, &interrupt_source, SIGNAL_INTERRUPT);
     if (status != STATUS_OK)
         fail("the interrupt cannot be waited for: %s", status_name(status));
     clients_start(&clients, &disk, &loop);
-    log_line("%llu sectors, %u requests at once, %s interrupt",
-             (unsigned long long)disk.sectors, disk_most_in_flight(&disk),
-             disk.virtio.message ? "message" : "line");
+    log_line("%llu sectors, %u requests at once, %s interrupt", (unsigned long long)disk.sectors,
+             disk_most_in_flight(&disk), disk.virtio.message ? "message" : "line");
     status = service_start(&service, &loop);
     if (status != STATUS_OK)
         fail("the service cannot be offered: %s", status_name(status));

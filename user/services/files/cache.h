@@ -27,7 +27,7 @@ struct cache {
     // Begins to read a disk block into cache block `index`; false: not now.
     bool (*read)(void *context, uint64_t block, uint32_t index);
     void *context;
-    uint8_t *data; // CACHE_BLOCKS * CACHE_BLOCK_BYTES
+    uint8_t *data;  // CACHE_BLOCKS * CACHE_BLOCK_BYTES
     uint64_t asked; // counts what was asked for
     struct {
         enum cache_state state;

@@ -30,10 +30,14 @@ void index_start(struct index *index, void *memory, uint32_t nodes, uint32_t tex
     index->text = bytes + index->bucket_count * sizeof(uint32_t);
     for (uint32_t i = 0; i < index->bucket_count; i++)
         index->buckets[i] = INDEX_NONE;
-    index->nodes[0] = (struct index_node){
-        .parent = 0, .first_child = INDEX_NONE, .last_child = INDEX_NONE,
-        .next_sibling = INDEX_NONE, .hash_next = INDEX_NONE,
-        .mode = 0755, .type = TAR_DIRECTORY, .implied = true};
+    index->nodes[0] = (struct index_node){.parent = 0,
+                                          .first_child = INDEX_NONE,
+                                          .last_child = INDEX_NONE,
+                                          .next_sibling = INDEX_NONE,
+                                          .hash_next = INDEX_NONE,
+                                          .mode = 0755,
+                                          .type = TAR_DIRECTORY,
+                                          .implied = true};
     index->node_count = 1;
     index->text[0] = '\0'; // the root's name
     index->text_used = 1;
@@ -102,15 +106,19 @@ static bool keep_text(struct index *index, const char *text, size_t bytes, uint3
 static uint32_t make_child(struct index *index, uint32_t parent, struct name name)
 {
     uint32_t text;
-    if (index->node_count == index->node_capacity ||
-        !keep_text(index, name.at, name.bytes, &text))
+    if (index->node_count == index->node_capacity || !keep_text(index, name.at, name.bytes, &text))
         return INDEX_NONE;
     uint32_t made = index->node_count++;
     uint32_t *bucket = bucket_of(index, parent, name);
-    index->nodes[made] = (struct index_node){
-        .parent = parent, .first_child = INDEX_NONE, .last_child = INDEX_NONE,
-        .next_sibling = INDEX_NONE, .hash_next = *bucket, .name = text,
-        .mode = 0755, .type = TAR_DIRECTORY, .implied = true};
+    index->nodes[made] = (struct index_node){.parent = parent,
+                                             .first_child = INDEX_NONE,
+                                             .last_child = INDEX_NONE,
+                                             .next_sibling = INDEX_NONE,
+                                             .hash_next = *bucket,
+                                             .name = text,
+                                             .mode = 0755,
+                                             .type = TAR_DIRECTORY,
+                                             .implied = true};
     *bucket = made;
     struct index_node *directory = &index->nodes[parent];
     if (directory->last_child == INDEX_NONE)
@@ -228,8 +236,8 @@ static enum index_status walk(const struct index *index, uint32_t at, const char
     return INDEX_OK;
 }
 
-enum index_status index_find(const struct index *index, const char *path, size_t bytes,
-                             bool follow, uint32_t *node)
+enum index_status index_find(const struct index *index, const char *path, size_t bytes, bool follow,
+                             uint32_t *node)
 {
     unsigned links = INDEX_MAX_LINKS;
     return walk(index, 0, path, path + bytes, follow, &links, node);

@@ -58,5 +58,5 @@ enum index_status index_add(struct index *index, const struct tar_entry *entry);
 
 // Finds a path; a leading and repeated '/' and "." mean nothing, ".." the parent. Symbolic links
 // on the way are followed, the last name only if `follow`.
-enum index_status index_find(const struct index *index, const char *path, size_t bytes,
-                             bool follow, uint32_t *node);
+enum index_status index_find(const struct index *index, const char *path, size_t bytes, bool follow,
+                             uint32_t *node);

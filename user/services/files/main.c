@@ -90,8 +90,11 @@ static status_t try_open(const struct file_open_request *request, struct file_op
     if (found != INDEX_OK)
         return found == INDEX_NOT_DIRECTORY ? FILE_NOT_FOLDER : STATUS_NOT_FOUND;
     const struct index_node *node = node_at(number);
-    *reply = (struct file_open_reply){.node = number, .size = node->size, .kind = kind_of(node),
-                                      .mode = node->mode, .modified_s = node->mtime_s};
+    *reply = (struct file_open_reply){.node = number,
+                                      .size = node->size,
+                                      .kind = kind_of(node),
+                                      .mode = node->mode,
+                                      .modified_s = node->mtime_s};
     return STATUS_OK;
 }
 

@@ -234,12 +234,15 @@ static enum tar_error not_a_header(const struct tar_reader *tar, const uint8_t *
 {
     if (tar->offset != 0)
         return TAR_BAD_CHECKSUM;
-    bool compressed = begins_with(block, "\x1f\x8b", 2) ||            // gzip
-                      begins_with(block, "BZh", 3) ||                 // bzip2
-                      begins_with(block, "\xfd" "7zXZ", 5) ||         // xz
-                      begins_with(block, "\x28\xb5\x2f\xfd", 4) ||    // zstd
-                      begins_with(block, "\x04\x22\x4d\x18", 4) ||    // lz4
-                      begins_with(block, "PK\x03\x04", 4);            // zip
+    bool compressed = begins_with(block, "\x1f\x8b", 2) || // gzip
+                      begins_with(block, "BZh", 3) ||      // bzip2
+                      begins_with(block,
+                                  "\xfd"
+                                  "7zXZ",
+                                  5) ||                            // xz
+                      begins_with(block, "\x28\xb5\x2f\xfd", 4) || // zstd
+                      begins_with(block, "\x04\x22\x4d\x18", 4) || // lz4
+                      begins_with(block, "PK\x03\x04", 4);         // zip
     return compressed ? TAR_COMPRESSED : TAR_NOT_AN_ARCHIVE;
 }
 

@@ -28,10 +28,10 @@ enum tar_event { TAR_BLOCK, TAR_ENTRY, TAR_END, TAR_ERROR };
 
 enum tar_error {
     TAR_OK,
-    TAR_EMPTY,         // no block at all
+    TAR_EMPTY,          // no block at all
     TAR_NOT_AN_ARCHIVE, // the first block is no header
-    TAR_COMPRESSED,    // ... but begins like a compressed file
-    TAR_BAD_CHECKSUM,  // a later block is no header
+    TAR_COMPRESSED,     // ... but begins like a compressed file
+    TAR_BAD_CHECKSUM,   // a later block is no header
     TAR_BAD_NUMBER,
     TAR_BAD_RECORD, // of a pax extended header
     TAR_LONE_ZERO_BLOCK,
@@ -77,11 +77,11 @@ struct tar_reader {
 
     // The rest is private.
     enum { TAR_AT_HEADER, TAR_AT_ZERO, TAR_AT_SPARSE_MAP, TAR_IN_LONG, TAR_IN_PAX } state;
-    uint64_t resume;         // where the next header is
-    uint64_t body_left;      // of an extended header
-    uint64_t body_done;      // bytes of it consumed
-    char *long_target;       // GNU long name or link: where it goes
-    bool *long_flag;         // ... and what says that it is there
+    uint64_t resume;          // where the next header is
+    uint64_t body_left;       // of an extended header
+    uint64_t body_done;       // bytes of it consumed
+    char *long_target;        // GNU long name or link: where it goes
+    bool *long_flag;          // ... and what says that it is there
     struct tar_override *pax; // which of the two the records go to
     struct {
         enum { PAX_LENGTH, PAX_KEY, PAX_VALUE } state;

@@ -53,9 +53,10 @@ static void index_is_complete(void)
 {
     status_now.state = VOLUME_USABLE;
     if (index.skipped > 0)
-        format_text(status_now.message, sizeof(status_now.message),
-                    "%u entries are left out: their paths lead out of the archive or through a file",
-                    index.skipped);
+        format_text(
+            status_now.message, sizeof(status_now.message),
+            "%u entries are left out: their paths lead out of the archive or through a file",
+            index.skipped);
     else
         status_now.message[0] = '\0';
     log_line("%u names on a disk of %llu KiB", index.node_count - 1,
@@ -96,7 +97,8 @@ static void index_on(void)
         case TAR_ENTRY:
             if (index_add(&index, &tar.entry) == INDEX_FULL)
                 give_up("the archive has more than %u names, or %u KiB of them, which is all "
-                        "that is served", INDEX_NODES - 1, INDEX_TEXT_BYTES / 1024);
+                        "that is served",
+                        INDEX_NODES - 1, INDEX_TEXT_BYTES / 1024);
             break;
         case TAR_END:
             index_is_complete();

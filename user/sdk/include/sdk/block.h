@@ -57,6 +57,7 @@ static inline uint64_t block_completions(uint32_t capacity)
 
 static inline uint64_t block_data(uint32_t capacity)
 {
-    uint64_t end = block_completions(capacity) + ring_bytes(capacity, sizeof(struct block_completion));
+    uint64_t end =
+        block_completions(capacity) + ring_bytes(capacity, sizeof(struct block_completion));
     return (end + 4095) / 4096 * 4096;
 }

@@ -63,6 +63,6 @@ struct block_client {
 // Begins to read `sectors` sectors from `sector` to `data_offset`; `completed` says when it is
 // done, with `tag`. Until then that part of the data is the device's. false: too many are
 // outstanding. Nothing reaches the driver before block_client_flush.
-[[nodiscard]] bool block_client_read(struct block_client *client, uint64_t sector,
-                                     uint32_t sectors, uint64_t data_offset, uint32_t tag);
+[[nodiscard]] bool block_client_read(struct block_client *client, uint64_t sector, uint32_t sectors,
+                                     uint64_t data_offset, uint32_t tag);
 void block_client_flush(struct block_client *client);
