@@ -23,7 +23,7 @@ POWER_OFF_GRACE = 10
 
 # Between these the console prints lines of the kernel's log: not the commands' output.
 LOG_BEGIN = b"\x1b]skerry;log\x07"
-LOG = re.compile(LOG_BEGIN + rb"(.*?)\x1b\]skerry;end\x07", re.DOTALL)
+LOG = re.compile(LOG_BEGIN + rb"(.*?)\x1b\]skerry;end\x07\n", re.DOTALL)
 
 
 class Commands:
@@ -67,7 +67,7 @@ class Commands:
         return out
 
     def _keep_log(self, match):
-        self.log += match[1]
+        self.log += match[1] + b"\n"
         return b""
 
 

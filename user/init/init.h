@@ -42,7 +42,7 @@ struct service {
     uint64_t started_ns, heard_ns, start_at_ns; // start_at_ns: of state BACKOFF
     uint32_t restarts;                          // since boot
     uint32_t crashes;                           // since the back-off was last reset
-    uint32_t crashed;                           // this incarnation ended by a fault or a failure
+    uint32_t crashed; // this incarnation: 0 no, 1 a fault or failure, 2 killed
     uint64_t exit_code;
     uint64_t device, epoch; // of a driver
     bool announced;         // devd was told that it ended and has not started it again

@@ -242,6 +242,7 @@ void service_kill(struct service *s, const char *why)
         s->start_at_ns = now_ns();
         return;
     }
+    s->crashed = 2;
     service_end(s, why);
     s->crashes = 0;
 }

@@ -88,6 +88,10 @@ static void report_backtrace(struct service *s, const struct abi_fault *fault)
     status_t status = vm_map(start.aspace, s->stack, 0, SCRATCH_STACK, STACK_BYTES, PROT_READ);
     struct frame frame;
     uint64_t pointer = fault->fp, first = 0;
+    // A jump to nowhere: whoever called has left the way back on the stack.
+    if (status == STATUS_OK && call_pushes && fault->cause == FAULT_EXECUTE &&
+        read_frame(fault->sp, &frame))
+        link = frame.next;
     if (status == STATUS_OK && read_frame(pointer, &frame))
         first = frame.return_address;
     if (link != 0 && link != first)

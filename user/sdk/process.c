@@ -6,6 +6,7 @@
 #include <lib/format.h>
 #include <lib/string.h>
 #include <proto/errors.h>
+#include <proto/init.h>
 #include <sdk/thread.h>
 
 constexpr size_t LOG_LINE_BYTES = 256; // what log_write takes
@@ -25,6 +26,8 @@ static void log_v(const char *format, va_list arguments)
     size_t length = format_text(line, LOG_LINE_BYTES, "%s: ", start.name);
     length += format_text_v(line + length, LOG_LINE_BYTES - length, format, arguments);
     log_write(start.log, length < LOG_LINE_BYTES ? length : LOG_LINE_BYTES - 1);
+    if (start.bootstrap.value != 0) // init itself has none
+        (void)init_logged(start.bootstrap);
 }
 
 void log_line(const char *format, ...)

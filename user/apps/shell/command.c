@@ -94,6 +94,8 @@ static int command_sleep(const struct words *words)
         return complain("sleep", "'%s' is no number of seconds", words->word[1]);
     print_done();
     status_t status = thread_sleep(now_ns() + ns);
+    if (status == STATUS_CANCELLED)
+        return 1; // the ^C says it
     return status == STATUS_OK ? 0 : complain("sleep", "%s", status_name(status));
 }
 

@@ -108,7 +108,7 @@ int command_wait(const struct words *words)
         if (job->status != STATUS_OK)
             complain("wait", "job%u: %s", i + 1, status_name(job->status));
         else if (job->reply.crashed != 0)
-            complain("wait", "job%u crashed", i + 1);
+            complain("wait", "job%u %s", i + 1, job->reply.crashed == 1 ? "crashed" : "was killed");
         else
             complain("wait", "job%u ended with code %lu", i + 1, job->reply.exit_code);
     }

@@ -211,7 +211,8 @@ int command_run_program(const struct words *words)
     if (status != STATUS_OK)
         return complain("run", "%s: %s", words->word[1], status_name(status));
     if (reply.crashed != 0)
-        return complain("run", "%s crashed", words->word[1]);
+        return complain("run", "%s %s", words->word[1],
+                        reply.crashed == 1 ? "crashed" : "was killed");
     return reply.exit_code == 0
                ? 0
                : complain("run", "%s ended with code %lu", words->word[1], reply.exit_code);

@@ -132,16 +132,13 @@ void output_log_changed(void)
 // run tool keeps them out of a command's output.
 static void put_log(const char *text, uint32_t bytes)
 {
-    static const char begin[] = "\x1b]skerry;log\a\x1b[2m", end[] = "\x1b[0m\x1b]skerry;end\a";
+    static const char begin[] = "\x1b]skerry;log\a\x1b[2m", end[] = "\x1b[0m\x1b]skerry;end\a\n";
     bool in_line = middle_of_line;
     put_text((const uint8_t *)begin, sizeof(begin) - 1);
     if (in_line)
         put_byte('\n');
-    put_text((const uint8_t *)text, bytes);
-    if (text[bytes - 1] != '\n')
-        put_byte('\n');
+    put_text((const uint8_t *)text, text[bytes - 1] == '\n' ? bytes - 1 : bytes);
     put_text((const uint8_t *)end, sizeof(end) - 1);
-    middle_of_line = false;
 }
 
 // Prints what is new in the log, as long as there is ample room.

@@ -9,6 +9,8 @@ const char *const register_names[ABI_FAULT_REGISTERS] = {
     "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp",  "pc",  "pstate",
 };
 
+const bool call_pushes = false;
+
 constexpr unsigned LINK_REGISTER = 30;
 
 uint64_t register_link(const struct abi_fault *fault)

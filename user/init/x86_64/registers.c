@@ -8,6 +8,8 @@ const char *const register_names[ABI_FAULT_REGISTERS] = {
     "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags",
 };
 
+const bool call_pushes = true;
+
 uint64_t register_link(const struct abi_fault *fault)
 {
     (void)fault;
