@@ -51,6 +51,13 @@ static void crash_stack(void)
     sink = recurse(0);
 }
 
+// Not a crash by itself: what a heartbeat is for.
+static void crash_hang(void)
+{
+    for (;;)
+        (void)thread_sleep(ABI_DEADLINE_NEVER);
+}
+
 int main(const char *argument)
 {
     static const struct {
@@ -65,6 +72,7 @@ int main(const char *argument)
         {"undefined", instruction_undefined},
         {"privileged", instruction_privileged},
         {"breakpoint", instruction_breakpoint},
+        {"hang", crash_hang},
     };
     for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
         if (strcmp(ways[i].name, argument) == 0)

@@ -190,6 +190,8 @@ int command_crash(const struct words *words)
 {
     struct init_run_reply reply;
     status_t status = run_program("crash", words->word[1], &reply);
+    if (status == STATUS_CANCELLED)
+        return 1; // the ^C says it
     if (status != STATUS_OK)
         return complain("crash", "%s", status_name(status));
     if (reply.crashed == 0)
@@ -206,6 +208,8 @@ int command_run_program(const struct words *words)
                               words->word[i]);
     struct init_run_reply reply;
     status_t status = run_program(words->word[1], argument, &reply);
+    if (status == STATUS_CANCELLED)
+        return 1;
     if (status == STATUS_NOT_FOUND)
         return complain("run", "%s: not a program that is started by hand", words->word[1]);
     if (status != STATUS_OK)
