@@ -4,8 +4,11 @@
 #pragma once
 
 #include <stdint.h>
+#include <stdlib.h> // has a timer_t of its own
 
 #include <abi/generated.h>
+
+#define timer_t sdk_timer_t
 
 struct raw_result {
     status_t status;
