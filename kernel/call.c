@@ -122,11 +122,18 @@ void channel_call_abandoned_locked(struct object *end, struct thread *thread)
         call->phase = CALL_ABANDONED;
         call->thread = nullptr;
         break;
-    case CALL_FAULT: // not taken yet: the slot rests
+    case CALL_FAULT: // not taken yet: the slot rests, and nothing may be left to receive
+        if (!channel_has_message_locked(channel))
+            end->signals &= ~(uint32_t)SIGNAL_READABLE;
+        break;
     case CALL_FREE:
     case CALL_ABANDONED:
         break;
     }
+    // The teardown of either end may wait for this caller. The other slot may be a new object's
+    // by now: resuming one for nothing is harmless.
+    if (channel->peer.object)
+        operation_resume(channel->peer.object);
 }
 
 // ---- replying

@@ -367,6 +367,17 @@ static void check_cpu(struct cpu *cpu)
 
 // ---- the rest
 
+static bool idle; // all CPUs: whatever could move has moved
+
+// With nothing left to run, only what others still use goes on dying.
+static bool may_still_be_dying(struct object *object)
+{
+    const struct vmo *vmo = vmo_of(object);
+    if (object->type == OBJECT_VMO)
+        return vmo->mapping_count > 0 || vmo->pin_count > 0;
+    return object->type == OBJECT_PIN && object->state == PIN_QUARANTINED;
+}
+
 static void check_common(struct object *object)
 {
     CHECK(L1, object->lock.next == object->lock.serving);
@@ -376,6 +387,10 @@ static void check_common(struct object *object)
     if (object->life == LIFE_DYING)
         CHECK(I4, object->operation.phase == OPERATION_PARKED ||
                       object->operation.phase == OPERATION_QUEUED);
+    if (idle && object->life == LIFE_DYING)
+        CHECK(I4, may_still_be_dying(object));
+    if (idle && object->life == LIFE_LIVE)
+        CHECK(I4, object->operation.phase == OPERATION_IDLE);
 }
 
 static void check_interrupt(struct object *object)
@@ -407,8 +422,11 @@ void world_check(void)
     memset(tallies, 0, tallies_size * sizeof *tallies);
     // Nothing is in progress: a CPU is borrowed for what looks at its own.
     host_running = &cpus[0].arch;
-    for (unsigned i = 0; i < world.cpus; i++)
+    idle = true;
+    for (unsigned i = 0; i < world.cpus; i++) {
         check_cpu(&cpus[i]);
+        idle &= host_place(i) == HOST_IDLE && cpus[i].ready_mask == 0;
+    }
     for_each_object(OBJECT_NONE, check_common);
     for_each_object(OBJECT_NONE, tally_costs);
     for_each_object(OBJECT_ACCOUNT, check_account);

@@ -57,6 +57,14 @@ void test_fail(const char *file, int line, const char *format, ...)
     end(ENDED_FAILED);
 }
 
+void test_expect_equal(uint64_t a, uint64_t b, const char *a_text, const char *b_text,
+                       const char *file, int line)
+{
+    if (a != b)
+        test_fail(file, line, "%s is %llu (0x%llx), not %s, which is %llu", a_text,
+                  (unsigned long long)a, (unsigned long long)a, b_text, (unsigned long long)b);
+}
+
 static void halted(void)
 {
     size_t keep = sizeof report->why - 1;

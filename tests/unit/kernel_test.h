@@ -35,20 +35,16 @@ void test_register(struct test *test);
                                                        const char *format, ...);
 [[gnu::format(printf, 1, 2)]] void test_note(const char *format, ...);
 
-#define EXPECT(condition)                                      \
-    do {                                                       \
-        if (!(condition))                                      \
-            test_fail(__FILE__, __LINE__, "not: " #condition); \
+#define EXPECT(condition)                                         \
+    do {                                                          \
+        if (!(condition))                                         \
+            test_fail(__FILE__, __LINE__, "not: %s", #condition); \
     } while (0)
 
-#define EXPECT_EQUAL(a, b)                                                           \
-    do {                                                                             \
-        uint64_t expect_a_ = (uint64_t)(a), expect_b_ = (uint64_t)(b);               \
-        if (expect_a_ != expect_b_)                                                  \
-            test_fail(__FILE__, __LINE__, #a " is %llu (0x%llx), not " #b " (%llu)", \
-                      (unsigned long long)expect_a_, (unsigned long long)expect_a_,  \
-                      (unsigned long long)expect_b_);                                \
-    } while (0)
+#define EXPECT_EQUAL(a, b) \
+    test_expect_equal((uint64_t)(a), (uint64_t)(b), #a, #b, __FILE__, __LINE__)
+void test_expect_equal(uint64_t a, uint64_t b, const char *a_text, const char *b_text,
+                       const char *file, int line);
 
 // ---- random numbers
 
