@@ -22,8 +22,9 @@ status_t process_create(struct account *account, const char name[16], struct pro
     struct process *process = process_of(object);
     lock_init(&process->table_lock, RANK_HANDLES);
     list_init(&process->threads);
-    memcpy(process->name, name, sizeof process->name);
-    process->name[sizeof process->name - 1] = 0;
+    // It is printed when the process faults: nothing in it may look like more than a name.
+    for (unsigned i = 0; i < sizeof process->name - 1 && name[i] != 0; i++)
+        process->name[i] = name[i] > ' ' && name[i] < 127 ? name[i] : '?';
     process->free_head = UINT32_MAX;
     status = aspace_create(account, process, &process->aspace);
     if (status != STATUS_OK) {
