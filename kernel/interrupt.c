@@ -162,7 +162,11 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
     if (vector >= VECTOR_ENTRIES_MAX || table % 8 != 0 || table == 0 || table >= 1ull << 48)
         return STATUS_INVALID;
     uint64_t end = table + (vector + 1) * sizeof(struct vector_entry);
-    if (!machine_claim_vectors(align_down(table, PAGE_SIZE), align_up(end, PAGE_SIZE)))
+    uint64_t first = align_down(table, PAGE_SIZE);
+    end = align_up(end, PAGE_SIZE);
+    if (machine_owns(first, end))
+        return STATUS_INVALID;
+    if (!machine_claim_vectors(first, end))
         return STATUS_OVERLAP;
     struct vector_entry *slot = vector_map(table, vector);
     if (!slot)

@@ -15,14 +15,14 @@
 #include "thread.h"
 
 constexpr uint32_t IO_PORTS = 0x10000;
-constexpr unsigned VECTOR_TABLES_MAX = 64;
+constexpr unsigned VECTOR_PAGES_MAX = 128;
 
 static struct {
     struct spinlock lock;
     struct boot_info boot;                // written once
     struct tree memory GUARDED_BY(&lock); // exclusive device VMOs, by first address
     struct tree ports GUARDED_BY(&lock);
-    struct boot_range vectors[VECTOR_TABLES_MAX] GUARDED_BY(&lock);
+    struct boot_range vectors[VECTOR_PAGES_MAX] GUARDED_BY(&lock);
     uint32_t vector_count GUARDED_BY(&lock);
 } machine;
 
@@ -68,12 +68,18 @@ static bool vectors_overlap_locked(uint64_t start, uint64_t end) REQUIRES(machin
 
 bool machine_claim_vectors(uint64_t start, uint64_t end)
 {
+    uint32_t missing = 0; // pages that are not the kernel's yet
+    bool minted = false;
     lock_acquire(&machine.lock);
-    bool known = vectors_overlap_locked(start, end);
-    bool claimed =
-        known || (!memory_overlaps_locked(start, end) && machine.vector_count < VECTOR_TABLES_MAX);
-    if (claimed && !known)
-        machine.vectors[machine.vector_count++] = (struct boot_range){start, end};
+    for (uint64_t page = start; page < end; page += PAGE_SIZE)
+        if (!vectors_overlap_locked(page, page + PAGE_SIZE)) {
+            missing++;
+            minted |= memory_overlaps_locked(page, page + PAGE_SIZE);
+        }
+    bool claimed = !minted && machine.vector_count + missing <= VECTOR_PAGES_MAX;
+    for (uint64_t page = start; claimed && page < end; page += PAGE_SIZE)
+        if (!vectors_overlap_locked(page, page + PAGE_SIZE))
+            machine.vectors[machine.vector_count++] = (struct boot_range){page, page + PAGE_SIZE};
     lock_release(&machine.lock);
     return claimed;
 }
@@ -86,7 +92,7 @@ void machine_memory_returned(struct vmo *vmo)
     lock_release(&machine.lock);
 }
 
-static bool is_reserved_ram(uint64_t start, uint64_t end)
+bool machine_owns(uint64_t start, uint64_t end)
 {
     // Reserved ranges hold the kernel's image and the bundle; firmware tables may be read.
     const struct boot_range *bundle = &machine.boot.bundle;
@@ -102,7 +108,7 @@ status_t sys_machine_device_memory(struct entry *entry, const struct handle_look
     constexpr uint64_t PHYSICAL_MAX = 1ull << 48;
     if (kind > MEMORY_TABLES || (paddr | bytes) % PAGE_SIZE != 0 || bytes == 0 ||
         bytes > VMO_MAX_PAGES << PAGE_SHIFT || paddr >= PHYSICAL_MAX ||
-        paddr + bytes > PHYSICAL_MAX || is_reserved_ram(paddr, paddr + bytes))
+        paddr + bytes > PHYSICAL_MAX || machine_owns(paddr, paddr + bytes))
         return STATUS_INVALID;
     bool tables = kind == MEMORY_TABLES;
     status_t status = handles_reserve(entry->process, 1);

@@ -27,7 +27,10 @@ const struct boot_info *machine_boot_info(void);
 // A device VMO has ended: its range can be minted again.
 void machine_memory_returned(struct vmo *vmo);
 
-// Takes the page of a message-vector table for the kernel, for ever. false: it is minted.
+// Whether any part of the range is the kernel's own: RAM, its image, the boot bundle.
+bool machine_owns(uint64_t start, uint64_t end);
+
+// Takes the pages of a message-vector table for the kernel, for ever. false: one is minted.
 bool machine_claim_vectors(uint64_t start, uint64_t end);
 
 enum step iorange_teardown(struct object *object);

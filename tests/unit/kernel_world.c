@@ -560,7 +560,7 @@ static void destroy_one_child(void)
     }
 }
 
-void world_end(void)
+static void destroy_accounts(void)
 {
     settle();
     world_check();
@@ -568,6 +568,20 @@ void world_end(void)
         on_cpu(0, destroy_one_child);
         settle();
     } while (destroyed);
+}
+
+void world_end_after_quarantine(uint64_t device)
+{
+    destroy_accounts();
+    world_check();
+    ghost_quiet(device);
+    while (MUST(world.boss, MACHINE_DEVICE_QUIET, world.machine, device) > 0) {}
+    world_end();
+}
+
+void world_end(void)
+{
+    destroy_accounts();
     close_everything();
     settle();
     world_check();

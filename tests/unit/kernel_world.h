@@ -152,3 +152,5 @@ void ghost_quiet(uint64_t device);
 // Destroys all accounts but the root's, ends the boss's handles, and expects everything back
 // (A3). Then checks the whole system. The boss and its world can be used on.
 void world_end(void);
+// The same, with pins in quarantine until the device is quiet.
+void world_end_after_quarantine(uint64_t device);
