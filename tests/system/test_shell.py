@@ -112,3 +112,10 @@ def test_a_job_beside_the_shell(arch):
           "a third job")
     status, text = run(arch, "sleep 100 & sleep 0.2; kill job1; wait; echo on")
     check("on\n" in text and status == 1, f"a killed job: {status} {text!r}")
+
+
+def test_power(arch):
+    for command, reason in (("poweroff", "guest-shutdown"), ("reboot", "guest-reset")):
+        with Shell(arch) as shell:
+            shell.machine.send(command + "\r")
+            equal(shell.machine.wait(10), reason, command)
