@@ -108,10 +108,11 @@ static const char *explain(status_t status)
 static int complain_file(const char *command, const char *path, status_t status)
 {
     struct file_state_reply state;
-    if ((status == FILE_BAD_ARCHIVE || status == FILE_IO || status == STATUS_NOT_FOUND) &&
-        files.value != 0 && file_state(files, &state, ABI_DEADLINE_NEVER) == STATUS_OK &&
-        state.message[0] != 0)
-        return complain(command, "%s: %s (%s)", path, explain(status), state.message);
+    bool unreadable = status == FILE_BAD_ARCHIVE || status == FILE_IO;
+    if ((unreadable || status == STATUS_NOT_FOUND) && files.value != 0 &&
+        file_state(files, &state, ABI_DEADLINE_NEVER) == STATUS_OK && state.message[0] != 0)
+        return unreadable ? complain(command, "%s: %s", path, state.message)
+                          : complain(command, "%s: %s (%s)", path, explain(status), state.message);
     return complain(command, "%s: %s", path, explain(status));
 }
 
