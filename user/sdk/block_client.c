@@ -14,7 +14,12 @@
 
 constexpr uint32_t CAPACITY = BLOCK_CLIENT_REQUESTS;
 constexpr uint64_t RETRY_NS = 100 * NS_PER_MS;
-constexpr uint32_t DONE = 1; // bit of both connector events
+
+enum connector_bit : uint32_t {
+    WANTED = 1,      // of `wanted`: connect
+    ATTACHED = 1,    // of `done`: the connector's fields are filled
+    UNAVAILABLE = 2, // of `done`: it does not work, and will be tried again
+};
 
 // ---- the connector: a thread that may wait for the driver
 
@@ -83,6 +88,8 @@ static void connect_until_attached(struct block_client *client)
         close_all(c->end, c->requests, c->completions);
         if (status != told && status != STATUS_PEER_CLOSED)
             log_line("%s cannot be reached: %s", client->service, status_name(status));
+        if (status != STATUS_PEER_CLOSED)
+            (void)event_signal(c->done, UNAVAILABLE);
         told = status;
         (void)thread_sleep(now_ns() + RETRY_NS);
     }
@@ -94,12 +101,12 @@ static void connector_run(void *argument)
     auto c = &client->connector;
     for (;;) {
         uint32_t raised;
-        if (object_wait((handle_t){c->wanted.value}, DONE, ABI_DEADLINE_NEVER, &raised) !=
+        if (object_wait((handle_t){c->wanted.value}, WANTED, ABI_DEADLINE_NEVER, &raised) !=
             STATUS_OK)
             continue;
-        (void)event_clear(c->wanted, DONE, &raised);
+        (void)event_clear(c->wanted, WANTED, &raised);
         connect_until_attached(client);
-        (void)event_signal(c->done, DONE);
+        (void)event_signal(c->done, ATTACHED);
     }
 }
 
@@ -117,7 +124,7 @@ static void reset_rings(struct block_client *client)
 static void connect(struct block_client *client)
 {
     reset_rings(client);
-    (void)event_signal(client->connector.wanted, DONE);
+    (void)event_signal(client->connector.wanted, WANTED);
 }
 
 static void disconnect(struct block_client *client)
@@ -204,9 +211,14 @@ static status_t serve(struct block_client *client)
 static void on_connector(struct source *source, const struct loop_event *event)
 {
     struct block_client *client = CONTAINER_OF(source, struct block_client, connector_source);
-    uint32_t before;
+    uint32_t before = 0;
     (void)event;
-    (void)event_clear(client->connector.done, DONE, &before);
+    (void)event_clear(client->connector.done, ATTACHED | UNAVAILABLE, &before);
+    if ((before & ATTACHED) == 0) {
+        if (before != 0 && client->unavailable != nullptr)
+            client->unavailable(client->context);
+        return;
+    }
     if (serve(client) != STATUS_OK) { // it died between its answer and here
         disconnect(client);
         return;
@@ -235,7 +247,7 @@ status_t block_client_start(struct block_client *client, struct loop *loop)
     if (status == STATUS_OK)
         status = event_create(start.account, &c->done);
     if (status == STATUS_OK)
-        status = loop_bind(loop, c->done.value, &client->connector_source, DONE);
+        status = loop_bind(loop, c->done.value, &client->connector_source, ATTACHED | UNAVAILABLE);
     if (status != STATUS_OK)
         return status;
     client->rings = mapped;

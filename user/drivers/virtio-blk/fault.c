@@ -53,7 +53,7 @@ bool fault_arm(const char *name, uint64_t after, struct driver_report *report)
     enum fault_point point = find(name);
     if (point == FAULT_NONE)
         return false;
-    if (point <= FAULT_START_RUN) {
+    if (point <= FAULT_LAST_OF_START) {
         if (report == nullptr)
             return false;
         (void)text_copy(report->next_fault, sizeof(report->next_fault), name);

@@ -33,11 +33,14 @@ enum fault_point : uint32_t {
     FAULT_POINTS,
 };
 
+// Those up to here are passed only while a driver starts and its clients come back to it.
+constexpr enum fault_point FAULT_LAST_OF_START = FAULT_ATTACH_PIN;
+
 // Crashes here if this point is armed and due.
 void fault_here(enum fault_point point);
 
-// Arms a point by name. A start point goes into the report, for the next start, and the driver
-// crashes at once. false: no such point.
+// Arms a point by name. A point of the start goes into the report, for the next start, and the
+// driver crashes at once. false: no such point.
 [[nodiscard]] bool fault_arm(const char *name, uint64_t after, struct driver_report *report);
 
 // Arms a start point in this start.

@@ -72,11 +72,11 @@ static status_t usable(void)
     case VOLUME_UNUSABLE:
         return FILE_BAD_ARCHIVE;
     case VOLUME_WAITING:
-        return patience_is_over ? FILE_IO : WIRE_DEFERRED;
+        return patience_is_over || volume_status()->unavailable ? FILE_IO : WIRE_DEFERRED;
     case VOLUME_INDEXING:
-        break;
+        return volume_status()->unavailable ? FILE_IO : WIRE_DEFERRED;
     }
-    return WIRE_DEFERRED;
+    return FILE_IO;
 }
 
 static status_t try_open(const struct file_open_request *request, struct file_open_reply *reply)
@@ -171,7 +171,10 @@ static status_t try_state(struct file_state_reply *reply)
     reply->usable = status->state == VOLUME_USABLE;
     reply->entries = volume_index()->node_count - 1;
     reply->bytes = status->bytes;
-    (void)text_copy(reply->message, sizeof(reply->message), status->message);
+    const char *message = status->message;
+    if (status->unavailable)
+        message = "the disk's driver is not there and does not come back by itself";
+    (void)text_copy(reply->message, sizeof(reply->message), message);
     return STATUS_OK;
 }
 

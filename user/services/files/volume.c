@@ -115,6 +115,7 @@ static void on_connected(void *context, uint64_t sectors)
 {
     (void)context;
     uint64_t bytes = sectors * BLOCK_SECTOR_BYTES;
+    status_now.unavailable = false;
     if (status_now.state == VOLUME_WAITING) {
         status_now.state = VOLUME_INDEXING;
         status_now.bytes = bytes;
@@ -124,6 +125,13 @@ static void on_connected(void *context, uint64_t sectors)
                 (unsigned long long)status_now.bytes);
     }
     index_on();
+    tell_changed();
+}
+
+static void on_unavailable(void *context)
+{
+    (void)context;
+    status_now.unavailable = true;
     tell_changed();
 }
 
@@ -148,6 +156,7 @@ status_t volume_start(struct loop *loop, const char *service, void (*changed)(vo
         .data_bytes = CACHE_BLOCKS * CACHE_BLOCK_BYTES,
         .connected = on_connected,
         .completed = on_completed,
+        .unavailable = on_unavailable,
     };
     status = block_client_start(&disk, loop);
     cache = (struct cache){.read = read_block, .data = disk.data};
@@ -194,7 +203,7 @@ enum volume_answer volume_read(const struct index_node *file, uint64_t offset, v
             out += part;
             bytes -= part;
         } else {
-            answer = state == CACHE_FAILED ? VOLUME_FAILED : VOLUME_LATER;
+            answer = state == CACHE_FAILED || status_now.unavailable ? VOLUME_FAILED : VOLUME_LATER;
         }
     }
     for (uint64_t block = first; block <= last && answer == VOLUME_LATER; block++)

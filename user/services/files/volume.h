@@ -20,7 +20,7 @@ enum volume_answer { VOLUME_OK, VOLUME_LATER, VOLUME_FAILED };
 
 struct volume_status {
     enum volume_state state;
-    bool no_disk_yet; // waited long enough to say so
+    bool unavailable; // the disk's driver is held: what is not in memory cannot be read now
     char message[160];
     uint64_t bytes; // of the disk
 };

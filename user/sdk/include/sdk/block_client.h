@@ -28,6 +28,9 @@ struct block_client {
     void *context;
     void (*connected)(void *context, uint64_t sectors); // every time; sectors may have changed
     void (*completed)(void *context, uint32_t tag, enum block_status status);
+    // The driver does not come back by itself: it is held after too many crashes, or the manifest
+    // does not know it. May be null. It is tried again; `connected` says that all is well.
+    void (*unavailable)(void *context);
 
     uint8_t *data; // what requests read into
 
@@ -47,7 +50,7 @@ struct block_client {
         struct block_request request;
     } slots[BLOCK_CLIENT_REQUESTS];
     struct {
-        event_t wanted, done; // bit 0: connect; bit 0: the fields below are filled
+        event_t wanted, done; // enum connector_bit
         account_t account;
         channel_t end;
         event_t requests, completions;
