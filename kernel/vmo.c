@@ -261,7 +261,7 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
         if (vmo->cursor < vmo->filled)
             return STEP_MORE;
     }
-    if (used && account_dies && !vmo->revoked)
+    if (used && account_dies) // a revoked one has no mapping left, but it may be pinned
         orphan(vmo);
     lock_acquire(&object->lock);
     used = vmo->mapping_count > 0 || vmo->pin_count > 0;
