@@ -3,12 +3,10 @@
 // Simulated CPUs: coroutines that run kernel entries and stop at interleaving points. One real
 // thread runs them all, so what is found is found again with the same seed.
 #include <stdlib.h>
-#include <ucontext.h>
-
-#include <sanitizer/common_interface_defs.h>
 
 #include "host.h"
 #include "pages.h"
+#include "stack.h"
 
 constexpr size_t STACK_BYTES = 1 << 20;
 
@@ -19,49 +17,29 @@ uint64_t host_points, host_switches;
 static struct simulated_cpu {
     enum host_place place;
     struct arch_percpu *percpu;
-    ucontext_t context;
-    uint8_t *stack;
-    void *fake_stack; // the address sanitizer's
+    struct stack stack;
     struct arch_context *(*entry)(void);
     bool started, woken;
     void (*handler)(void);
 } machine_cpus[HOST_CPUS];
 
-static ucontext_t test_context;
-static void *test_fake_stack;
-static const void *test_stack;
-static size_t test_stack_bytes;
-
+static struct stack test_stack;
 static struct simulated_cpu *inside; // whose coroutine runs; nullptr: the test
 static uint32_t period;
 static uint64_t random_state;
 
 // ---- switching
 
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define FIBERS 1
-#endif
-#endif
-
 static void leave(struct simulated_cpu *cpu, enum host_place place)
 {
     cpu->place = place;
     inside = nullptr;
-#ifdef FIBERS
-    __sanitizer_start_switch_fiber(&cpu->fake_stack, test_stack, test_stack_bytes);
-#endif
-    swapcontext(&cpu->context, &test_context);
-#ifdef FIBERS
-    __sanitizer_finish_switch_fiber(cpu->fake_stack, &test_stack, &test_stack_bytes);
-#endif
+    stack_switch(&cpu->stack, &test_stack);
 }
 
 static void run_entries(void)
 {
-#ifdef FIBERS
-    __sanitizer_finish_switch_fiber(nullptr, &test_stack, &test_stack_bytes);
-#endif
+    stack_entered(&test_stack);
     for (;;) {
         struct simulated_cpu *cpu = inside;
         (void)cpu->entry();
@@ -74,23 +52,13 @@ void host_run(unsigned number)
     struct simulated_cpu *cpu = &machine_cpus[number];
     if (!cpu->started) {
         cpu->started = true;
-        if (!cpu->stack)
-            cpu->stack = pages_new(STACK_BYTES);
-        getcontext(&cpu->context);
-        cpu->context.uc_stack.ss_sp = cpu->stack;
-        cpu->context.uc_stack.ss_size = STACK_BYTES;
-        cpu->context.uc_link = nullptr;
-        makecontext(&cpu->context, run_entries, 0);
+        if (!cpu->stack.base)
+            cpu->stack = (struct stack){.base = pages_new(STACK_BYTES), .bytes = STACK_BYTES};
+        stack_prepare(&cpu->stack, run_entries);
     }
     inside = cpu;
     host_running = cpu->percpu;
-#ifdef FIBERS
-    __sanitizer_start_switch_fiber(&test_fake_stack, cpu->stack, STACK_BYTES);
-#endif
-    swapcontext(&test_context, &cpu->context);
-#ifdef FIBERS
-    __sanitizer_finish_switch_fiber(test_fake_stack, nullptr, nullptr);
-#endif
+    stack_switch(&test_stack, &cpu->stack);
 }
 
 enum host_place host_place(unsigned cpu)

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sanitizer/common_interface_defs.h>
+
 #include "check.h"
 #include "host.h"
 #include "pages.h"
@@ -65,12 +67,25 @@ void test_expect_equal(uint64_t a, uint64_t b, const char *a_text, const char *b
                   (unsigned long long)a, (unsigned long long)a, b_text, (unsigned long long)b);
 }
 
+// The end of the console, with the kernel's marks of addresses turned into names.
 static void halted(void)
 {
-    size_t keep = sizeof report->why - 1;
-    size_t from = host_console_bytes > keep ? host_console_bytes - keep : 0;
-    memcpy(report->why, host_console + from, host_console_bytes - from);
-    report->why[host_console_bytes - from] = 0;
+    constexpr size_t KEEP = 2500;
+    host_console[host_console_bytes] = 0;
+    const char *at = host_console + (host_console_bytes > KEEP ? host_console_bytes - KEEP : 0);
+    size_t used = 0;
+    while (*at && used + 200 < sizeof report->why) {
+        unsigned long pc;
+        if (sscanf(at, "{{ra:0x%lx", &pc) == 1 && strchr(at, '}')) {
+            char name[160] = "?";
+            __sanitizer_symbolize_pc((void *)(pc - 1), "%f %s:%l", name, sizeof name);
+            used += (size_t)sprintf(report->why + used, "%s", name);
+            at = strchr(at, '}') + 2;
+        } else {
+            report->why[used++] = *at++;
+        }
+    }
+    report->why[used] = 0;
     end(ENDED_PANIC);
 }
 

@@ -194,6 +194,81 @@ static void must_be_parked(const struct actor *actor)
                                    : "it is not parked");
 }
 
+// ---- two CPUs at once
+
+void plan_call(struct actor *actor, uint64_t number, const uint64_t arguments[6])
+{
+    must_be_parked(actor);
+    actor->number = number;
+    memcpy(actor->argument, arguments, sizeof actor->argument);
+    actor->go = true;
+}
+
+// Wakes those of this CPU that have something to do.
+static void wake_planned(void)
+{
+    for (unsigned i = 0; i < world.actor_count; i++) {
+        struct actor *actor = &world.actors[i];
+        if (actor->go && actor->cpu == cpu_self()->number &&
+            !thread_interrupt_wait(actor->thread, STATUS_CANCELLED))
+            abort();
+    }
+}
+
+// Gives a CPU its next entry, if it needs one. false: it idles, with nothing to do.
+static bool can_run(unsigned cpu)
+{
+    switch (host_place(cpu)) {
+    case HOST_KERNEL:
+        return true;
+    case HOST_USER:
+        if (cpus[cpu].inbox)
+            host_enter(cpu, entry_interrupt);
+        else
+            (void)next_entry(cpu);
+        return true;
+    case HOST_IDLE:
+        if (host_interrupt_pending(cpu))
+            host_wake(cpu, entry_kernel_interrupt);
+        else if (cpus[cpu].inbox)
+            host_wake(cpu, nullptr);
+        else
+            return false;
+        return true;
+    case HOST_OFF:
+        break;
+    }
+    return false;
+}
+
+void run_planned(struct random *random)
+{
+    static const uint32_t periods[] = {3, 10, 30, 100, 300};
+    host_interleave(periods[random_below(random, ARRAY_SIZE(periods))], random_next(random));
+    for (unsigned cpu = 0; cpu < world.cpus; cpu++) {
+        if (host_place(cpu) != HOST_IDLE)
+            abort();
+        host_wake(cpu, wake_planned);
+    }
+    bool started[HOST_CPUS] = {};
+    for (unsigned still = 0, turn = 0; still < world.cpus; turn++) {
+        if (turn > 5'000'000)
+            test_fail(__FILE__, __LINE__, "two CPUs go on for ever");
+        unsigned cpu = (unsigned)random_below(random, world.cpus);
+        still = started[cpu] ? still : 0;
+        if (started[cpu] && !can_run(cpu)) {
+            still = 0;
+            for (unsigned other = 0; other < world.cpus; other++)
+                still += started[other] && host_place(other) == HOST_IDLE && !can_run(other);
+            continue;
+        }
+        started[cpu] = true;
+        still = 0;
+        host_run(cpu);
+    }
+    host_interleave(0, 0);
+}
+
 static void go(struct actor *actor)
 {
     must_be_parked(actor);
@@ -414,7 +489,12 @@ struct actor *spawn(uint64_t account, uint8_t priority)
 
 struct actor *spawn_thread(struct actor *of, uint8_t priority)
 {
-    birth.cpu = of->cpu;
+    return spawn_thread_on(of->cpu, of, priority);
+}
+
+struct actor *spawn_thread_on(unsigned cpu, struct actor *of, uint8_t priority)
+{
+    birth.cpu = cpu;
     birth.process = of->process;
     birth.priority = priority;
     struct actor *actor = bear();

@@ -68,6 +68,7 @@ struct actor *spawn_on(unsigned cpu, uint64_t account, uint8_t priority);
 
 // Another thread in an actor's process.
 struct actor *spawn_thread(struct actor *of, uint8_t priority);
+struct actor *spawn_thread_on(unsigned cpu, struct actor *of, uint8_t priority);
 
 // A child account of the root's, as the boss's handle.
 uint64_t new_account(uint64_t pages, uint64_t objects);
@@ -119,6 +120,14 @@ void advance(uint64_t ns); // the clock, and what it causes
 
 // Runs a function in the kernel of a CPU, as an interrupt handler would be.
 void on_cpu(unsigned cpu, void (*function)(void));
+
+// ---- two CPUs at once
+
+// Plans a call; `run_planned` makes all that are planned, the CPUs interleaved inside their
+// entries in an order drawn from `random`, until nothing more happens.
+void plan_call(struct actor *actor, uint64_t number, const uint64_t arguments[6]);
+#define PLAN(actor, name, ...) plan_call(actor, SYSCALL_##name, ARGUMENTS(__VA_ARGS__))
+void run_planned(struct random *random);
 
 // ---- messages
 
