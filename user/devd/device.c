@@ -88,7 +88,10 @@ static status_t start_driver(struct driven *d)
     }
     config_set(d, PCI_COMMAND_BUS_MASTER, 0);
     mint_destroy(d);
-    device_failed(d, "its driver does not start", status);
+    if (status == STATUS_BAD_STATE)
+        device_failed(d, "its driver is held", STATUS_OK);
+    else
+        device_failed(d, "its driver does not start", status);
     return status;
 }
 

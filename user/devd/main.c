@@ -88,6 +88,9 @@ static void find_devices(void)
         log_line("the firmware's tables cannot be understood: no devices");
     tree_scan_pci(&tree, map_bus);
     log_line("%u devices found; no IOMMU, so drivers are trusted with DMA", tree.node_count);
+    if (tree.bridges_unused > 0)
+        log_line("the firmware numbered no bus behind %u PCI bridges: nothing there is seen",
+                 tree.bridges_unused);
     if (tree.left_out > 0)
         log_line("%u devices are left out: there is room for %u", tree.left_out, NODES);
 }

@@ -79,8 +79,12 @@ static void scan_function(struct scan *scan, volatile uint32_t *space, uint16_t 
                           const struct pci_function *function, unsigned depth)
 {
     add_function(scan, space, requester, function);
-    if (function->bridge && function->secondary_bus > scan->host->first_bus)
+    if (!function->bridge)
+        return;
+    if (function->secondary_bus > scan->host->first_bus)
         scan_bus(scan, function->secondary_bus, depth + 1);
+    else
+        scan->tree->bridges_unused++;
 }
 
 static void scan_bus(struct scan *scan, uint8_t bus, unsigned depth)

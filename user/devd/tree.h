@@ -72,7 +72,8 @@ struct tree {
     struct node nodes[NODES];
     struct pci_host hosts[PCI_HOSTS];
     uint32_t node_count, host_count;
-    uint32_t left_out; // nodes for which there was no room
+    uint32_t left_out;       // nodes for which there was no room
+    uint32_t bridges_unused; // PCI bridges to which the firmware gave no bus number
 };
 
 // Adds an empty node, or answers null and counts it as left out.

@@ -18,7 +18,7 @@
 
 constexpr uint32_t CONNECTIONS = 12;
 constexpr uint32_t DEFERRED_CALLS = 24;
-constexpr uint64_t PATIENCE_NS = 10 * NS_PER_S;
+constexpr uint64_t PATIENCE_NS = 5 * NS_PER_S;
 
 // Read ahead, all readers together: with the block that is being copied, the whole cache but a
 // few blocks that may still be needed.

@@ -104,8 +104,11 @@ static void index_on(void)
             index_is_complete();
             break;
         case TAR_ERROR:
-            give_up("%s (at byte %llu)", tar_error_text(tar.error),
-                    (unsigned long long)tar.error_offset);
+            if (tar.error_offset == 0)
+                give_up("%s", tar_error_text(tar.error));
+            else
+                give_up("%s (at byte %llu)", tar_error_text(tar.error),
+                        (unsigned long long)tar.error_offset);
             break;
         }
     }
