@@ -116,6 +116,12 @@ def generated_h(t):
     for i, c in enumerate(t["syscall"]):
         out.append(f"    SYSCALL_{c['name'].upper()} = {i},\n")
     out.append(f"    SYSCALL_COUNT = {len(t['syscall'])},\n}};\n\n")
+    out.append("// The registers of a fault report, in their order.\n")
+    for arch, names in t["registers"].items():
+        out.append(f"#define ABI_REGISTERS_{arch.upper()} {len(names)}\n")
+        out.append(f"#define ABI_REGISTER_NAMES_{arch.upper()} "
+                   + "{" + ", ".join(f'"{n}"' for n in names) + "}\n")
+    out.append("\n")
     out.append(names_array("abi_status_names", errors))
     out.append(names_array("abi_object_names", ["none"] + [o["name"] for o in t["object"]]))
     out.append(names_array("abi_right_names", [r["name"] for r in t["right"]]))

@@ -123,16 +123,11 @@ void arch_context_init(struct arch_context *context, uint64_t pc, uint64_t sp, u
         .x = {argument0, argument1}, .sp = sp, .pc = pc, .pstate = PSTATE_D | PSTATE_F};
 }
 
-const char *const arch_register_names[ABI_FAULT_REGISTERS] = {
-    "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",     "x10", "x11",
-    "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",    "x22", "x23",
-    "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp",  "pc",  "pstate",
-};
-
 void arch_context_report(const struct arch_context *context, struct abi_fault *fault)
 {
     constexpr unsigned general = ARRAY_SIZE(context->x);
-    static_assert(general + 3 == ABI_FAULT_REGISTERS);
+    static_assert(general + 3 == ABI_REGISTERS_AARCH64 &&
+                  ABI_REGISTERS_AARCH64 <= ABI_FAULT_REGISTERS);
     for (unsigned i = 0; i < general; i++)
         fault->registers[i] = context->x[i];
     fault->registers[general] = context->sp;

@@ -199,8 +199,6 @@ void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory memory)
 
 char arch_boot_stack_top[1];
 
-const char *const arch_register_names[ABI_FAULT_REGISTERS] = {"pc", "sp"};
-
 void arch_cpu_init(struct arch_percpu *self, void *stack_top)
 {
     (void)self, (void)stack_top;

@@ -6,11 +6,6 @@
 // Interrupts on, and the bit that is always one.
 constexpr uint64_t RFLAGS_USER = 0x202;
 
-const char *const arch_register_names[ABI_FAULT_REGISTERS] = {
-    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8",
-    "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags",
-};
-
 void arch_context_init(struct arch_context *context, uint64_t pc, uint64_t sp, uint64_t argument0,
                        uint64_t argument1)
 {

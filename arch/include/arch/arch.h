@@ -82,10 +82,9 @@ static inline void arch_context_set_status(struct arch_context *context, uint64_
 static inline void arch_context_set_result(struct arch_context *context, unsigned index,
                                            uint64_t value);
 
-// Copies the registers out for a fault report, in the order of arch_register_names, and sets
+// Copies the registers out for a fault report, in the order of abi/abi.toml's table, and sets
 // pc, sp, fp and register_count.
 void arch_context_report(const struct arch_context *context, struct abi_fault *fault);
-extern const char *const arch_register_names[ABI_FAULT_REGISTERS];
 
 // ---- page tables: four levels of 512 entries, 4 KiB pages, on every architecture -----------
 //

@@ -3,10 +3,7 @@
 // x86_64: the return address is on the stack.
 #include "../registers.h"
 
-const char *const register_names[ABI_FAULT_REGISTERS] = {
-    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8",
-    "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags",
-};
+const char *const register_names[ABI_FAULT_REGISTERS] = ABI_REGISTER_NAMES_X86_64;
 
 const bool call_pushes = true;
 
