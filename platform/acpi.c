@@ -6,9 +6,8 @@
 
 #include <arch/arch.h>
 #include <kernel/boot.h>
+#include <lib/acpi_tables.h>
 #include <lib/string.h>
-
-#include "acpi_tables.h"
 
 static bool sums_to_zero(const void *start, size_t bytes)
 {

@@ -3,9 +3,8 @@
 // The MADT (ACPI 6.5, 5.2.12): CPUs, I/O APICs, and where ISA interrupts differ from the rule.
 #include "machine.h"
 
+#include <lib/acpi_tables.h>
 #include <lib/string.h>
-
-#include "../acpi_tables.h"
 
 // MPS INTI flags of an override.
 constexpr unsigned INTI_POLARITY_MASK = 3;

@@ -3,9 +3,9 @@
 // The FADT (ACPI 6.5, 5.2.9) and the HPET's table: reference timer, power-off, reset.
 #include "machine.h"
 
+#include <lib/acpi_tables.h>
 #include <lib/string.h>
 
-#include "../acpi_tables.h"
 #include "isa_facts.h"
 
 // Older FADTs are shorter; what they lack reads as zero.

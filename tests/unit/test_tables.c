@@ -4,9 +4,9 @@
 //
 // The two front ends of the hardware tree. The device tree is the one of QEMU's virt machine,
 // dumped while the test runs; ACPI tables are made here. Both are then damaged at random.
+#include <lib/acpi_tables.h>
 #include <stdint.h>
 #include <unistd.h>
-#include <user/devd/acpi_tables.h>
 #include <user/devd/tree.h>
 
 #include "test.h"

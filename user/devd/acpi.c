@@ -7,9 +7,9 @@
 // Sources: ACPI 6.5, 5.2.5 to 5.2.8 and 5.2.12; PCI Firmware Specification 3.2, 4.1.2. Layouts
 // are ACPICA's.
 
+#include <lib/acpi_tables.h>
 #include <lib/string.h>
 
-#include "acpi_tables.h"
 #include "isa_facts.h"
 #include "tree.h"
 
