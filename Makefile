@@ -57,9 +57,9 @@ all: $(KERNEL_ELF) $(KERNEL_IMAGE) $(BUNDLE) $(DEFAULT_DISK)
 setup:
 	@:
 
-# Both machines, in the chosen BUILD.
+# Both machines, in the chosen BUILD, with the programs that tests run in them.
 both:
-	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a all || exit 1; done
+	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a all test-programs || exit 1; done
 
 # --- running ----------------------------------------------------------------
 
@@ -106,8 +106,16 @@ size:
 	    $(MAKE) ARCH=$$a BUILD=$$b kernel || exit 1; done; done
 	$(Q)$(PYTHON) tools/size.py
 
-bench:
-	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a BUILD=release all || exit 1; done
+# Counts instructions in the emulator; a plugin for it is a library of the host.
+BENCH_PLUGIN := build/host/bench-plugin.so
+$(BENCH_PLUGIN): tests/bench/plugin.c $(RULES)
+	@mkdir -p $(@D)
+	@echo >&2 "  CC    $<"
+	$(Q)$(CC) -std=c23 -O2 $(WARNINGS) -fvisibility=hidden -shared -fPIC -fuse-ld=lld $< -o $@
+
+bench: $(BENCH_PLUGIN)
+	$(Q)for a in $(ARCHES); do for b in release dev; do \
+	    $(MAKE) ARCH=$$a BUILD=$$b test-programs || exit 1; done; done
 	$(Q)$(PYTHON) tests/bench/run.py
 
 # Who can talk to whom, as a graphviz drawing on stdout.
@@ -135,6 +143,7 @@ make debug                        QEMU waits for gdb-multiarch; prints the line 
 make test                         everything below in its short form
 make test-host  make test-qemu  make test-long    T=pattern chooses tests
 make lint       make format     make size       make bench      make graph
+make invariants                   the table of invariants and the planted bugs they catch
 make clean      make distclean
 Variables: ARCH=x86_64|aarch64  BUILD=dev|release  V=1
 endef

@@ -198,10 +198,11 @@ static void set_entry(struct mapping *mapping, uint64_t page) NO_THREAD_SAFETY
     struct vmo *vmo = mapping->vmo;
     paddr_t frame = vmo ? vmo_page(vmo, mapping->offset_pages + page) : mapping->buffer;
     bool registers = vmo && vmo->device && !vmo->tables;
-    pagetable_set(mapping->aspace, mapping->address + (page << PAGE_SHIFT),
-                  pte_make_page(frame, mapping->protection,
-                                registers ? ARCH_MEMORY_DEVICE : ARCH_MEMORY_NORMAL),
-                  &mapping->charged_tables);
+    uint64_t protection = mapping->protection | (SEEDED_BUG("M2") ? PROT_WRITE : 0);
+    pagetable_set(
+        mapping->aspace, mapping->address + (page << PAGE_SHIFT),
+        pte_make_page(frame, protection, registers ? ARCH_MEMORY_DEVICE : ARCH_MEMORY_NORMAL),
+        &mapping->charged_tables);
     if (!vmo || !vmo->device)
         if (!SEEDED_BUG("M3"))
             frame_of(frame)->mappings++;
@@ -350,7 +351,9 @@ static void clear_some(struct mapping *mapping) NO_THREAD_SAFETY
             pte_address(pagetable_clear(aspace, mapping->address + ((first + i) << PAGE_SHIFT)));
     aspace->pages -= count;
     arch_table_sync();
-    if (count <= 8)
+    if (SEEDED_BUG("M6 flush"))
+        ;
+    else if (count <= 8)
         for (uint64_t i = 0; i < count; i++)
             arch_tlb_flush_page(aspace->asid, mapping->address + ((first + i) << PAGE_SHIFT));
     else

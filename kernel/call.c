@@ -29,7 +29,8 @@ static void slot_free_locked(struct channel *channel, uint16_t slot)
 {
     struct call *call = &channel->calls[slot];
     CHECK(I5, call->phase != CALL_FREE);
-    *call = (struct call){.generation = call->generation + 1}; // its token is spent
+    uint32_t generation = call->generation + (SEEDED_BUG("I5") ? 0 : 1);
+    *call = (struct call){.generation = generation}; // its token is spent
     channel->calls_used--;
 }
 

@@ -119,7 +119,7 @@ static void end_init(struct channel *channel, const struct channel *shape)
     if (channel->calls_max > 0)
         channel->calls = arch_ram(frame_allocate(FRAME_KERNEL, &channel->object));
     channel->free = SLOT_NONE;
-    for (uint16_t slot = channel->depth; slot-- > 0;) {
+    for (uint16_t slot = channel->depth + (SEEDED_BUG("I1") ? 1 : 0); slot-- > 0;) {
         message_at(channel, slot)->next = channel->free;
         channel->free = slot;
     }
@@ -336,7 +336,7 @@ static void tell_peer(struct channel *channel) NO_THREAD_SAFETY
         return;
     struct channel *peer = channel_of(channel->peer.object);
     if (peer->object.state == CHANNEL_CONNECTED) {
-        object_transition(&peer->object, CHANNEL_DRAINING);
+        object_transition(&peer->object, SEEDED_BUG("P1") ? CHANNEL_CONNECTED : CHANNEL_DRAINING);
         struct list_node *next;
         for (struct list_node *node = peer->object.waiters.head.next;
              node != &peer->object.waiters.head; node = next) {

@@ -37,10 +37,13 @@ uint64_t time_now_ns(void)
     uint64_t now =
         time_conversion.base_ns +
         (uint64_t)((unsigned __int128)ticks * time_conversion.multiplier >> time_conversion.shift);
+    if (SEEDED_BUG("T1")) // a product of 64 bits
+        now = ticks * time_conversion.multiplier >> time_conversion.shift;
 #ifdef SKERRY_DEV
     struct cpu *cpu = cpu_self();
-    CHECK(T1, now >= cpu->last_now_ns);
-    cpu->last_now_ns = now;
+    uint64_t last = cpu->last_now_ns;
+    cpu->last_now_ns = now; // first: the report of a failure asks for the time, too
+    CHECK(T1, now >= last);
 #endif
     return now;
 }
@@ -158,7 +161,7 @@ status_t sys_timer_create(struct entry *entry, const struct handle_lookup *accou
 static void timer_clear_locked(struct timer *timer) REQUIRES(timer->object.lock)
 {
     deadline_clear(&timer->deadline);
-    timer->armed = SEEDED_BUG("T2 cancel") ? timer->armed : false;
+    timer->armed = false;
     timer->object.signals &= ~(uint32_t)SIGNAL_FIRED;
 }
 
@@ -183,7 +186,8 @@ status_t sys_timer_cancel(struct entry *entry, const struct handle_lookup *handl
     (void)entry;
     if (!object_lock(handle->object, handle->generation))
         return STATUS_GONE;
-    timer_clear_locked((struct timer *)(void *)handle->object);
+    if (!SEEDED_BUG("T2 cancel"))
+        timer_clear_locked((struct timer *)(void *)handle->object);
     object_unlock(handle->object);
     return STATUS_OK;
 }

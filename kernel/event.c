@@ -35,6 +35,7 @@ status_t sys_event_clear(struct entry *entry, const struct handle_lookup *event,
         return STATUS_GONE;
     entry->result[0] = event->object->signals;
     event->object->signals &= ~clear;
-    object_unlock(event->object);
+    if (!SEEDED_BUG("L1"))
+        object_unlock(event->object);
     return STATUS_OK;
 }

@@ -160,7 +160,8 @@ void frame_free(paddr_t page)
     CHECK(M1, frame->state >= FRAME_KERNEL && frame->state < FRAME_STATES);
     CHECK(M4, frame->pins == 0);
     CHECK(M3, frame->mappings == 0);
-    frame->state = FRAME_FREE;
+    if (!SEEDED_BUG("M1"))
+        frame->state = FRAME_FREE;
     frame->next_free = frames.free_list;
     frames.free_list = (uint32_t)((page.value - frames.base) >> PAGE_SHIFT);
     frames.free++;

@@ -60,7 +60,8 @@ static void raise(uint32_t line) NO_THREAD_SAFETY
     lock_acquire(&object->lock);
     CHECK(Q1, object->state == INTERRUPT_IDLE || interrupt->trigger == TRIGGER_EDGE ||
                   object->life != LIFE_LIVE);
-    interrupt->count++;
+    if (!SEEDED_BUG("Q2"))
+        interrupt->count++;
     if (interrupt->trigger != TRIGGER_EDGE && !SEEDED_BUG("Q1"))
         hal.irq->mask(line);
     if (object->life == LIFE_LIVE) {

@@ -71,6 +71,8 @@ static bool current_stays(struct cpu *cpu)
         bool equal = next && next->priority == thread->priority;
         bool expired = thread->yields || (equal && cpu->slice_end_ns != UINT64_MAX &&
                                           time_now_ns() >= cpu->slice_end_ns);
+        if (SEEDED_BUG("S3"))
+            return !thread->killed;
         if (!thread->killed && (!next || next->priority < thread->priority || (equal && !expired)))
             return true;
         account_time(cpu);
@@ -118,7 +120,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
         thread_inbox_drain(cpu);
         if (current_stays(cpu))
             break;
-        struct runnable *next = highest(cpu);
+        struct runnable *next = SEEDED_BUG("S4") ? nullptr : highest(cpu);
         if (!next) {
             account_time(cpu);
             idle(cpu);
@@ -136,7 +138,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
     struct thread *thread = cpu->current;
     cpu->priority = thread->priority;
     struct runnable *next = highest(cpu);
-    CHECK(S3, !next || next->priority <= thread->priority || SEEDED_BUG("skip S3"));
+    CHECK(S3, !next || next->priority <= thread->priority);
     CHECK(L1, cpu->locks_held == 0);
     if (!next || next->priority != thread->priority)
         cpu->slice_end_ns = UINT64_MAX;

@@ -103,7 +103,8 @@ static void make_ready(struct thread *thread)
         return;
     }
     set_state(thread, THREAD_READY);
-    sched_enqueue(cpu, &thread->runnable, false);
+    if (!SEEDED_BUG("S1"))
+        sched_enqueue(cpu, &thread->runnable, false);
 }
 
 static void post_request(struct thread *thread, uint32_t request)
@@ -141,7 +142,8 @@ bool thread_interrupt_wait(struct thread *thread, status_t status) NO_THREAD_SAF
     struct object *object = thread->wait_object;
     if (object) {
         lock_acquire(&object->lock);
-        thread_unlink(thread);
+        if (!SEEDED_BUG("I3"))
+            thread_unlink(thread);
         if (thread->wait_kind == WAIT_REPLY || thread->wait_kind == WAIT_FAULT)
             channel_call_abandoned_locked(object, thread);
         lock_release(&object->lock);

@@ -202,7 +202,7 @@ void vmo_page_released_locked(struct vmo *vmo, uint64_t page)
     if (vmo->device || vmo->object.state != VMO_ORPHANED || vmo->populating > 0)
         return;
     const struct frame *frame = frame_of(vmo_page(vmo, page));
-    if (frame->mappings == 0 && frame->pins == 0)
+    if (frame->mappings == 0 && (frame->pins == 0 || SEEDED_BUG("M4")))
         free_page(vmo, page);
 }
 

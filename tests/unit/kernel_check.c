@@ -123,8 +123,8 @@ static void check_account(struct object *object)
     CHECK(A1, account->objects.used + account->objects.children <= account->objects.limit);
     CHECK(A2, account->pages.used == tally->pages);
     CHECK(A2, account->objects.used == tally->objects);
-    CHECK(A1, account->pages.children == tally->children_pages);
-    CHECK(A1, account->objects.children == tally->children_objects);
+    CHECK(A3, account->pages.children == tally->children_pages);
+    CHECK(A3, account->objects.children == tally->children_objects);
 }
 
 // ---- handles: in tables, in messages, in a process's exception channel

@@ -131,13 +131,13 @@ bool test_long(void)
 
 // ---- the runner
 
-static int run_apart(void (*run)(void))
+static int run_apart(void (*run)(void), unsigned limit_s)
 {
     memset(report, 0, sizeof *report);
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        alarm(TIME_LIMIT_S * (test_long() ? 10 : 1));
+        alarm(limit_s);
         host_on_halt = halted;
         memset(invariant_evaluations, 0, sizeof invariant_evaluations);
         run();
@@ -155,7 +155,7 @@ bool test_run_panics(void (*run)(void), const char *panics, char *said, unsigned
     // The caller is a test's process itself: what it has drawn and counted so far is kept.
     struct report *outer = report;
     report = pages_new_shared(sizeof *report);
-    (void)run_apart(run);
+    (void)run_apart(run, 10);
     bool caught = report->ending == ENDED_PANIC && strstr(report->why, panics);
     const char *panic = strstr(report->why, "PANIC");
     snprintf(said, size, "%s",
@@ -215,7 +215,7 @@ int main(void)
     for (struct test *test = tests; test; test = test->next) {
         if (part && !strstr(test->name, part))
             continue;
-        all_well &= judge(test, run_apart(test->run));
+        all_well &= judge(test, run_apart(test->run, TIME_LIMIT_S * (test_long() ? 10 : 1)));
     }
     printf("done\n");
     return all_well ? 0 : 1;

@@ -286,6 +286,10 @@ struct outcome call_number(struct actor *actor, uint64_t number, const uint64_t 
     actor->number = number;
     memcpy(actor->argument, arguments, sizeof actor->argument);
     go(actor);
+    if (actor->go && !is_dead(actor)) {
+        world_check();
+        test_fail(__FILE__, __LINE__, "actor %ld never ran", (long)(actor - world.actors));
+    }
     return actor->calling ? (struct outcome){.status = STATUS_BLOCKED} : actor->out;
 }
 

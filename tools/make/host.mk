@@ -67,4 +67,9 @@ host-tests: $(HOST_TESTS)
 	@mkdir -p $H/bin
 	@for f in $H/bin/*; do case " $(HOST_TESTS) " in *" $$f "*) ;; *) rm -f "$$f" ;; esac; done
 
+# Each invariant: how often it was evaluated, and the planted bug that it caught.
+.PHONY: invariants
+invariants: $H/bin/test_kernel_invariants
+	$(Q)$<
+
 -include $(HOST_OBJECTS:.o=.d) $(HOST_EXTRA:.o=.d) $(patsubst %.c,$H/%.d,$(HOST_TEST_SOURCES))
