@@ -50,7 +50,7 @@ struct vmo {
     struct object object; // its lock guards all of this
     uint64_t pages;
     bool device, tables, contiguous; // tables: cached, read-only
-    bool revoked;                    // destroyed on purpose: mappings go too
+    bool revoked;                    // taken away on purpose: mappings go too
     uint64_t device_base;            // physical
     struct tree_node mint_node;      // guarded by the machine's lock
     uint64_t filled;                 // pages that have frames

@@ -147,7 +147,6 @@ status_t vmo_create_physical(struct account *account, uint64_t start, uint64_t p
     vmo->pages = pages;
     vmo->device = true;
     vmo->tables = tables;
-    vmo->revoked = true; // device authority never outlives its account
     vmo->device_base = start;
     vmo->object.state = VMO_READY;
     *out = vmo;
@@ -231,6 +230,8 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct vmo *vmo = vmo_of(object);
     bool account_dies = object->account && object->account->closed;
+    // Device authority never outlives its account; memory that others map does, they paid for it.
+    bool revoke = vmo->revoked || (vmo->device && account_dies);
     lock_acquire(&object->lock);
     struct list_node *node = list_first(&vmo->mappings);
     struct object_ref mapping = {};
@@ -242,7 +243,7 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
         object_transition(object, VMO_ORPHANED);
     }
     lock_release(&object->lock);
-    if (vmo->revoked && mapping.object) {
+    if (revoke && mapping.object) {
         // Mappings that are clearing already only need to be waited for.
         if (object_kill(mapping, object->operation.runnable.priority))
             return STEP_MORE;
