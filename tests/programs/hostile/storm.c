@@ -364,23 +364,25 @@ static void keep_results(uint32_t call, const struct raw_result *result)
             put(any_type(), message_buffer()->handles[i]);
 }
 
-static void strike(void)
+// false: this call was not made.
+static bool strike(void)
 {
     uint32_t call = (uint32_t)random_below(dice, SYSCALL_COUNT);
     if (abi_calls[call].noreturn || (call == SYSCALL_LOG_WRITE && random_below(dice, 4) != 0))
-        return;
+        return false;
     arguments_t a = {};
     for (unsigned i = 0; i < abi_calls[call].args; i++)
         a[i] = an_argument(call, i);
     tame(call, a);
     if (dangerous(call, a))
-        return;
+        return false;
     struct raw_result result = count(call, a);
     if (result.status == STATUS_OK)
         keep_results(call, &result);
     if (result.status == STATUS_BAD_HANDLE || call == SYSCALL_HANDLE_CLOSE)
         for (unsigned i = 0; i < abi_calls[call].args; i++)
             forget(a[i]);
+    return true;
 }
 
 // ---- rounds
@@ -453,8 +455,8 @@ void storm_phase(struct random *random, uint64_t calls)
     for (uint64_t round = 0; round < rounds && failures < 40; round++) {
         round_begin();
         pest(PEST_CANCEL | PEST_SCRIBBLE);
-        for (uint64_t i = 0; i < ROUND_CALLS; i++)
-            strike();
+        for (uint64_t made = 0; made < ROUND_CALLS;)
+            made += strike();
         pest(PEST_NONE);
         round_end(round, &before);
     }

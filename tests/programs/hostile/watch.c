@@ -43,6 +43,7 @@ void watch_start(void)
                                     .objects = 32,
                                     .priority = WATCH_PRIORITY,
                                     .extra = {stop.value},
+                                    .extra_rights = RIGHT_WAIT,
                                     .words = {MODE_WATCH}};
     must(child_create(&watcher, &spec), "starting the watcher");
 }

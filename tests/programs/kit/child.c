@@ -8,7 +8,7 @@
 #include <sdk/machine.h>
 
 constexpr uint64_t SCRATCH = 0x8'0000'0000; // where a segment is seen while it is filled
-constexpr uint64_t BOOTSTRAP_SHAPE = ABI_CHANNEL_SHAPE(8, 480, ABI_MESSAGE_HANDLES, 4);
+constexpr uint64_t BOOTSTRAP_SHAPE = ABI_CHANNEL_SHAPE(8, 512, ABI_MESSAGE_HANDLES, 4);
 constexpr uint64_t EXCEPTION_SHAPE = ABI_CHANNEL_SHAPE(4, sizeof(struct abi_fault), 0, 8);
 
 uint64_t text_base, text_bytes;
@@ -111,8 +111,7 @@ static status_t send_start(const struct child *child, const struct child_spec *s
             STATUS_OK ||
         (status = pack(&parcel, CHILD_TEXT, text.value, spec->text_rights)) != STATUS_OK ||
         (status = pack(&parcel, CHILD_EXTRA, spec->extra.value,
-                       spec->extra.value == 0 ? 0 : (uint32_t)RIGHT_WAIT | RIGHT_INSPECT)) !=
-            STATUS_OK)
+                       spec->extra.value == 0 ? 0 : spec->extra_rights)) != STATUS_OK)
         return status;
     struct abi_message_buffer *buffer = message_buffer();
     memcpy(buffer->data, &parcel.message, sizeof(parcel.message));

@@ -59,7 +59,8 @@ struct child_spec {
     uint32_t machine_rights; // 0: no machine
     uint32_t text_rights;    // 0: no handle to the VMO of its own code
     bool no_exceptions;      // its faults end it
-    handle_t extra;          // moves to the child; .value 0: none
+    handle_t extra;          // the child gets a copy; .value 0: none
+    uint32_t extra_rights;
     uint64_t words[CHILD_WORDS];
 };
 

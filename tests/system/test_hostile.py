@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""The hostile program (tests/programs/hostile) attacks the kernel from user space.
+
+It is the whole user space of its machine. Time is virtual: one nanosecond an
+instruction, so that the watcher's figures say what the kernel did, and a run
+repeats exactly: SEED chooses the attack, and a failure prints it.
+"""
+
+import re
+
+from harness import TOP, Machine, check, limit, long, note
+
+VIRTUAL_TIME = ["-icount", "shift=0,sleep=off"]
+
+
+def run_program(arch, name, command_line, extra=(), build="dev", timeout=100):
+    """Runs a test program to its end; its own lines, without time and name."""
+    bundle = TOP / "build" / f"{arch}-{build}" / "tests" / f"{name}.img"
+    check(bundle.is_file(), f"{bundle} is not built")
+    # The last -initrd counts.
+    machine = Machine(arch=arch, build=build, command_line=command_line,
+                      extra=[*extra, "-initrd", str(bundle)])
+    with machine:
+        machine.expect(rf"{name}: END \d+\r?\n|PANIC".encode(), timeout)
+        if "PANIC" in machine.text():
+            machine.expect(rb"the machine is stopped", 5)
+        machine.wait(10)
+    text = machine.text()
+    check("PANIC" not in text, "the kernel panicked")
+    lines = re.findall(rf"^\[ *[\d.]+\] {name}: (.*)$", text, re.MULTILINE)
+    wrong = [line for line in lines if line.startswith("FAIL")]
+    check(not wrong and lines[-1] == "END 0", "\n".join(wrong or lines[-1:]))
+    return lines
+
+
+
+
+@limit(150)
+def test_attack(arch, seed):
+    lines = run_program(arch, "hostile", f"seed={seed}", VIRTUAL_TIME)
+    print("\n".join(lines))
+    done = [line.removeprefix("ok ") for line in lines if line.startswith("ok ")]
+    for what in ("crashes", "guess", "fill", "calls", "watcher", "figures"):
+        check(any(line.startswith(what) for line in done), f"nothing was said about {what}")
+    for line in done:
+        note(line)
+    rows = [line for line in lines if line.startswith("call ")]
+    check(len(rows) > 50, "the table of calls is not there")
+    (TOP / "build" / f"hostile-{arch}.txt").write_text("\n".join(lines) + "\n")
+
+
+@long
+@limit(900)
+def test_long_attack(arch, seed):
+    for round in range(5):
+        note(run_program(arch, "hostile", f"seed={seed + round} only=16 calls=1000000",
+                         VIRTUAL_TIME, timeout=170)[-4])
