@@ -49,16 +49,27 @@ void on_cpu(unsigned cpu, void (*function)(void))
 
 // ---- what a CPU does in user mode
 
+bool is_dead(const struct actor *actor)
+{
+    return actor->thread->object.generation != actor->ref.generation ||
+           actor->thread->object.state >= THREAD_EXITING;
+}
+
 static struct actor *actor_of(struct thread *thread)
 {
     for (unsigned i = 0; i < world.actor_count; i++)
         if (world.actors[i].thread == thread &&
             world.actors[i].ref.generation == thread->object.generation)
             return &world.actors[i];
-    if (world.actor_count == ACTORS_MAX)
+    // One that the test started by a system call; it takes the place of a dead one.
+    struct actor *actor = nullptr;
+    for (unsigned i = 0; i < world.actor_count && !actor; i++)
+        if (is_dead(&world.actors[i]))
+            actor = &world.actors[i];
+    if (!actor && world.actor_count == ACTORS_MAX)
         abort();
-    // One that the test started by a system call.
-    struct actor *actor = &world.actors[world.actor_count++];
+    if (!actor)
+        actor = &world.actors[world.actor_count++];
     *actor = (struct actor){.thread = thread,
                             .ref = object_reference(&thread->object),
                             .process = thread->process,
@@ -176,12 +187,6 @@ static void wake_parked(void)
 {
     if (!thread_interrupt_wait(waking->thread, STATUS_CANCELLED))
         abort();
-}
-
-bool is_dead(const struct actor *actor)
-{
-    return actor->thread->object.generation != actor->ref.generation ||
-           actor->thread->object.state >= THREAD_EXITING;
 }
 
 static void must_be_parked(const struct actor *actor)
@@ -448,6 +453,13 @@ struct object *object_behind(const struct actor *actor, uint64_t handle)
     return object_at((uint32_t)(entry->word & 0xff'ffff));
 }
 
+bool is_live(const struct actor *actor, uint64_t handle)
+{
+    const struct object *object = object_behind(actor, handle);
+    return object && object->life == LIFE_LIVE &&
+           object->generation == entry_of(actor, handle)->object_generation;
+}
+
 struct account *account_behind(const struct actor *actor, uint64_t handle)
 {
     return (struct account *)(void *)object_behind(actor, handle);
@@ -455,6 +467,7 @@ struct account *account_behind(const struct actor *actor, uint64_t handle)
 
 uint64_t grant_rights(struct actor *to, struct actor *from, uint64_t handle, uint32_t rights)
 {
+    EXPECT(is_live(from, handle));
     return give(to, object_behind(from, handle), rights);
 }
 

@@ -77,6 +77,9 @@ uint64_t new_account(uint64_t pages, uint64_t objects);
 uint64_t grant(struct actor *to, struct actor *from, uint64_t handle);
 uint64_t grant_rights(struct actor *to, struct actor *from, uint64_t handle, uint32_t rights);
 
+// Whether what a handle names is alive.
+bool is_live(const struct actor *actor, uint64_t handle);
+
 // What a handle names, whatever its state; nullptr: nothing.
 struct object *object_behind(const struct actor *actor, uint64_t handle);
 struct account *account_behind(const struct actor *actor, uint64_t handle);
