@@ -73,9 +73,6 @@ void arch_start(paddr_t tables)
         boot_identity_root.entries[i] = pte_none();
     __asm__ volatile("dsb ishst\n\ttlbi vmalle1\n\tdsb nsh\n\tisb" ::: "memory");
 
-    const uint64_t zeroing = READ_REGISTER("dczid_el0");
-    if ((zeroing & 1u << 4) == 0)
-        arch_zero_block_bytes = 4u << (zeroing & 0xf);
     arch_cpu_init(&boot_percpu.arch, arch_boot_stack_top);
     platform_start(tables);
 }

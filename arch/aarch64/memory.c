@@ -24,8 +24,6 @@ static struct window_region regions[WINDOW_REGIONS];
 static unsigned region_count;
 static uint64_t window_next = LAYOUT_DEVICE_WINDOW;
 
-uint32_t arch_zero_block_bytes;
-
 static uint64_t image_offset(const void *symbol)
 {
     return (uint64_t)symbol - LAYOUT_IMAGE;
