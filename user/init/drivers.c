@@ -50,6 +50,7 @@ static struct service *choose_instance(const char *driver, uint64_t device, stat
         if (s->manifest->start != START_DEVICE || strcmp(s->manifest->family, driver) != 0)
             continue;
         if (s->state == SERVICE_HELD && s->device == device) {
+            s->announced = false; // devd does not ask again before it is told
             *status = STATUS_BAD_STATE;
             return nullptr;
         }

@@ -24,6 +24,11 @@
 
 #include "manifest.h"
 
+// Where init sees another process's memory: a segment while it fills it, a stack while it walks
+// it, one at a time. Any user address that nothing else uses; always the same one, so that a crash
+// report takes no page for tables that the first start did not take.
+constexpr uint64_t SCRATCH = 0x8'0000'0000;
+
 struct service {
     const struct manifest_service *manifest;
     uint32_t index;

@@ -8,9 +8,6 @@
 
 #include <sdk/machine.h>
 
-// Where init sees a segment while it fills it. Any user address that nothing else uses.
-constexpr uint64_t SCRATCH = 0x8'0000'0000;
-
 constexpr unsigned THREADS_MAX = 8; // each needs a slot for its fault
 
 // Bootstrap: the largest message is device_start; the largest answer is machine_info.

@@ -8,7 +8,8 @@
 //   STARTING,  process ended, fault, no     CLEARING (account destroyed)
 //   READY      heartbeat, kill
 //   CLEARING   account TERMINATED           BACKOFF by policy; STOPPED: by hand, or a driver, of
-//                                           which devd is told; HELD after too many crashes
+//                                           which devd is told; HELD after too many crashes, and
+//                                           devd is told
 //   BACKOFF    deadline                     STARTING
 //   HELD       kill                         BACKOFF, due at once; a driver: devd is told
 //
@@ -110,7 +111,8 @@ static void after_clearing(struct service *s)
     }
     if (m->start == START_BOOT && m->restart == RESTART_NEVER)
         connect_service_held(s, STATUS_BAD_STATE);
-    if (m->start == START_DEVICE && !s->device_pending && s->state == SERVICE_STOPPED)
+    // Held or not, its device has to be made quiet.
+    if (m->start == START_DEVICE && !s->device_pending && s->state != SERVICE_BACKOFF)
         driver_announce_end(s);
     if (m->start == START_HAND && s->runner.end.value != 0) {
         struct init_run_reply reply = {.exit_code = s->exit_code, .crashed = s->crashed};

@@ -12,7 +12,6 @@
 
 #include "registers.h"
 
-constexpr uint64_t SCRATCH_STACK = 0x9'0000'0000; // any user address that nothing else uses
 constexpr uint64_t STACK_BASE = ABI_INIT_STACK_TOP - STACK_BYTES;
 constexpr unsigned FRAMES_MAX = 24;
 constexpr unsigned REGISTERS_A_LINE = 4;
@@ -76,7 +75,7 @@ static bool read_frame(uint64_t pointer, struct frame *frame)
     if (pointer % sizeof(uint64_t) != 0 || pointer < STACK_BASE ||
         pointer > ABI_INIT_STACK_TOP - sizeof(*frame))
         return false;
-    memcpy(frame, (const void *)(SCRATCH_STACK + (pointer - STACK_BASE)), sizeof(*frame));
+    memcpy(frame, (const void *)(SCRATCH + (pointer - STACK_BASE)), sizeof(*frame));
     return true;
 }
 
@@ -85,7 +84,7 @@ static void report_backtrace(struct service *s, const struct abi_fault *fault)
     const char *program = s->manifest->program;
     report_line("  at {{pc:0x%lx:%s}}", fault->pc, program);
     uint64_t link = register_link(fault);
-    status_t status = vm_map(start.aspace, s->stack, 0, SCRATCH_STACK, STACK_BYTES, PROT_READ);
+    status_t status = vm_map(start.aspace, s->stack, 0, SCRATCH, STACK_BYTES, PROT_READ);
     struct frame frame;
     uint64_t pointer = fault->fp, first = 0;
     // A jump to nowhere: whoever called has left the way back on the stack.
@@ -95,7 +94,7 @@ static void report_backtrace(struct service *s, const struct abi_fault *fault)
     if (status == STATUS_OK && read_frame(pointer, &frame))
         first = frame.return_address;
     if (link != 0 && link != first)
-        report_line("  link {{pc:0x%lx:%s}}", link, program);
+        report_line("  link {{pc:0x%lx:%s}}", link - 1, program);
     if (status != STATUS_OK) {
         report_line("  no backtrace: %s", status_name(status));
         return;
@@ -107,7 +106,7 @@ static void report_backtrace(struct service *s, const struct abi_fault *fault)
             break;
         pointer = frame.next;
     }
-    (void)vm_unmap(start.aspace, SCRATCH_STACK);
+    (void)vm_unmap(start.aspace, SCRATCH);
 }
 
 void report_fault(struct service *s, const struct abi_fault *fault)
