@@ -24,9 +24,10 @@ WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wcast-qual -Wundef -Wstrict-pro
 DEFINES_dev     := -DSKERRY_DEV=1
 DEFINES_release :=
 
-# -fgnu-keywords: `asm`, which plain C23 does not have. Frame pointers are what backtraces follow. Objects overlay frames of memory,
-# so type-based alias analysis has nothing true to say. Paths in debug
-# information are relative to the top folder.
+# -fgnu-keywords: `asm`, which plain C23 does not have. Frame pointers are what
+# backtraces follow. Objects overlay frames of memory, so type-based alias
+# analysis has nothing true to say. Paths in debug information are relative to
+# the top folder.
 COMMON_FLAGS := -std=c23 -fgnu-keywords -g -fno-omit-frame-pointer -fno-strict-aliasing -fno-common \
                 -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= \
                 -fdebug-compilation-dir=. $(DEFINES_$(BUILD))
@@ -45,7 +46,8 @@ KERNEL_FLAGS_aarch64 :=
 # The canary is one global word: the kernel has no thread-local storage.
 KERNEL_FLAGS := $(FREESTANDING) $(KERNEL_FLAGS_$(ARCH)) \
                 -fstack-protector-strong -mstack-protector-guard=global
-USER_FLAGS   := $(FREESTANDING)
+# A call at a function's end stays a call, so that backtraces show who made it.
+USER_FLAGS   := $(FREESTANDING) -fno-optimize-sibling-calls
 
 # --- include roots ----------------------------------------------------------
 #
