@@ -152,7 +152,10 @@ static status_t mapping_attach(struct mapping *mapping) NO_THREAD_SAFETY
     return STATUS_OK;
 }
 
-// Makes and files a mapping, nothing populated yet.
+static enum step mapping_populate(struct object *object);
+
+// Makes and files a mapping, nothing populated yet. Its operation is the caller's to run: whoever
+// kills the mapping meanwhile, on another CPU, leaves the teardown to it.
 static status_t mapping_create(struct aspace *aspace, uint64_t generation, struct vmo *vmo,
                                const struct mapping *wanted, struct mapping **out) NO_THREAD_SAFETY
 {
@@ -164,6 +167,9 @@ static status_t mapping_create(struct aspace *aspace, uint64_t generation, struc
     if (status != STATUS_OK)
         return status;
     struct mapping *mapping = mapping_of(object);
+    object->operation.step = mapping_populate;
+    object->operation.runnable.priority = sched_priority();
+    object->operation.phase = OPERATION_RUNNING;
     mapping->aspace = aspace;
     mapping->vmo = vmo;
     mapping->address = wanted->address;
@@ -187,6 +193,7 @@ static status_t mapping_create(struct aspace *aspace, uint64_t generation, struc
         mapping->aspace = nullptr; // nothing to clear
         mapping->charged_pages = mapping->charged_objects = mapping->charged_tables = 0;
         object_kill(object_reference(object), sched_priority());
+        (void)operation_run(&object->operation); // which begins the teardown
         return status;
     }
     *out = mapping;
@@ -258,9 +265,11 @@ status_t aspace_map_now(struct aspace *aspace, struct vmo *vmo, uint64_t offset_
         .address = address, .pages = pages, .offset_pages = offset_pages, .protection = protection};
     struct mapping *mapping;
     status_t status = mapping_create(aspace, aspace->object.generation, vmo, &wanted, &mapping);
-    if (status == STATUS_OK)
-        while (mapping_populate(&mapping->object) == STEP_MORE) {}
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    while (mapping_populate(&mapping->object) == STEP_MORE) {}
+    mapping->object.operation.phase = OPERATION_IDLE;
+    return STATUS_OK;
 }
 
 status_t aspace_map_message_buffer(struct aspace *aspace, uint64_t address, paddr_t page,
@@ -277,8 +286,8 @@ status_t aspace_map_message_buffer(struct aspace *aspace, uint64_t address, padd
     status_t status = mapping_create(aspace, aspace->object.generation, nullptr, &wanted, &mapping);
     if (status != STATUS_OK)
         return status == STATUS_GONE ? STATUS_BAD_STATE : status;
-    (void)mapping_populate(&mapping->object);
     *out = object_reference(&mapping->object);
+    (void)operation_run(&mapping->object.operation);
     return STATUS_OK;
 }
 
@@ -327,11 +336,11 @@ status_t sys_vm_map(struct entry *entry, const struct handle_lookup *aspace_hand
                        vmo_of(vmo_handle->object), &wanted, &mapping);
     if (status != STATUS_OK)
         return status;
-    struct object *object = &mapping->object;
-    if (mapping_populate(object) == STEP_DONE)
+    // The first step, and for a small mapping the only one, is done at once. What is left is in
+    // this CPU's run queue: it cannot end before the caller waits for it.
+    if (operation_run(&mapping->object.operation))
         return STATUS_OK;
-    operation_start(object, mapping_populate, sched_priority());
-    return wait_for_operation(object);
+    return wait_for_operation(&mapping->object);
 }
 
 // ---- unmapping
@@ -435,16 +444,21 @@ status_t sys_vm_unmap(struct entry *entry, const struct handle_lookup *aspace_ha
             ref = object_reference(&mapping->object);
     }
     object_unlock(&aspace->object);
-    if (!ref.object || !object_kill(ref, sched_priority()))
+    if (!object_ref_lock(ref))
         return STATUS_NOT_FOUND; // none, or somebody else unmaps it already
-    struct operation *operation = &ref.object->operation;
-    if (operation->step == mapping_teardown) {
-        // The first step, and for a small mapping the only one, is done at once.
-        sched_dequeue(cpu_self(), &operation->runnable);
-        if (operation_run(operation))
-            return STATUS_OK;
-    }
-    return wait_for_operation(ref.object);
+    struct object *object = ref.object;
+    bool mine = object->operation.phase == OPERATION_IDLE;
+    object_kill_locked(object, sched_priority());
+    // It is still being populated: the teardown follows, maybe on another CPU.
+    status_t status = STATUS_OK;
+    if (!mine)
+        status = thread_block(object, &object->waiters, WAIT_OPERATION, ABI_DEADLINE_NEVER);
+    object_unlock(object);
+    if (!mine)
+        return status;
+    // The first step is done at once; what is left is in this CPU's run queue.
+    sched_dequeue(cpu_self(), &object->operation.runnable);
+    return operation_run(&object->operation) ? STATUS_OK : wait_for_operation(object);
 }
 
 status_t sys_vm_protect(struct entry *entry, const struct handle_lookup *aspace, uint64_t address,

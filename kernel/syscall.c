@@ -125,6 +125,7 @@ status_t sys_object_inspect(struct entry *entry, const struct handle_lookup *han
 }
 
 status_t sys_object_destroy(struct entry *entry, const struct handle_lookup *handle)
+    NO_THREAD_SAFETY
 {
     uint8_t priority = entry->thread->priority;
     struct object *object = handle->object;
@@ -145,7 +146,11 @@ status_t sys_object_destroy(struct entry *entry, const struct handle_lookup *han
         thread_kill(thread_of(object));
         return STATUS_OK;
     }
+    if (!object_lock(object, handle->generation))
+        return STATUS_GONE;
     if (type == OBJECT_VMO)
         vmo_of(object)->revoked = true; // taken away from those who map it, too
-    return object_kill(lookup_ref(handle), priority) ? STATUS_OK : STATUS_GONE;
+    object_kill_locked(object, priority);
+    object_unlock(object);
+    return STATUS_OK;
 }

@@ -290,6 +290,45 @@ TEST(teardown_against_use)
     world_end();
 }
 
+TEST(map_against_unmap)
+{
+    begin();
+    struct actor *other = spawn_thread_on(1, zero, 10);
+    uint64_t vmo = MUST(zero, VMO_CREATE, zero->account, 70 * PAGE_SIZE, 0);
+    for (unsigned i = 0; i < orders() / 2; i++) {
+        uint64_t pages = random_below(&rng, 2) ? 2 : 70;
+        PLAN(zero, VM_MAP, zero->own_aspace, vmo, 0, 0x5000'0000, pages * PAGE_SIZE, PROT_READ);
+        PLAN(other, VM_UNMAP, zero->own_aspace, 0x5000'0000);
+        run_planned(&rng);
+        EXPECT(has_ended(zero) && has_ended(other));
+        EXPECT(zero->out.status == STATUS_OK || zero->out.status == STATUS_GONE);
+        EXPECT(other->out.status == STATUS_OK || other->out.status == STATUS_NOT_FOUND);
+        if (other->out.status != STATUS_OK)
+            MUST(zero, VM_UNMAP, zero->own_aspace, 0x5000'0000);
+        finish_order(i);
+    }
+    world_end();
+}
+
+TEST(destroy_against_destroy)
+{
+    begin();
+    for (unsigned i = 0; i < orders() / 2; i++) {
+        uint64_t vmo = MUST(zero, VMO_CREATE, zero->account, 3 * PAGE_SIZE, 0);
+        uint64_t theirs = grant(one, zero, vmo);
+        PLAN(zero, OBJECT_DESTROY, vmo);
+        PLAN(zero2, EVENT_CREATE, zero2->account); // maybe in the same slot
+        PLAN(one, OBJECT_DESTROY, theirs);
+        run_planned(&rng);
+        EXPECT((zero->out.status == STATUS_OK) + (one->out.status == STATUS_OK) == 1);
+        MUST(zero, HANDLE_CLOSE, vmo);
+        MUST(zero, HANDLE_CLOSE, zero2->out.value[0]);
+        MUST(one, HANDLE_CLOSE, theirs);
+        finish_order(i);
+    }
+    world_end();
+}
+
 TEST(a_process_ends_under_its_threads)
 {
     begin();
