@@ -13,10 +13,12 @@
 #include <sdk/thread.h>
 
 constexpr uint32_t CAPACITY = BLOCK_CLIENT_REQUESTS;
-constexpr uint64_t RETRY_NS = 100 * NS_PER_MS;
+constexpr uint64_t RESTART_NS = 10 * NS_PER_MS; // the driver died just now
+constexpr uint64_t RETRY_NS = NS_PER_S;         // it cannot be reached
 
 enum connector_bit : uint32_t {
     WANTED = 1,      // of `wanted`: connect
+    HURRY = 2,       // of `wanted`: try again without waiting
     ATTACHED = 1,    // of `done`: the connector's fields are filled
     UNAVAILABLE = 2, // of `done`: it does not work, and will be tried again
 };
@@ -91,7 +93,10 @@ static void connect_until_attached(struct block_client *client)
         if (status != STATUS_PEER_CLOSED)
             (void)event_signal(c->done, UNAVAILABLE);
         told = status;
-        (void)thread_sleep(now_ns() + RETRY_NS);
+        uint32_t raised;
+        uint64_t again = now_ns() + (status == STATUS_PEER_CLOSED ? RESTART_NS : RETRY_NS);
+        if (object_wait((handle_t){c->wanted.value}, HURRY, again, &raised) == STATUS_OK)
+            (void)event_clear(c->wanted, HURRY, &raised);
     }
 }
 
@@ -125,6 +130,12 @@ static void connect(struct block_client *client)
 {
     reset_rings(client);
     (void)event_signal(client->connector.wanted, WANTED);
+}
+
+void block_client_hurry(struct block_client *client)
+{
+    if (!client->serving)
+        (void)event_signal(client->connector.wanted, HURRY);
 }
 
 static void disconnect(struct block_client *client)

@@ -244,6 +244,7 @@ static void on_changed(void)
 static status_t on_open(void *context, struct wire_call call,
                         const struct file_open_request *request, struct file_open_reply *reply)
 {
+    volume_ask_again();
     status_t status = try_open(request, reply);
     if (status != WIRE_DEFERRED)
         return status;
@@ -257,6 +258,7 @@ static status_t on_open(void *context, struct wire_call call,
 static status_t on_read(void *context, struct wire_call call,
                         const struct file_read_request *request, struct file_read_reply *reply)
 {
+    volume_ask_again();
     status_t status = try_read(context, request, reply);
     volume_flush();
     if (status != WIRE_DEFERRED)

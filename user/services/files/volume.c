@@ -215,6 +215,14 @@ enum volume_answer volume_read(const struct index_node *file, uint64_t offset, v
     return answer;
 }
 
+void volume_ask_again(void)
+{
+    if (!status_now.unavailable)
+        return;
+    status_now.unavailable = false;
+    block_client_hurry(&disk);
+}
+
 void volume_forget_holds(void)
 {
     cache_forget_holds(&cache);

@@ -40,5 +40,9 @@ enum volume_answer volume_read(const struct index_node *file, uint64_t offset, v
 
 void volume_forget_holds(void);
 
+// A call came: whether the driver is still held is found out anew, since somebody may have started
+// it again. `changed` says when that is known.
+void volume_ask_again(void);
+
 // Lets the driver see what was asked for. After the last volume_read of a turn.
 void volume_flush(void);

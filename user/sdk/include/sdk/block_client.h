@@ -63,6 +63,9 @@ struct block_client {
 // thread_create.
 [[nodiscard]] status_t block_client_start(struct block_client *client, struct loop *loop);
 
+// Somebody needs the driver: after `unavailable`, tries again at once, and says again how it went.
+void block_client_hurry(struct block_client *client);
+
 // Begins to read `sectors` sectors from `sector` to `data_offset`; `completed` says when it is
 // done, with `tag`. Until then that part of the data is the device's. false: too many are
 // outstanding. Nothing reaches the driver before block_client_flush.
