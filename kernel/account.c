@@ -149,19 +149,21 @@ static bool move_quarantine_up(struct account *account) NO_THREAD_SAFETY
     }
     struct pin *pin = CONTAINER_OF(node, struct pin, object.account_node);
     uint64_t pages = pin->charged_pages, objects = pin->charged_objects + 1;
+    // One whose device is quiet by now goes soon, and was taken out of this figure then.
+    uint64_t quarantined = pin->object.state == PIN_QUARANTINED ? pages : 0;
     CHECK(A2, account->pages.used >= pages && account->objects.used >= objects);
     account->pages.used -= pages;
     account->pages.limit -= pages;
     account->objects.used -= objects;
     account->objects.limit -= objects;
-    account->quarantined_pages -= pages;
+    account->quarantined_pages -= quarantined;
     lock_release(&account->ledger);
     lock_acquire(&parent->ledger);
     parent->pages.children -= pages;
     parent->objects.children -= objects;
     figure_add(&parent->pages, pages);
     figure_add(&parent->objects, objects);
-    parent->quarantined_pages += pages;
+    parent->quarantined_pages += quarantined;
     pin->object.account = parent;
     list_push_back(&parent->quarantined, node);
     lock_release(&parent->ledger);
