@@ -152,10 +152,13 @@ void object_transition(struct object *object, uint8_t to)
 
 // ---- the end of an object
 
-static void teardown_begin(struct object *object, uint8_t priority)
+// false: an operation is in progress. At its end it sees LIFE_DYING, and the teardown begins.
+static bool teardown_begin(struct object *object, uint8_t priority)
 {
+    if (!operation_try_start(object, object_types[object->type].teardown, priority))
+        return false;
     object->teardown_begun = true;
-    operation_start(object, object_types[object->type].teardown, priority);
+    return true;
 }
 
 bool object_kill_locked(struct object *object, uint8_t priority)
@@ -167,10 +170,7 @@ bool object_kill_locked(struct object *object, uint8_t priority)
         object->generation++;
     account_object_dying(object);
     object_wake_all_locked(object, STATUS_GONE);
-    // An operation in progress sees LIFE_DYING and ends; then the teardown begins.
-    if (object->operation.phase == OPERATION_IDLE)
-        teardown_begin(object, priority);
-    else
+    if (!teardown_begin(object, priority))
         operation_resume(object);
     return true;
 }
@@ -281,14 +281,23 @@ void object_wake_all_locked(struct object *object, status_t status)
 
 // ---- operations
 
-void operation_start(struct object *object, enum step (*step)(struct object *), uint8_t priority)
+bool operation_try_start(struct object *object, enum step (*step)(struct object *),
+                         uint8_t priority)
 {
     struct operation *operation = &object->operation;
-    ASSERT(operation->phase == OPERATION_IDLE);
+    uint8_t phase = OPERATION_IDLE;
+    if (!atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_QUEUED))
+        return false;
     operation->step = step;
     operation->runnable.priority = priority;
-    operation->phase = OPERATION_QUEUED;
     sched_enqueue(cpu_self(), &operation->runnable, false);
+    return true;
+}
+
+void operation_start(struct object *object, enum step (*step)(struct object *), uint8_t priority)
+{
+    bool started = operation_try_start(object, step, priority);
+    ASSERT(started);
 }
 
 void operation_resume(struct object *object)
@@ -337,7 +346,7 @@ bool operation_run(struct operation *operation) NO_THREAD_SAFETY
     bool dying = object->life == LIFE_DYING;
     bool ended = object->teardown_begun;
     if (dying && !ended)
-        teardown_begin(object, operation->runnable.priority);
+        (void)teardown_begin(object, operation->runnable.priority);
     lock_release(&object->lock);
     if (dying && ended)
         object_end(object);

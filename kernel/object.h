@@ -176,6 +176,8 @@ void object_free_ghost(struct object *object);
 
 // Queues the object's operation. `step` nullptr: go on with the one that waits (STEP_WAIT).
 void operation_start(struct object *object, enum step (*step)(struct object *), uint8_t priority);
+[[nodiscard]] bool operation_try_start(struct object *object, enum step (*step)(struct object *),
+                                       uint8_t priority); // false: one is in progress
 void operation_resume(struct object *object);
 
 // Runs one step of an operation that was just taken out of the run queue. true: the operation

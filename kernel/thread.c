@@ -27,10 +27,8 @@ static void set_state(struct thread *thread, enum thread_state state)
 void thread_begin_exit(struct thread *thread)
 {
     set_state(thread, THREAD_EXITING);
-    // Its account may be tearing it down already.
-    if (thread->object.operation.phase == OPERATION_IDLE)
-        operation_start(&thread->object, thread_teardown, thread->priority);
-    else
+    // Its account may be tearing it down already, or begin to just now on another CPU.
+    if (!operation_try_start(&thread->object, thread_teardown, thread->priority))
         operation_resume(&thread->object);
 }
 
