@@ -212,7 +212,10 @@ status_t channel_reply(struct thread *server, struct object_ref end, uint64_t to
     bool known = call && call->generation == token >> 32;
     if (known && call->phase == CALL_ABANDONED) {
         status = STATUS_CANCELLED;
-        slot_free_locked(channel, (uint16_t)slot);
+        if (call->fault)
+            fault_slot_rest_locked(channel, (uint16_t)slot); // its thread still has to give it back
+        else
+            slot_free_locked(channel, (uint16_t)slot);
     } else if (!known || call->phase != CALL_TAKEN) {
         status = STATUS_NOT_FOUND;
     } else if (call->fault) {

@@ -300,6 +300,26 @@ static void run_resumed(void)
     child_end(&child);
 }
 
+// The thread is killed, and then its fault is answered: too late, and before its slot is free.
+static void run_late(void)
+{
+    struct child child;
+    struct abi_fault fault;
+    struct abi_inspect ended;
+    uint64_t token, code;
+    start_case(&child, GROUP_COMMON, 0, false);
+    if (!outcome(&child, &fault, &token, &code))
+        failed("a fault to answer late: none came");
+    must(object_destroy((handle_t){child.thread.value}), "object_destroy");
+    struct abi_fault_reply reply = {FAULT_RESUME};
+    memcpy(message_buffer()->data, &reply, sizeof(reply));
+    status_t status = channel_reply(child.exceptions, token, MSG(sizeof(reply), 0));
+    if (status != STATUS_CANCELLED)
+        failed("a late answer to a fault: %s", status_name(status));
+    wait_for_end(&child, &ended);
+    child_end(&child);
+}
+
 void crash_phase(void)
 {
     uint32_t before = failures;
@@ -315,6 +335,7 @@ void crash_phase(void)
     }
     run_unhandled();
     run_abandoned();
+    run_late();
     run_resumed();
     if (failures == before)
         say("ok crashes: %u cases, each with the right cause", cases_run);
