@@ -145,6 +145,7 @@ static status_t mapping_attach(struct mapping *mapping) NO_THREAD_SAFETY
     tree_insert(&aspace->mappings, &mapping->node, mapping->address);
     if (vmo) {
         vmo->mapping_count++;
+        vmo->unpaid += mapping->charged_objects == 0;
         vmo->populating++;
         mapping->populating = true;
         list_push_back(&vmo->mappings, &mapping->vmo_node);
@@ -399,6 +400,7 @@ static void mapping_detach(struct mapping *mapping) NO_THREAD_SAFETY
         lock_acquire(&vmo->object.lock);
         list_remove(&mapping->vmo_node);
         vmo->mapping_count--;
+        vmo->unpaid -= mapping->charged_objects == 0;
         populating_over_locked(mapping);
         lock_release(&vmo->object.lock);
         vmo_user_gone(vmo);

@@ -239,9 +239,10 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
         mapping = object_reference(&CONTAINER_OF(node, struct mapping, vmo_node)->object);
     bool used = vmo->mapping_count > 0 || vmo->pin_count > 0;
     bool populating = vmo->populating > 0;
-    if (vmo->object.state != VMO_ORPHANED && !vmo->device) {
+    // What its own account's mappings still reach is not anybody else's to pay for.
+    bool unpaid = vmo->unpaid > 0;
+    if (vmo->object.state != VMO_ORPHANED && !vmo->device)
         object_transition(object, VMO_ORPHANED);
-    }
     lock_release(&object->lock);
     if (revoke && mapping.object) {
         // Mappings that are clearing already only need to be waited for.
@@ -262,6 +263,8 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
         if (vmo->cursor < vmo->filled)
             return STEP_MORE;
     }
+    if (account_dies && unpaid)
+        return STEP_WAIT; // those go with the account, and resume this
     if (used && account_dies) // a revoked one has no mapping left, but it may be pinned
         orphan(vmo);
     lock_acquire(&object->lock);
