@@ -57,7 +57,7 @@ struct vmo {
     uint64_t cursor;                 // of freeing
     uint64_t charged_pages;          // to its account: pages and index
     uint32_t mapping_count, pin_count;
-    uint32_t unpaid; // mappings of its own account, which pay for nothing
+    uint32_t unpaid;      // mappings of its own account, which pay for nothing
     uint32_t populating;  // mappings that still take pages: while there are any, none is freed
     struct list mappings; // by vmo_node
     // Frame numbers + 1 (0: none): in the slot, in one leaf, or in a root of leaves.

@@ -264,7 +264,7 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
             return STEP_MORE;
     }
     if (account_dies && unpaid)
-        return STEP_WAIT; // those go with the account, and resume this
+        return STEP_WAIT;     // those go with the account, and resume this
     if (used && account_dies) // a revoked one has no mapping left, but it may be pinned
         orphan(vmo);
     lock_acquire(&object->lock);

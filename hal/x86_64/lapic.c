@@ -5,8 +5,8 @@
 #include "lapic.h"
 
 #include <arch/arch.h>
-#include <hal/hal.h>
 #include <arch/instructions.h>
+#include <hal/hal.h>
 
 enum lapic_register : uint64_t {
     ID = 0x020,

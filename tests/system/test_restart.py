@@ -240,11 +240,18 @@ def test_everybody_dies_in_the_middle(arch, tmp, seed):
 # ---- a driver that cannot be helped
 
 
+def device_status(shell):
+    """The bits of the disk's status register, from QEMU itself; none after a reset."""
+    path = next(d["path"] for d in shell.machine.qmp("x-query-virtio") if "blk" in d["name"])
+    return shell.machine.qmp("x-query-virtio-status", path=path)["status"]["statuses"]
+
+
 @limit(240)
 def test_a_driver_that_keeps_crashing(arch, tmp, seed):
     disk, sums = make_disk(tmp, seed)
     with Session(arch, disk=disk) as shell:
         before = after_first_restart(shell, sums)
+        check("VIRTIO_CONFIG_S_DRIVER_OK" in " ".join(device_status(shell)), "no status from QEMU")
         Work(shell, sums)
         held = rb"init: virtio-blk crashed (\d+) times in a row and is held; 'kill virtio-blk'"
         start = shell.machine.position
@@ -265,6 +272,7 @@ def test_a_driver_that_keeps_crashing(arch, tmp, seed):
               f"reading said {text!r}")
         equal(shell.mem().get("virtio-blk"), None, "the account of a driver that is held")
         equal(shell.mem()["machine"][2], 0, "pages in quarantine while the driver is held")
+        equal(device_status(shell), [], "what QEMU says that the device's status is")
         shell.ask("kill virtio-blk")
         work = Work(shell, sums)
         work.finish()
