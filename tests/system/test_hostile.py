@@ -8,17 +8,18 @@ repeats exactly: SEED chooses the attack, and a failure prints it.
 
 import re
 
-from harness import TOP, Machine, check, limit, long, note
+from harness import TOP, Machine, arches, check, limit, long, note
 
 VIRTUAL_TIME = ["-icount", "shift=0,sleep=off"]
 
 
-def run_program(arch, name, command_line, extra=(), build="dev", timeout=100):
+def run_program(arch, name, command_line, extra=(), build="dev", cpu=None,
+                timeout=100):
     """Runs a test program to its end; its own lines, without time and name."""
     bundle = TOP / "build" / f"{arch}-{build}" / "tests" / f"{name}.img"
     check(bundle.is_file(), f"{bundle} is not built")
     # The last -initrd counts.
-    machine = Machine(arch=arch, build=build, command_line=command_line,
+    machine = Machine(arch=arch, build=build, cpu=cpu, command_line=command_line,
                       extra=[*extra, "-initrd", str(bundle)])
     with machine:
         machine.expect(rf"{name}: END \d+\r?\n|PANIC".encode(), timeout)
@@ -47,6 +48,14 @@ def test_attack(arch, seed):
     rows = [line for line in lines if line.startswith("call ")]
     check(len(rows) > 50, "the table of calls is not there")
     (TOP / "build" / f"hostile-{arch}.txt").write_text("\n".join(lines) + "\n")
+
+
+@arches("aarch64")
+@limit(60)
+def test_newest_processor(arch):
+    """More instructions to refuse, and PAN."""
+    lines = run_program(arch, "hostile", "only=3", VIRTUAL_TIME, cpu="max")
+    note("\n".join(line for line in lines if line.startswith(("ok crashes", "ok sweep"))))
 
 
 @long

@@ -176,9 +176,23 @@ static void attack_main(void *argument)
     must(event_signal(done, 1), "event_signal");
 }
 
+// A handle guessed in a message must not take away what the attack stands on.
+static void hold_fast(uint64_t *handle, uint32_t rights)
+{
+    handle_t fast;
+    must(handle_duplicate((handle_t){*handle}, rights & ~(uint32_t)RIGHT_TRANSFER, &fast),
+         "handle_duplicate");
+    handle_close((handle_t){*handle});
+    *handle = fast.value;
+}
+
 void calls_child(void)
 {
     uint32_t signals;
+    hold_fast(&start.account.value, RIGHT_CHARGE | RIGHT_INSPECT | RIGHT_DUPLICATE);
+    hold_fast(&start.process.value, RIGHT_CHARGE | RIGHT_INSPECT | RIGHT_DUPLICATE);
+    hold_fast(&start.aspace.value, RIGHT_MAP | RIGHT_INSPECT | RIGHT_DUPLICATE);
+    hold_fast(&start.machine.value, RIGHTS_MACHINE);
     must(event_create(start.account, &done), "event_create");
     world_make();
     world_keep(done.value);

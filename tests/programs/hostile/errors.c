@@ -12,13 +12,25 @@ static struct raw_result attack(uint32_t call, const arguments_t a)
     return result;
 }
 
+// What prepare() fills in; or, where no object of the kind exists here, or the call must not
+// succeed, at least handles of the right type for all that can have one.
+static void prepare_or_stand_in(uint32_t call, arguments_t a)
+{
+    if (prepare(call, a))
+        return;
+    for (unsigned i = 0; i < 6; i++)
+        a[i] = UINT64_MAX;
+    for (unsigned i = 0; i < abi_calls[call].args; i++)
+        if (abi_calls[call].arg[i].kind == ARG_HANDLE)
+            a[i] = abi_calls[call].arg[i].object == OBJECT_ACCOUNT ? start.account.value
+                                                                   : start.machine.value;
+}
+
 // prepare() and one argument changed.
 static void attack_with(uint32_t call, unsigned index, uint64_t value)
 {
-    arguments_t a;
-    if (!prepare(call, a))
-        memset(a, 0, sizeof(a));
-    arguments_t prepared;
+    arguments_t a, prepared;
+    prepare_or_stand_in(call, a);
     memcpy(prepared, a, sizeof(a));
     a[index] = value;
     struct raw_result result = count(call, a);
@@ -40,15 +52,7 @@ static void attack_handle(uint32_t call, unsigned index, const struct abi_arg *a
         attack_with(call, index,
                     arg->object == OBJECT_EVENT ? world.port.value : world.event.value);
     arguments_t a;
-    if (!prepare(call, a)) {
-        // No object of this kind exists, or it must not be used; what there is has no right.
-        for (unsigned i = 0; i < ARRAY_SIZE(a); i++)
-            a[i] = UINT64_MAX;
-        for (unsigned i = 0; i < abi_calls[call].args; i++)
-            if (abi_calls[call].arg[i].kind == ARG_HANDLE)
-                a[i] = abi_calls[call].arg[i].object == OBJECT_ACCOUNT ? start.account.value
-                                                                       : start.machine.value;
-    }
+    prepare_or_stand_in(call, a);
     handle_t weak;
     uint64_t strong = a[index] != 0 ? a[index] : world.end0.value;
     must(handle_duplicate((handle_t){strong}, 0, &weak), "a weak handle");

@@ -124,10 +124,12 @@ static void stock(uint32_t type)
         (void)account_create(arena, 16, 8, 0, 0, (account_t *)&a);
         break;
     case OBJECT_MACHINE:
-        (void)handle_duplicate((handle_t){start.machine.value}, RIGHTS_MACHINE, (handle_t *)&a);
+        (void)handle_duplicate((handle_t){start.machine.value},
+                               RIGHTS_MACHINE & ~(uint32_t)RIGHT_TRANSFER, (handle_t *)&a);
         break;
     case OBJECT_LOG:
-        (void)handle_duplicate((handle_t){start.log.value}, RIGHTS_LOG, (handle_t *)&a);
+        (void)handle_duplicate((handle_t){start.log.value}, RIGHTS_LOG & ~(uint32_t)RIGHT_TRANSFER,
+                               (handle_t *)&a);
         break;
     case OBJECT_NONE:
     case OBJECT_MAPPING:
@@ -390,15 +392,21 @@ static bool strike(void)
 // A few of each kind to begin with; copies of what the attacker has for life.
 static void round_begin(void)
 {
-    must(account_create(start.account, ROUND_PAGES, ROUND_OBJECTS, 0, 0, &arena), "account_create");
+    account_t made;
+    must(account_create(start.account, ROUND_PAGES, ROUND_OBJECTS, 0, 0, &made), "account_create");
+    // Without TRANSFER: a handle guessed in a message must not take it away.
+    must(handle_duplicate((handle_t){made.value}, RIGHTS_ACCOUNT & ~(uint32_t)RIGHT_TRANSFER,
+                          (handle_t *)&arena),
+         "handle_duplicate");
+    handle_close((handle_t){made.value});
     const struct {
         uint32_t type;
         uint64_t handle;
         uint32_t rights;
     } gifts[] = {
         {OBJECT_ACCOUNT, arena.value, RIGHT_CHARGE | RIGHT_INSPECT | RIGHT_WAIT | RIGHT_DUPLICATE},
-        {OBJECT_MACHINE, start.machine.value, RIGHTS_MACHINE},
-        {OBJECT_LOG, start.log.value, RIGHTS_LOG},
+        {OBJECT_MACHINE, start.machine.value, RIGHTS_MACHINE & ~(uint32_t)RIGHT_TRANSFER},
+        {OBJECT_LOG, start.log.value, RIGHTS_LOG & ~(uint32_t)RIGHT_TRANSFER},
         {OBJECT_CHANNEL, world.echo.value, RIGHT_SEND | RIGHT_INSPECT | RIGHT_DUPLICATE},
     };
     for (size_t i = 0; i < ARRAY_SIZE(gifts); i++)

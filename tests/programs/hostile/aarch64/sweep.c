@@ -39,6 +39,12 @@ static const struct {
     {INSTRUCTION(1, 3, 3, 13, 0, 3), "read TPIDRRO_EL0"},
     {INSTRUCTION(1, 3, 3, 9, 14, 0), "read PMUSERENR_EL0"}, // says that the rest is not for us
     {INSTRUCTION(1, 2, 3, 0, 1, 0), "read MDCCSR_EL0"},     // status of a channel that nobody has
+    {INSTRUCTION(1, 3, 3, 2, 4, 0), "read RNDR"},           // these on newer processors only
+    {INSTRUCTION(1, 3, 3, 2, 4, 1), "read RNDRRS"},
+    {INSTRUCTION(1, 3, 3, 4, 2, 5), "read DIT"},
+    {INSTRUCTION(0, 3, 3, 4, 2, 5), "write DIT"},
+    {INSTRUCTION(1, 3, 3, 4, 2, 6), "read SSBS"},
+    {INSTRUCTION(0, 3, 3, 4, 2, 6), "write SSBS"},
     {INSTRUCTION(1, 3, 3, 14, 0, 0), "read CNTFRQ_EL0"},
     {INSTRUCTION(1, 3, 3, 14, 0, 2), "read CNTVCT_EL0"},
 };
