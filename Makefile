@@ -116,7 +116,7 @@ $(BENCH_PLUGIN): tests/bench/plugin.c $(RULES)
 
 bench: $(BENCH_PLUGIN)
 	$(Q)for a in $(ARCHES); do for b in release dev; do \
-	    $(MAKE) ARCH=$$a BUILD=$$b test-programs || exit 1; done; done
+	    $(MAKE) ARCH=$$a BUILD=$$b all test-programs || exit 1; done; done
 	$(Q)$(PYTHON) tests/bench/run.py
 
 # Who can talk to whom, as a graphviz drawing on stdout.

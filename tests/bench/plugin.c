@@ -5,9 +5,10 @@
 // address space is the kernel's; nothing there is ever executed in user mode.
 //
 //   -plugin plugin.so,begin=ADDRESS,end=ADDRESS,out=FILE
+//   -plugin plugin.so,out=FILE
 //
 // Each time that the code at `end` runs after that at `begin`, one line with the count goes to
-// the file. Its header is not packaged by Debian: what is declared here is the part of the
+// the file. Without marks, what the kernel and what everybody executed goes there at the end. Its header is not packaged by Debian: what is declared here is the part of the
 // interface of version 1 that is used (QEMU 7.2, include/qemu/qemu-plugin.h).
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +36,9 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *instruction
                                             void (*callback)(unsigned cpu, void *data),
                                             enum callback_flags flags, void *data);
 
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
+                                    void (*callback)(qemu_plugin_id_t id, void *data), void *data);
+
 [[gnu::visibility("default")]] extern int qemu_plugin_version;
 int qemu_plugin_version = 1;
 
@@ -42,6 +46,7 @@ constexpr uint64_t KERNEL_FIRST = 1ull << 63;
 
 static uint64_t begin_address, end_address;
 static uint64_t counted, begin_count; // one CPU
+static uint64_t everything;           // user space too; counted without marks only
 static int begun;
 static FILE *out;
 
@@ -67,6 +72,8 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, i);
         uint64_t address = qemu_plugin_insn_vaddr(instruction);
+        if (!begin_address)
+            qemu_plugin_register_vcpu_insn_exec_inline(instruction, INLINE_ADD_U64, &everything, 1);
         if (address >= KERNEL_FIRST)
             qemu_plugin_register_vcpu_insn_exec_inline(instruction, INLINE_ADD_U64, &counted, 1);
         else if (address == begin_address)
@@ -76,6 +83,13 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_end, CALLBACK_NO_REGISTERS,
                                                    NULL);
     }
+}
+
+static void on_exit_of_emulator(qemu_plugin_id_t id, void *data)
+{
+    (void)id, (void)data;
+    fprintf(out, "%llu %llu\n", (unsigned long long)counted, (unsigned long long)everything);
+    fclose(out);
 }
 
 [[gnu::visibility("default")]] int
@@ -96,8 +110,10 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int c
         else if (strncmp(arguments[i], "out=", 4) == 0)
             out = fopen(value, "w");
     }
-    if (out == NULL || begin_address == 0 || end_address == 0)
+    if (out == NULL || (begin_address == 0) != (end_address == 0))
         return -1;
+    if (begin_address == 0)
+        qemu_plugin_register_atexit_cb(id, on_exit_of_emulator, NULL);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
     return 0;
 }
