@@ -71,7 +71,10 @@ void account_uncharge(struct account *account, uint64_t pages, uint64_t objects)
     if (!SEEDED_BUG("A2"))
         account->pages.used -= pages;
     account->objects.used -= objects;
+    bool last = account->closed && account->pages.used == 0 && account->objects.used == 0;
     lock_release(&account->ledger);
+    if (last)
+        operation_resume(&account->object);
 }
 
 void account_adopt(struct account *account, struct object *object)
@@ -79,7 +82,10 @@ void account_adopt(struct account *account, struct object *object)
     lock_acquire(&account->ledger);
     object->account = account;
     list_push_back(&account->live, &object->account_node);
+    bool closed = account->closed;
     lock_release(&account->ledger);
+    if (closed)
+        operation_resume(&account->object); // it was paid for just before
 }
 
 void account_object_dying(struct object *object)
@@ -109,11 +115,13 @@ void account_forget(struct object *object)
         operation_resume(&account->object);
 }
 
-// Whether nothing is left that a dying account still has to wait for.
+// Whether nothing is left that a dying account still has to wait for. Another CPU may have paid
+// for something that it is still making: then the lists are empty and the figures are not.
 static bool nothing_left(const struct account *account) REQUIRES(account->ledger)
 {
     return account->closed && list_empty(&account->live) && list_empty(&account->dying) &&
-           list_empty(&account->quarantined);
+           list_empty(&account->quarantined) && account->pages.used == 0 &&
+           account->objects.used == 0;
 }
 
 void account_quarantine(struct pin *pin)

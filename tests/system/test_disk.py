@@ -40,17 +40,14 @@ def check_sums(arch, tmp, seed, tar_format):
         check(interrupts >= total // CACHE_BYTES, f"only {interrupts} interrupts for {total} bytes")
 
         # Nothing to do: no interrupt comes, and the only work is to tell init once a second
-        # that the driver is alive.
-        # The guest's clock goes on when the host lets the emulator wait: a busy host gets more tries.
+        # that the driver is alive. The guest's clock goes on while the host lets the emulator
+        # wait, so the bound is 1 % of the time; a driver that polls uses most of it.
         interrupts_before = shell.interrupts("virtio-blk")
-        for _ in range(3):
-            before = shell.ps()["virtio-blk"]["cpu_ms"]
-            shell.ask(f"sleep {IDLE_SECONDS}")
-            idle = shell.ps()["virtio-blk"]["cpu_ms"] - before
-            if idle < IDLE_SECONDS:
-                break
+        before = shell.ps()["virtio-blk"]["cpu_ms"]
+        shell.ask(f"sleep {IDLE_SECONDS}")
+        idle = shell.ps()["virtio-blk"]["cpu_ms"] - before
         equal(shell.interrupts("virtio-blk"), interrupts_before, "interrupts after idling")
-        check(idle < IDLE_SECONDS, f"idle, the driver used {idle} ms in {IDLE_SECONDS} s")
+        check(idle < 10 * IDLE_SECONDS, f"idle, the driver used {idle} ms in {IDLE_SECONDS} s")
     note(f"{len(sums)} files, {total} bytes; QEMU read {read}; {interrupts} interrupts; "
          f"idle {idle:.3f} ms of CPU in {IDLE_SECONDS} s")
 
