@@ -206,7 +206,7 @@ def run_one(path, function_name, arch, seed):
             function(**{name: offered[name] for name in wants})
         except (Exception, SystemExit):
             traceback.print_exc()
-            for machine in Machine.started_here:
+            for machine in Machine.started_here[-2:]:
                 print(f"--- the last words of a machine ({machine.arch}):\n{machine.tail(15)}")
             if "seed" in wants:
                 print(f"seed: {seed}")

@@ -17,7 +17,7 @@ from harness import TOP, check, equal, limit, note
 from session import Session
 
 KIB = 1024
-IOPS = 80  # slow enough to keep the device's hands full, whatever the host does besides
+IOPS = 40  # slow enough to keep the device's hands full, whatever the host does besides
 FILES = {"a": 3000 * KIB, "b": 1, "c": 70000, "folder/d": 400 * KIB + 17, "e": 0}
 
 ROUNDS, KILLS_A_ROUND = 5, 10
