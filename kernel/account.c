@@ -29,12 +29,17 @@ static void figure_add(struct account_figure *figure, uint64_t amount)
     figure_check(figure);
 }
 
+static struct object *root_object; // written once at boot
+
+struct object *account_root(void)
+{
+    return root_object;
+}
+
 struct account *account_root_create(uint64_t pages, uint64_t objects) NO_THREAD_SAFETY
 {
-    struct object *object;
-    status_t status = object_create(nullptr, OBJECT_ACCOUNT, &object);
-    ASSERT(status == STATUS_OK);
-    struct account *root = (struct account *)(void *)object;
+    root_object = object_new(nullptr, OBJECT_ACCOUNT);
+    struct account *root = (struct account *)(void *)root_object;
     lock_init(&root->ledger, RANK_ACCOUNT);
     list_init(&root->live);
     list_init(&root->dying);
@@ -64,6 +69,16 @@ status_t account_charge(struct account *account, uint64_t pages, uint64_t object
     return status;
 }
 
+status_t account_charge_ref(struct object_ref ref, uint64_t pages, uint64_t objects)
+    NO_THREAD_SAFETY
+{
+    if (!object_ref_lock(ref))
+        return STATUS_GONE;
+    status_t status = account_charge((struct account *)(void *)ref.object, pages, objects);
+    object_unlock(ref.object);
+    return status;
+}
+
 void account_uncharge(struct account *account, uint64_t pages, uint64_t objects)
 {
     lock_acquire(&account->ledger);
@@ -77,10 +92,10 @@ void account_uncharge(struct account *account, uint64_t pages, uint64_t objects)
         operation_resume(&account->object);
 }
 
-void account_adopt(struct account *account, struct object *object)
+void account_adopt(struct object *object)
 {
+    struct account *account = object->account;
     lock_acquire(&account->ledger);
-    object->account = account;
     list_push_back(&account->live, &object->account_node);
     bool closed = account->closed;
     lock_release(&account->ledger);
@@ -137,16 +152,19 @@ void account_quarantine(struct pin *pin)
         operation_resume(&account->object); // it moves up
 }
 
-void account_quarantine_ended(struct account *account, uint64_t pages)
+void account_quarantine_ended(struct pin *pin)
 {
+    struct account *account = pin->object.account;
     lock_acquire(&account->ledger);
-    account->quarantined_pages -= pages;
+    list_remove(&pin->object.account_node);
+    list_push_back(&account->dying, &pin->object.account_node);
+    account->quarantined_pages -= pin->charged_pages;
     lock_release(&account->ledger);
 }
 
-// Moves one quarantined pin, with what it costs, to the parent. The parent's limit already holds
-// it as part of the child's: its total does not change.
-static bool move_quarantine_up(struct account *account) NO_THREAD_SAFETY
+// With what it costs. The parent's limit already holds it as part of the child's: its total does
+// not change.
+bool account_quarantine_to_parent(struct account *account) NO_THREAD_SAFETY
 {
     struct account *parent = account->parent;
     lock_acquire(&account->ledger);
@@ -157,21 +175,19 @@ static bool move_quarantine_up(struct account *account) NO_THREAD_SAFETY
     }
     struct pin *pin = CONTAINER_OF(node, struct pin, object.account_node);
     uint64_t pages = pin->charged_pages, objects = pin->charged_objects + 1;
-    // One whose device is quiet by now goes soon, and was taken out of this figure then.
-    uint64_t quarantined = pin->object.state == PIN_QUARANTINED ? pages : 0;
     CHECK(A2, account->pages.used >= pages && account->objects.used >= objects);
     account->pages.used -= pages;
     account->pages.limit -= pages;
     account->objects.used -= objects;
     account->objects.limit -= objects;
-    account->quarantined_pages -= quarantined;
+    account->quarantined_pages -= pages;
     lock_release(&account->ledger);
     lock_acquire(&parent->ledger);
     parent->pages.children -= pages;
     parent->objects.children -= objects;
     figure_add(&parent->pages, pages);
     figure_add(&parent->objects, objects);
-    parent->quarantined_pages += quarantined;
+    parent->quarantined_pages += pages;
     pin->object.account = parent;
     list_push_back(&parent->quarantined, node);
     lock_release(&parent->ledger);
@@ -180,8 +196,11 @@ static bool move_quarantine_up(struct account *account) NO_THREAD_SAFETY
 
 // ---- teardown
 
-bool account_destroy(struct account *account, uint8_t priority) NO_THREAD_SAFETY
+bool account_destroy(struct object_ref ref, uint8_t priority) NO_THREAD_SAFETY
 {
+    if (!object_ref_lock(ref))
+        return false;
+    struct account *account = (struct account *)(void *)ref.object;
     lock_acquire(&account->ledger);
     bool begins = !account->closed && account->parent;
     if (begins) {
@@ -190,13 +209,12 @@ bool account_destroy(struct account *account, uint8_t priority) NO_THREAD_SAFETY
         list_append(&account->live, &account->dying);
     }
     lock_release(&account->ledger);
-    if (!begins)
-        return false;
-    lock_acquire(&account->object.lock);
-    object_transition(&account->object, ACCOUNT_DYING);
-    operation_start(&account->object, account_teardown, priority);
-    lock_release(&account->object.lock);
-    return true;
+    if (begins) {
+        object_transition(ref.object, ACCOUNT_DYING);
+        operation_start(ref.object, account_teardown, priority);
+    }
+    object_unlock(ref.object);
+    return begins;
 }
 
 // Begins the end of one object, or pushes on one that waits: being dead with its account can be
@@ -212,9 +230,10 @@ static bool kill_one(struct account *account)
     list_push_back(&account->dying, node);
     struct object *object = CONTAINER_OF(node, struct object, account_node);
     struct object_ref ref = object_reference(object);
+    bool is_account = object->type == OBJECT_ACCOUNT;
     lock_release(&account->ledger);
-    if (object->type == OBJECT_ACCOUNT)
-        account_destroy((struct account *)(void *)object, account->priority);
+    if (is_account)
+        (void)account_destroy(ref, account->priority);
     if (!object_kill(ref, account->priority))
         operation_resume(object);
     return true;
@@ -238,7 +257,7 @@ enum step account_teardown(struct object *object) NO_THREAD_SAFETY
     struct account *account = (struct account *)(void *)object;
     if (object->state == ACCOUNT_DEAD)
         return STEP_DONE; // the last handle was dropped, or the parent dies
-    if (kill_one(account) || move_quarantine_up(account))
+    if (kill_one(account) || quarantine_move_up(account))
         return STEP_MORE;
     lock_acquire(&account->ledger);
     bool empty = nothing_left(account);
@@ -249,11 +268,31 @@ enum step account_teardown(struct object *object) NO_THREAD_SAFETY
     lock_acquire(&object->lock);
     object_transition(object, ACCOUNT_DEAD);
     lock_release(&object->lock);
-    object_finish(object, account->priority);
+    object_finish(object);
     return STEP_DONE;
 }
 
 // ---- system calls
+
+// Takes the child's limits and its slot out of the parent's room. The parent is locked.
+static status_t carve(struct account *parent, uint64_t pages, uint64_t objects)
+{
+    status_t status = STATUS_OK;
+    lock_acquire(&parent->ledger);
+    if (parent->closed)
+        status = STATUS_BAD_STATE;
+    else if (!figure_has_room(&parent->pages, pages))
+        status = STATUS_NO_PAGES;
+    else if (objects == UINT64_MAX || !figure_has_room(&parent->objects, objects + 1))
+        status = STATUS_NO_OBJECTS; // one more for the account itself
+    if (status == STATUS_OK) {
+        parent->pages.children += pages;
+        parent->objects.children += objects;
+        figure_add(&parent->objects, 1);
+    }
+    lock_release(&parent->ledger);
+    return status;
+}
 
 status_t sys_account_create(struct entry *entry, const struct handle_lookup *parent_handle,
                             uint64_t pages, uint64_t objects, uint64_t name0, uint64_t name1)
@@ -265,32 +304,17 @@ status_t sys_account_create(struct entry *entry, const struct handle_lookup *par
     if (status != STATUS_OK)
         return status;
     struct account *parent = (struct account *)(void *)parent_handle->object;
-    lock_acquire(&parent->ledger);
-    if (parent->closed)
-        status = STATUS_BAD_STATE;
-    else if (!figure_has_room(&parent->pages, pages))
-        status = STATUS_NO_PAGES;
-    else if (objects == UINT64_MAX || !figure_has_room(&parent->objects, objects + 1))
-        status = STATUS_NO_OBJECTS; // one more for the account itself
-    if (status == STATUS_OK) {
-        parent->pages.children += pages;
-        parent->objects.children += objects;
+    if (object_lock(&parent->object, parent_handle->generation)) {
+        status = carve(parent, pages, objects);
+        object_unlock(&parent->object);
+    } else {
+        status = STATUS_GONE;
     }
-    lock_release(&parent->ledger);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
         return status;
     }
-    struct object *object;
-    status = object_create(parent, OBJECT_ACCOUNT, &object);
-    if (status != STATUS_OK) { // the parent began to die, or somebody took the last object
-        lock_acquire(&parent->ledger);
-        parent->pages.children -= pages;
-        parent->objects.children -= objects;
-        lock_release(&parent->ledger);
-        handles_unreserve(entry->process, 1);
-        return status;
-    }
+    struct object *object = object_new(parent, OBJECT_ACCOUNT);
     struct account *account = (struct account *)(void *)object;
     lock_init(&account->ledger, RANK_ACCOUNT);
     list_init(&account->live);
@@ -301,7 +325,7 @@ status_t sys_account_create(struct entry *entry, const struct handle_lookup *par
     account->objects.limit = objects;
     memcpy(account->name, &name0, 8);
     memcpy(account->name + 8, &name1, 8);
-    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_ACCOUNT);
+    entry->result[0] = handle_publish(entry->process, object, RIGHTS_ACCOUNT);
     return STATUS_OK;
 }
 

@@ -38,23 +38,32 @@ OBJECT_BODY(account);
 // Makes the root account, which owns everything there is.
 struct account *account_root_create(uint64_t pages, uint64_t objects);
 
-// Begins the teardown. false: it had begun.
-bool account_destroy(struct account *account, uint8_t priority);
+// The one that never ends; nullptr before it is made.
+struct object *account_root(void);
 
-// Charges, all or nothing. Errors: BAD_STATE (dying), NO_PAGES, NO_OBJECTS.
+// Begins the teardown. false: it had begun.
+bool account_destroy(struct object_ref account, uint8_t priority);
+
+// Charges, all or nothing. Errors: BAD_STATE (dying), NO_PAGES, NO_OBJECTS. What is charged keeps
+// the account from going away. The first charge of an operation is made by reference, since
+// nothing else keeps an account that a handle names (GONE); later ones need no such care.
 [[nodiscard]] status_t account_charge(struct account *account, uint64_t pages, uint64_t objects);
+[[nodiscard]] status_t account_charge_ref(struct object_ref account, uint64_t pages,
+                                          uint64_t objects);
 void account_uncharge(struct account *account, uint64_t pages, uint64_t objects);
 
 // Files an object with the account that pays for it, or takes it off.
-void account_adopt(struct account *account, struct object *object);
+void account_adopt(struct object *object);
 void account_forget(struct object *object);
 void account_object_dying(struct object *object);
 
 // A dying pin goes into quarantine: it stays charged, here or further up, until its device is
 // quiet.
 struct pin;
+// quiet. All under the quarantine's lock, which keeps pin->object.account as it is.
 void account_quarantine(struct pin *pin);
-void account_quarantine_ended(struct account *account, uint64_t pages);
+void account_quarantine_ended(struct pin *pin);             // it ends like any other object now
+bool account_quarantine_to_parent(struct account *account); // one of them; false: none
 
 enum step account_teardown(struct object *object);
 void account_inspect(struct object *object, struct abi_inspect *out);

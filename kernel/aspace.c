@@ -58,41 +58,32 @@ static void asid_free(uint16_t asid)
     lock_release(&asids.lock);
 }
 
-void aspace_load(struct cpu *cpu, struct aspace *aspace)
+void aspace_load_kernel(void)
 {
-    if (cpu->aspace == aspace)
-        return;
-    cpu->aspace = aspace;
-    if (aspace)
-        arch_root_load(aspace->root, aspace->asid);
-    else
-        arch_root_load(kernel_root, 0);
+    arch_root_load(kernel_root, 0);
 }
 
-status_t aspace_create(struct account *account, struct process *process, struct aspace **out)
+status_t aspace_new(struct account *account, struct aspace **out)
 {
-    status_t status = account_charge(account, 1, 0);
+    uint16_t asid;
+    status_t status = asid_allocate(&asid);
     if (status != STATUS_OK)
         return status;
-    uint16_t asid;
-    status = asid_allocate(&asid);
-    struct object *object;
-    if (status == STATUS_OK) {
-        status = object_create(account, OBJECT_ASPACE, &object);
-        if (status != STATUS_OK)
-            asid_free(asid);
-    }
-    if (status != STATUS_OK) {
-        account_uncharge(account, 1, 0);
-        return status;
-    }
+    struct object *object = object_new(account, OBJECT_ASPACE);
     struct aspace *aspace = (struct aspace *)(void *)object;
     aspace->root = frame_allocate(FRAME_TABLE, object);
     aspace->asid = asid;
-    aspace->process = process;
     arch_root_init(arch_ram(aspace->root));
     *out = aspace;
     return STATUS_OK;
+}
+
+void aspace_discard(struct aspace *aspace)
+{
+    frame_free(aspace->root);
+    asid_free(aspace->asid);
+    account_uncharge(aspace->object.account, 1, 0);
+    object_discard(&aspace->object);
 }
 
 // ---- mapping
@@ -114,63 +105,44 @@ static bool overlaps(const struct aspace *aspace, uint64_t address, uint64_t pag
     return before->address + (before->pages << PAGE_SHIFT) > address;
 }
 
-// Files a mapping with its address space and its VMO, both locked, and pays for it.
-static status_t mapping_attach(struct mapping *mapping) NO_THREAD_SAFETY
+// What a new mapping is to be; `vmo.object` nullptr: a message buffer.
+struct wanted {
+    struct object_ref vmo;
+    uint64_t address, pages, offset_pages, protection;
+    paddr_t buffer;
+    struct object *buffer_thread;
+};
+
+// Whether the VMO, locked, can be mapped so.
+static status_t vmo_allows(const struct vmo *vmo, const struct wanted *wanted)
+    REQUIRES(vmo->object.lock)
 {
-    struct aspace *aspace = mapping->aspace;
-    struct vmo *vmo = mapping->vmo;
-    if (overlaps(aspace, mapping->address, mapping->pages))
-        return STATUS_OVERLAP;
-    if (vmo) {
-        if (vmo->object.life != LIFE_LIVE)
-            return STATUS_GONE;
-        if (vmo->object.state != VMO_READY)
-            return STATUS_BAD_STATE;
-        if (mapping->offset_pages > vmo->pages ||
-            mapping->pages > vmo->pages - mapping->offset_pages)
-            return STATUS_INVALID;
-        if (vmo->object.account != mapping->object.account && !SEEDED_BUG("M8")) {
-            mapping->charged_pages = vmo->device ? 0 : mapping->pages + vmo_index_pages(vmo->pages);
-            mapping->charged_objects = 1;
-        }
-    }
-    mapping->charged_tables = pagetable_missing(aspace, mapping->address, mapping->pages);
-    status_t status =
-        account_charge(mapping->object.account, mapping->charged_pages + mapping->charged_tables,
-                       mapping->charged_objects);
-    if (status != STATUS_OK)
-        return status;
-    CHECK(M8, !vmo || vmo->device || vmo->object.account == mapping->object.account ||
-                  mapping->charged_pages >= mapping->pages);
-    tree_insert(&aspace->mappings, &mapping->node, mapping->address);
-    if (vmo) {
-        vmo->mapping_count++;
-        vmo->unpaid += mapping->charged_objects == 0;
-        vmo->populating++;
-        mapping->populating = true;
-        list_push_back(&vmo->mappings, &mapping->vmo_node);
-    }
+    if (vmo->object.state != VMO_READY)
+        return STATUS_BAD_STATE;
+    if (wanted->offset_pages > vmo->pages || wanted->pages > vmo->pages - wanted->offset_pages)
+        return STATUS_INVALID;
+    if ((wanted->protection & PROT_EXECUTE && vmo->device) ||
+        (wanted->protection & PROT_WRITE && vmo->tables))
+        return STATUS_INVALID;
     return STATUS_OK;
 }
 
-static enum step mapping_populate(struct object *object);
-
-// Makes and files a mapping, nothing populated yet. Its operation is the caller's to run: whoever
-// kills the mapping meanwhile, on another CPU, leaves the teardown to it.
-static status_t mapping_create(struct aspace *aspace, uint64_t generation, struct vmo *vmo,
-                               const struct mapping *wanted, struct mapping **out) NO_THREAD_SAFETY
+// Pays for a mapping and makes it. The address space and the VMO are locked.
+static status_t mapping_make(struct aspace *aspace, struct vmo *vmo, const struct wanted *wanted,
+                             struct mapping **out)
 {
     struct account *account = aspace->object.account;
-    if (!account)
-        return STATUS_GONE;
-    struct object *object;
-    status_t status = object_create(account, OBJECT_MAPPING, &object);
+    if (overlaps(aspace, wanted->address, wanted->pages))
+        return STATUS_OVERLAP;
+    bool foreign = vmo && vmo->object.account != account && !SEEDED_BUG("M8");
+    uint64_t pages = foreign && !vmo->device ? wanted->pages + vmo_index_pages(vmo->pages) : 0;
+    uint64_t tables = pagetable_missing(aspace, wanted->address, wanted->pages);
+    status_t status = account_charge(account, pages + tables, 1u + foreign);
     if (status != STATUS_OK)
         return status;
+    struct object *object = object_new(account, OBJECT_MAPPING);
     struct mapping *mapping = mapping_of(object);
-    object->operation.step = mapping_populate;
-    object->operation.runnable.priority = sched_priority();
-    object->operation.phase = OPERATION_RUNNING;
+    CHECK(M8, !vmo || vmo->device || vmo->object.account == account || pages >= wanted->pages);
     mapping->aspace = aspace;
     mapping->vmo = vmo;
     mapping->address = wanted->address;
@@ -179,32 +151,62 @@ static status_t mapping_create(struct aspace *aspace, uint64_t generation, struc
     mapping->protection = wanted->protection;
     mapping->buffer = wanted->buffer;
     mapping->buffer_thread = wanted->buffer_thread;
+    mapping->charged_pages = pages;
+    mapping->charged_objects = foreign;
+    mapping->charged_tables = tables;
     list_node_init(&mapping->vmo_node);
-    if (!object_lock(&aspace->object, generation)) {
-        status = STATUS_GONE;
-    } else {
-        if (vmo)
-            lock_acquire(&vmo->object.lock);
-        status = mapping_attach(mapping);
-        if (vmo)
-            lock_release(&vmo->object.lock);
-        object_unlock(&aspace->object);
-    }
-    if (status != STATUS_OK) {
-        mapping->aspace = nullptr; // nothing to clear
-        mapping->charged_pages = mapping->charged_objects = mapping->charged_tables = 0;
-        object_kill(object_reference(object), sched_priority());
-        (void)operation_run(&object->operation); // which begins the teardown
-        return status;
+    tree_insert(&aspace->mappings, &mapping->node, mapping->address);
+    if (vmo) {
+        vmo->mapping_count++;
+        vmo->unpaid += !foreign;
+        vmo->populating++;
+        mapping->populating = true;
+        list_push_back(&vmo->mappings, &mapping->vmo_node);
     }
     *out = mapping;
     return STATUS_OK;
 }
 
+static enum step mapping_populate(struct object *object);
+
+// Makes and files a mapping, nothing populated yet. Its operation is the caller's to run: whoever
+// kills the mapping meanwhile, on another CPU, leaves the teardown to it.
+static status_t mapping_create(struct object_ref aspace_ref, const struct wanted *wanted,
+                               struct mapping **out) NO_THREAD_SAFETY
+{
+    if (!object_ref_lock(aspace_ref))
+        return STATUS_GONE;
+    struct aspace *aspace = (struct aspace *)(void *)aspace_ref.object;
+    struct vmo *vmo = wanted->vmo.object ? vmo_of(wanted->vmo.object) : nullptr;
+    status_t status = STATUS_OK;
+    if (vmo && !object_ref_lock(wanted->vmo)) {
+        object_unlock(&aspace->object);
+        return STATUS_GONE;
+    }
+    if (vmo)
+        status = vmo_allows(vmo, wanted);
+    if (status == STATUS_OK)
+        status = mapping_make(aspace, vmo, wanted, out);
+    if (vmo)
+        object_unlock(&vmo->object);
+    if (status == STATUS_OK) {
+        struct object *object = &(*out)->object;
+        operation_claim(object, mapping_populate, sched_priority());
+        object_publish(object);
+    }
+    object_unlock(&aspace->object);
+    return status;
+}
+
+static paddr_t page_of(const struct mapping *mapping, uint64_t page)
+{
+    return mapping->vmo ? vmo_page(mapping->vmo, mapping->offset_pages + page) : mapping->buffer;
+}
+
 static void set_entry(struct mapping *mapping, uint64_t page) NO_THREAD_SAFETY
 {
     struct vmo *vmo = mapping->vmo;
-    paddr_t frame = vmo ? vmo_page(vmo, mapping->offset_pages + page) : mapping->buffer;
+    paddr_t frame = page_of(mapping, page);
     bool registers = vmo && vmo->device && !vmo->tables;
     uint64_t protection = mapping->protection | (SEEDED_BUG("M2") ? PROT_WRITE : 0);
     pagetable_set(
@@ -217,26 +219,30 @@ static void set_entry(struct mapping *mapping, uint64_t page) NO_THREAD_SAFETY
     if (mapping->protection & PROT_EXECUTE)
         arch_code_sync(arch_ram(frame), PAGE_SIZE);
     mapping->aspace->pages++;
+    mapping->held++;
 }
 
 // The mapping takes no more pages of its VMO, which is locked.
-static void populating_over_locked(struct mapping *mapping)
+static void populating_over_locked(struct mapping *mapping) NO_THREAD_SAFETY
 {
-    if (mapping->populating)
-        mapping->vmo->populating--;
+    if (!mapping->populating)
+        return;
     mapping->populating = false;
+    mapping->vmo->populating--;
+    vmo_user_gone_locked(mapping->vmo);
 }
 
 static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
 {
     struct mapping *mapping = mapping_of(object);
-    if (object->life == LIFE_DYING)
+    if (object_dies(object))
         return STEP_DONE;
     lock_acquire(&mapping->aspace->object.lock);
     if (mapping->vmo)
         lock_acquire(&mapping->vmo->object.lock);
     for (unsigned i = 0; i < VM_STEP_PAGES && mapping->cursor < mapping->pages; i++)
         set_entry(mapping, mapping->cursor++);
+    // The VMO's teardown waits until all have what they paid for.
     if (mapping->cursor == mapping->pages)
         populating_over_locked(mapping);
     if (mapping->vmo)
@@ -245,13 +251,11 @@ static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
     lock_release(&mapping->aspace->object.lock);
     if (mapping->cursor < mapping->pages)
         return STEP_MORE;
-    if (mapping->vmo)
-        vmo_user_gone(mapping->vmo); // its teardown waits until all have what they paid for
     // Tables that another mapping added meanwhile need not be paid for twice.
     account_uncharge(object->account, mapping->charged_tables, 0);
     mapping->charged_tables = 0;
     lock_acquire(&object->lock);
-    if (object->life == LIFE_LIVE) {
+    if (!object_dies(object)) {
         object_transition(object, MAPPING_ACTIVE);
         object_wake_all_locked(object, STATUS_OK);
     }
@@ -262,14 +266,17 @@ static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
 status_t aspace_map_now(struct aspace *aspace, struct vmo *vmo, uint64_t offset_pages,
                         uint64_t address, uint64_t pages, uint64_t protection)
 {
-    struct mapping wanted = {
-        .address = address, .pages = pages, .offset_pages = offset_pages, .protection = protection};
+    struct wanted wanted = {.vmo = object_reference(&vmo->object),
+                            .address = address,
+                            .pages = pages,
+                            .offset_pages = offset_pages,
+                            .protection = protection};
     struct mapping *mapping;
-    status_t status = mapping_create(aspace, aspace->object.generation, vmo, &wanted, &mapping);
+    status_t status = mapping_create(object_reference(&aspace->object), &wanted, &mapping);
     if (status != STATUS_OK)
         return status;
-    while (mapping_populate(&mapping->object) == STEP_MORE) {}
-    mapping->object.operation.phase = OPERATION_IDLE;
+    while (!operation_run(&mapping->object.operation))
+        sched_dequeue(cpu_self(), &mapping->object.operation.runnable);
     return STATUS_OK;
 }
 
@@ -278,13 +285,13 @@ status_t aspace_map_message_buffer(struct aspace *aspace, uint64_t address, padd
 {
     if (!range_valid(address, 1))
         return STATUS_INVALID;
-    struct mapping wanted = {.address = address,
-                             .pages = 1,
-                             .protection = PROT_READ | PROT_WRITE,
-                             .buffer = page,
-                             .buffer_thread = thread};
+    struct wanted wanted = {.address = address,
+                            .pages = 1,
+                            .protection = PROT_READ | PROT_WRITE,
+                            .buffer = page,
+                            .buffer_thread = thread};
     struct mapping *mapping;
-    status_t status = mapping_create(aspace, aspace->object.generation, nullptr, &wanted, &mapping);
+    status_t status = mapping_create(object_reference(&aspace->object), &wanted, &mapping);
     if (status != STATUS_OK)
         return status == STATUS_GONE ? STATUS_BAD_STATE : status;
     *out = object_reference(&mapping->object);
@@ -292,20 +299,17 @@ status_t aspace_map_message_buffer(struct aspace *aspace, uint64_t address, padd
     return STATUS_OK;
 }
 
-static status_t check_protection(uint64_t protection, const struct handle_lookup *vmo_handle)
+static status_t check_protection(uint64_t protection, uint32_t vmo_rights)
 {
-    const struct vmo *vmo = vmo_of(vmo_handle->object);
     constexpr uint64_t WX = PROT_WRITE | PROT_EXECUTE;
     if (!(protection & PROT_READ) || protection & ~(PROT_READ | WX))
         return STATUS_INVALID;
     if ((protection & WX) == WX && !SEEDED_BUG("M5"))
         return STATUS_INVALID;
-    if ((protection & PROT_EXECUTE && vmo->device) || (protection & PROT_WRITE && vmo->tables))
-        return STATUS_INVALID;
     uint32_t rights = RIGHT_READ;
     rights |= protection & PROT_WRITE ? (uint32_t)RIGHT_WRITE : 0;
     rights |= protection & PROT_EXECUTE ? (uint32_t)RIGHT_EXECUTE : 0;
-    return (vmo_handle->rights & rights) == rights ? STATUS_OK : STATUS_NO_RIGHT;
+    return (vmo_rights & rights) == rights ? STATUS_OK : STATUS_NO_RIGHT;
 }
 
 // Makes the caller wait for the operation on an object that runs in the background.
@@ -324,17 +328,16 @@ status_t sys_vm_map(struct entry *entry, const struct handle_lookup *aspace_hand
     (void)entry;
     if ((offset | bytes) % PAGE_SIZE != 0 || !range_valid(address, bytes >> PAGE_SHIFT))
         return STATUS_INVALID;
-    status_t status = check_protection(protection, vmo_handle);
+    status_t status = check_protection(protection, vmo_handle->rights);
     if (status != STATUS_OK)
         return status;
-    struct mapping wanted = {.address = address,
-                             .pages = bytes >> PAGE_SHIFT,
-                             .offset_pages = offset >> PAGE_SHIFT,
-                             .protection = protection};
+    struct wanted wanted = {.vmo = lookup_ref(vmo_handle),
+                            .address = address,
+                            .pages = bytes >> PAGE_SHIFT,
+                            .offset_pages = offset >> PAGE_SHIFT,
+                            .protection = protection};
     struct mapping *mapping;
-    status =
-        mapping_create((struct aspace *)(void *)aspace_handle->object, aspace_handle->generation,
-                       vmo_of(vmo_handle->object), &wanted, &mapping);
+    status = mapping_create(lookup_ref(aspace_handle), &wanted, &mapping);
     if (status != STATUS_OK)
         return status;
     // The first step, and for a small mapping the only one, is done at once. What is left is in
@@ -346,45 +349,41 @@ status_t sys_vm_map(struct entry *entry, const struct handle_lookup *aspace_hand
 
 // ---- unmapping
 
-// Clears up to a step's worth of entries from the end, flushes, and only then lets go of the
-// frames (M6, M7).
+// Clears up to a step's worth of entries, from the end. The frames are still held.
 static void clear_some(struct mapping *mapping) NO_THREAD_SAFETY
 {
     struct aspace *aspace = mapping->aspace;
-    struct vmo *vmo = mapping->vmo;
     uint64_t count = mapping->cursor < VM_STEP_PAGES ? mapping->cursor : VM_STEP_PAGES;
-    uint64_t first = mapping->cursor - count;
-    paddr_t frames[VM_STEP_PAGES];
     lock_acquire(&aspace->object.lock);
-    for (uint64_t i = 0; i < count; i++)
-        frames[i] =
-            pte_address(pagetable_clear(aspace, mapping->address + ((first + i) << PAGE_SHIFT)));
+    for (uint64_t i = 0; i < count; i++) {
+        mapping->cursor--;
+        uint64_t address = mapping->address + (mapping->cursor << PAGE_SHIFT);
+        pagetable_clear(aspace, address);
+        CHECK(M6, !pte_present(pagetable_get(aspace, address)));
+    }
     aspace->pages -= count;
-    arch_table_sync();
-    if (SEEDED_BUG("M6 flush"))
-        ;
-    else if (count <= 8)
-        for (uint64_t i = 0; i < count; i++)
-            arch_tlb_flush_page(aspace->asid, mapping->address + ((first + i) << PAGE_SHIFT));
-    else
-        arch_tlb_flush_asid(aspace->asid);
-    for (uint64_t i = 0; i < count; i++)
-        CHECK(M6,
-              !pte_present(pagetable_get(aspace, mapping->address + ((first + i) << PAGE_SHIFT))));
+    lock_release(&aspace->object.lock);
+}
+
+// Nobody can reach them any more: lets go of a step's worth of frames, from the end.
+static void release_some(struct mapping *mapping) NO_THREAD_SAFETY
+{
+    struct vmo *vmo = mapping->vmo;
+    uint64_t count = mapping->held < VM_STEP_PAGES ? mapping->held : VM_STEP_PAGES;
     if (vmo)
         lock_acquire(&vmo->object.lock);
     for (uint64_t i = 0; i < count; i++) {
+        mapping->held--;
+        paddr_t page = page_of(mapping, mapping->held);
         if (!vmo || !vmo->device) {
-            CHECK(M3, frame_of(frames[i])->mappings > 0);
-            frame_of(frames[i])->mappings--;
+            CHECK(M3, frame_of(page)->mappings > 0);
+            frame_of(page)->mappings--;
         }
         if (vmo)
-            vmo_page_released_locked(vmo, mapping->offset_pages + first + i);
+            vmo_page_released_locked(vmo, mapping->offset_pages + mapping->held);
     }
     if (vmo)
         lock_release(&vmo->object.lock);
-    lock_release(&aspace->object.lock);
-    mapping->cursor = first;
 }
 
 static void mapping_detach(struct mapping *mapping) NO_THREAD_SAFETY
@@ -393,6 +392,7 @@ static void mapping_detach(struct mapping *mapping) NO_THREAD_SAFETY
     struct vmo *vmo = mapping->vmo;
     lock_acquire(&aspace->object.lock);
     tree_remove(&aspace->mappings, &mapping->node);
+    operation_resume(&aspace->object); // its teardown may wait for the last mapping
     lock_release(&aspace->object.lock);
     account_uncharge(mapping->object.account, mapping->charged_pages + mapping->charged_tables,
                      mapping->charged_objects);
@@ -402,19 +402,18 @@ static void mapping_detach(struct mapping *mapping) NO_THREAD_SAFETY
         vmo->mapping_count--;
         vmo->unpaid -= mapping->charged_objects == 0;
         populating_over_locked(mapping);
+        vmo_user_gone_locked(vmo);
         lock_release(&vmo->object.lock);
-        vmo_user_gone(vmo);
     } else {
+        atomic_store_explicit(&thread_of(mapping->buffer_thread)->buffer_unmapped, true,
+                              memory_order_release);
         operation_resume(mapping->buffer_thread);
     }
-    operation_resume(&aspace->object); // its teardown may wait for the last mapping
 }
 
 enum step mapping_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct mapping *mapping = mapping_of(object);
-    if (!mapping->aspace)
-        return STEP_DONE; // never filed
     if (object->state != MAPPING_CLEARING) {
         lock_acquire(&object->lock);
         object_transition(object, MAPPING_CLEARING);
@@ -423,6 +422,17 @@ enum step mapping_teardown(struct object *object) NO_THREAD_SAFETY
     if (mapping->cursor > 0)
         clear_some(mapping);
     if (mapping->cursor > 0)
+        return STEP_MORE;
+    // One flush for the whole range.
+    if (!mapping->flushed) {
+        mapping->flushed = true;
+        if (mapping->held > 0 &&
+            !tlb_flush(mapping->aspace, mapping->address, mapping->held, &object->operation))
+            return STEP_FLUSH;
+    }
+    if (mapping->held > 0)
+        release_some(mapping);
+    if (mapping->held > 0)
         return STEP_MORE;
     mapping_detach(mapping);
     lock_acquire(&object->lock);
@@ -472,19 +482,12 @@ status_t sys_vm_protect(struct entry *entry, const struct handle_lookup *aspace,
 
 // ---- the end of an address space
 
-static void flush_everything(struct aspace *aspace)
-{
-    struct cpu *cpu = cpu_self();
-    if (cpu->aspace == aspace)
-        aspace_load(cpu, nullptr);
-    arch_tlb_flush_asid(aspace->asid);
-}
-
 enum step aspace_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct aspace *aspace = (struct aspace *)(void *)object;
-    if (!aspace->quiet)
-        return STEP_WAIT; // the process resumes it when its last thread has ended
+    // The process resumes it when its last thread has ended.
+    if (!atomic_load_explicit(&aspace->quiet, memory_order_acquire))
+        return STEP_WAIT;
     lock_acquire(&object->lock);
     struct tree_node *node = tree_first(&aspace->mappings);
     struct object_ref mapping = {};
@@ -497,7 +500,11 @@ enum step aspace_teardown(struct object *object) NO_THREAD_SAFETY
             return STEP_MORE;
         return STEP_WAIT;
     }
-    flush_everything(aspace);
+    if (!aspace->left) {
+        aspace->left = true;
+        if (!tlb_leave(aspace, &object->operation))
+            return STEP_FLUSH;
+    }
     for (unsigned i = 0; i < 4; i++) {
         bool freed = pagetable_free_one(aspace);
         if (!freed)

@@ -140,7 +140,7 @@ void channel_call_abandoned_locked(struct object *end, struct thread *thread)
 // ---- replying
 
 static status_t reply_to_fault_locked(struct thread *server, struct channel *channel, uint16_t slot,
-                                      uint64_t message, struct process **to_kill)
+                                      uint64_t message, struct object_ref *to_kill)
     REQUIRES(channel->object.lock)
 {
     if (MSG_BYTES(message) != sizeof(struct abi_fault_reply) || MSG_HANDLES(message) != 0)
@@ -150,7 +150,7 @@ static status_t reply_to_fault_locked(struct thread *server, struct channel *cha
     struct thread *thread = channel->calls[slot].thread;
     if (reply.action == FAULT_KILL) {
         // It stays where it is until its process's end reaches it.
-        *to_kill = thread->process;
+        *to_kill = object_reference(&thread->process->object);
         fault_slot_rest_locked(channel, slot);
         return STATUS_OK;
     }
@@ -179,7 +179,7 @@ static status_t reply_locked(struct thread *server, struct channel *channel, uin
                                    channel->peer.object, transfers);
     if (status != STATUS_OK)
         return status;
-    uint32_t held[ABI_MESSAGE_HANDLES];
+    uint16_t held[ABI_MESSAGE_HANDLES];
     for (uint32_t i = 0; i < handles; i++)
         held[i] = transfers[i].slot;
     if (!thread_win(caller)) {
@@ -206,7 +206,7 @@ status_t channel_reply(struct thread *server, struct object_ref end, uint64_t to
     if (!object_ref_lock(end))
         return STATUS_GONE;
     struct channel *channel = channel_of(end.object);
-    struct process *to_kill = nullptr;
+    struct object_ref to_kill = {};
     uint64_t slot = token & UINT32_MAX;
     struct call *call = slot < channel->calls_max ? &channel->calls[slot] : nullptr;
     bool known = call && call->generation == token >> 32;
@@ -224,7 +224,7 @@ status_t channel_reply(struct thread *server, struct object_ref end, uint64_t to
         status = reply_locked(server, channel, (uint16_t)slot, message);
     }
     object_unlock(end.object);
-    if (to_kill)
+    if (to_kill.object)
         process_kill(to_kill, UINT64_MAX);
     return status;
 }
@@ -307,7 +307,7 @@ void call_take_fault_locked(struct channel *channel, struct thread *receiver, st
 enum step calls_end_one(struct channel *channel, status_t status) NO_THREAD_SAFETY
 {
     struct object *object = &channel->object;
-    struct process *to_kill = nullptr;
+    struct object_ref to_kill = {};
     enum step step = STEP_MORE;
     lock_acquire(&object->lock);
     struct list_node *node = list_first(&channel->callers);
@@ -320,10 +320,10 @@ enum step calls_end_one(struct channel *channel, status_t status) NO_THREAD_SAFE
         if (thread->wait_kind == WAIT_FAULT) {
             // Nobody will answer: the process ends, and the end of its thread resumes us.
             struct process *process = thread->process;
-            if (process->ending)
+            if (process_ends(process))
                 step = STEP_WAIT;
             else
-                to_kill = process;
+                to_kill = object_reference(&process->object);
         } else if (thread_win(thread)) {
             channel_call_abandoned_locked(object, thread);
             thread_wake(thread, status);
@@ -332,7 +332,7 @@ enum step calls_end_one(struct channel *channel, status_t status) NO_THREAD_SAFE
         }
     }
     lock_release(&object->lock);
-    if (to_kill)
+    if (to_kill.object)
         process_kill(to_kill, UINT64_MAX);
     return step;
 }

@@ -125,21 +125,11 @@ static void end_init(struct channel *channel, const struct channel *shape)
     }
 }
 
-static status_t end_create(struct account *account, const struct channel *shape,
-                           struct channel **out)
+static struct channel *end_new(struct object_ref account, const struct channel *shape)
 {
-    status_t status = account_charge(account, end_pages(shape), 0);
-    if (status != STATUS_OK)
-        return status;
-    struct object *object;
-    status = object_create(account, OBJECT_CHANNEL, &object);
-    if (status != STATUS_OK) {
-        account_uncharge(account, end_pages(shape), 0);
-        return status;
-    }
-    *out = channel_of(object);
-    end_init(*out, shape);
-    return STATUS_OK;
+    struct object *object = object_new((struct account *)(void *)account.object, OBJECT_CHANNEL);
+    end_init(channel_of(object), shape);
+    return channel_of(object);
 }
 
 status_t sys_channel_create(struct entry *entry, const struct handle_lookup *account0,
@@ -155,21 +145,22 @@ status_t sys_channel_create(struct entry *entry, const struct handle_lookup *acc
     status = handles_reserve(entry->process, 2);
     if (status != STATUS_OK)
         return status;
-    struct channel *end0, *end1;
-    status = end_create((struct account *)(void *)account0->object, &shape, &end0);
+    struct object_ref payer0 = lookup_ref(account0), payer1 = lookup_ref(account1);
+    status = account_charge_ref(payer0, end_pages(&shape), 1);
     if (status == STATUS_OK) {
-        status = end_create((struct account *)(void *)account1->object, &shape, &end1);
+        status = account_charge_ref(payer1, end_pages(&shape), 1);
         if (status != STATUS_OK)
-            object_kill(object_reference(&end0->object), sched_priority());
+            account_uncharge((struct account *)(void *)payer0.object, end_pages(&shape), 1);
     }
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 2);
         return status;
     }
+    struct channel *end0 = end_new(payer0, &shape), *end1 = end_new(payer1, &shape);
     end0->peer = object_reference(&end1->object);
     end1->peer = object_reference(&end0->object);
-    entry->result[0] = handle_install_reserved(entry->process, &end0->object, RIGHTS_CHANNEL);
-    entry->result[1] = handle_install_reserved(entry->process, &end1->object, RIGHTS_CHANNEL);
+    entry->result[0] = handle_publish(entry->process, &end0->object, RIGHTS_CHANNEL);
+    entry->result[1] = handle_publish(entry->process, &end1->object, RIGHTS_CHANNEL);
     return STATUS_OK;
 }
 
@@ -266,7 +257,7 @@ status_t sys_channel_send(struct entry *entry, const struct handle_lookup *handl
     status =
         channel_enqueue_locked(channel, entry->thread, handle->object, message, transfers, &slot);
     if (status == STATUS_OK) {
-        uint32_t held[ABI_MESSAGE_HANDLES];
+        uint16_t held[ABI_MESSAGE_HANDLES];
         for (uint32_t i = 0; i < MSG_HANDLES(message); i++)
             held[i] = transfers[i].slot;
         handles_commit(entry->process, held, MSG_HANDLES(message));

@@ -50,11 +50,18 @@ uint64_t time_now_ns(void)
 
 // ---- deadlines
 
+static void note_first(struct cpu *cpu) REQUIRES(cpu->timers_lock)
+{
+    const struct tree_node *node = tree_first(&cpu->timers);
+    atomic_store_explicit(&cpu->first_ns, node ? node->key : UINT64_MAX, memory_order_relaxed);
+}
+
 void deadline_set(struct deadline *deadline, struct cpu *cpu, uint64_t ns)
 {
     lock_acquire(&cpu->timers_lock);
     deadline->cpu = cpu;
     tree_insert(&cpu->timers, &deadline->node, ns);
+    note_first(cpu);
     lock_release(&cpu->timers_lock);
 }
 
@@ -64,8 +71,10 @@ void deadline_clear(struct deadline *deadline)
     if (!cpu)
         return;
     lock_acquire(&cpu->timers_lock);
-    if (deadline->node.linked)
+    if (deadline->node.linked) {
         tree_remove(&cpu->timers, &deadline->node);
+        note_first(cpu);
+    }
     lock_release(&cpu->timers_lock);
 }
 
@@ -82,39 +91,57 @@ static void timer_fire(struct timer *timer, struct object_ref ref, uint64_t now)
     object_unlock(&timer->object);
 }
 
+// What is due first, off the list. A thread's wait is won while the lock keeps it there: lost,
+// the thread may be gone as soon as the lock is released.
+struct due {
+    struct thread *thread; // won; nullptr: none
+    struct timer *timer;
+    struct object_ref timer_ref;
+};
+
+static bool take_due(struct cpu *cpu, uint64_t now, struct due *out)
+{
+    *out = (struct due){};
+    lock_acquire(&cpu->timers_lock);
+    struct tree_node *node = tree_first(&cpu->timers);
+    bool due = node && (node->key <= now || SEEDED_BUG("T2"));
+    if (due) {
+        CHECK(T2, node->key <= now);
+        tree_remove(&cpu->timers, node);
+        note_first(cpu);
+        struct deadline *deadline = CONTAINER_OF(node, struct deadline, node);
+        if (deadline->kind == DEADLINE_TIMER) {
+            out->timer = CONTAINER_OF(deadline, struct timer, deadline);
+            out->timer_ref = object_reference(&out->timer->object);
+        } else {
+            struct thread *thread = CONTAINER_OF(deadline, struct thread, deadline);
+            if (thread_win_wait(thread, deadline->wait_word))
+                out->thread = thread;
+        }
+    }
+    lock_release(&cpu->timers_lock);
+    return due;
+}
+
 bool time_expire(struct cpu *cpu)
 {
     for (unsigned i = 0; i < CPU_BATCH; i++) {
         uint64_t now = time_now_ns();
-        lock_acquire(&cpu->timers_lock);
-        struct tree_node *node = tree_first(&cpu->timers);
-        if (!node || (node->key > now && !SEEDED_BUG("T2"))) {
-            lock_release(&cpu->timers_lock);
+        struct due due;
+        if (!take_due(cpu, now, &due))
             return false;
-        }
-        CHECK(T2, node->key <= now);
-        tree_remove(&cpu->timers, node);
-        struct deadline *deadline = CONTAINER_OF(node, struct deadline, node);
-        enum deadline_kind kind = deadline->kind;
-        uint64_t sequence = deadline->sequence;
-        struct object_ref timer = {};
-        if (kind == DEADLINE_TIMER)
-            timer = object_reference(&CONTAINER_OF(deadline, struct timer, deadline)->object);
-        lock_release(&cpu->timers_lock);
-        if (kind == DEADLINE_THREAD)
-            thread_expired(CONTAINER_OF(deadline, struct thread, deadline), sequence);
-        else
-            timer_fire(CONTAINER_OF(deadline, struct timer, deadline), timer, now);
+        if (due.thread)
+            thread_expired(due.thread);
+        if (due.timer)
+            timer_fire(due.timer, due.timer_ref, now);
     }
     return true;
 }
 
 void time_arm(struct cpu *cpu)
 {
-    lock_acquire(&cpu->timers_lock);
-    struct tree_node *node = tree_first(&cpu->timers);
-    uint64_t next = node ? node->key : UINT64_MAX;
-    lock_release(&cpu->timers_lock);
+    // Another CPU may take the first one away meanwhile: then it fires for nothing.
+    uint64_t next = atomic_load_explicit(&cpu->first_ns, memory_order_relaxed);
     if (cpu->slice_end_ns < next)
         next = cpu->slice_end_ns;
     if (next == cpu->armed_ns)
@@ -154,7 +181,7 @@ status_t sys_timer_create(struct entry *entry, const struct handle_lookup *accou
     if (status != STATUS_OK)
         return status;
     ((struct timer *)(void *)object)->deadline.kind = DEADLINE_TIMER;
-    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_TIMER);
+    entry->result[0] = handle_publish(entry->process, object, RIGHTS_TIMER);
     return STATUS_OK;
 }
 

@@ -14,7 +14,7 @@ enum deadline_kind : uint8_t { DEADLINE_THREAD, DEADLINE_TIMER };
 struct deadline {
     struct tree_node node; // key: nanoseconds
     struct cpu *cpu;
-    uint64_t sequence; // of a thread: the wait word that it belongs to
+    uint64_t wait_word; // of a thread: the wait that it belongs to
     enum deadline_kind kind;
 };
 

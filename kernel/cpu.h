@@ -3,17 +3,20 @@
 // What each CPU owns: its current thread, its run queue, its inbox, its deadlines, its figures.
 //
 // No other CPU touches a run queue or a current thread, so they have no lock. Another CPU that
-// has something for a thread sets a bit in the thread's request mask and, if it was the first,
-// posts the thread's one inbox node to its home CPU (thread.h). The deadlines have a ranked lock
-// that any CPU may take, so that setting and cancelling are synchronous.
+// has something for a thread or an operation posts it to the inbox of its home CPU (inbox.h). The
+// deadlines have a ranked lock that any CPU may take, so that setting and cancelling are
+// synchronous. Figures are written by their CPU and may be read by all.
 #pragma once
 
 #include <arch/arch.h>
 #include <lib/tree.h>
 
+#include "counter.h"
+#include "inbox.h"
 #include "object.h"
+#include "tlb.h"
 
-constexpr unsigned CPUS_MAX = 8;
+constexpr unsigned CPUS_MAX = 64; // one bit each in a word
 constexpr unsigned CPU_LOCKS_MAX = 8;
 
 // At most this many inbox items and expired deadlines are handled in one entry.
@@ -21,9 +24,20 @@ constexpr unsigned CPU_BATCH = 16;
 
 struct aspace;
 
+enum cpu_arrival : uint8_t {
+    CPU_COMING,   // told to start
+    CPU_ARRIVED,  // sets itself up
+    CPU_GIVEN_UP, // did not arrive in time: stops if it does
+    CPU_RUNS,
+    CPU_REFUSED, // cannot be used
+};
+
 struct cpu {
     struct arch_percpu arch; // first: entry code finds it
     uint32_t number;
+    _Atomic uint8_t arrival; // enum cpu_arrival; of all but the boot CPU
+    const char *refusal;
+    uint64_t hardware_id;
 
     struct aspace *aspace;  // whose translations are loaded; nullptr: the kernel only
     struct thread *current; // whose registers the next entry from user mode saves; may be nullptr
@@ -33,24 +47,35 @@ struct cpu {
     uint64_t ready_mask; // bit p: ready[p] is not empty
     struct list ready[ABI_PRIORITIES];
 
-    _Atomic(struct thread *) inbox; // last in, first out; taken whole and reversed
-
     struct spinlock timers_lock;
     struct tree timers GUARDED_BY(&timers_lock);
-    uint64_t last_now_ns; // dev builds: T1
-    uint64_t armed_ns;    // what the hardware timer is set for
+    _Atomic uint64_t first_ns; // the first deadline, or UINT64_MAX; written under the lock
+    uint64_t last_now_ns;      // dev builds: T1
+    uint64_t armed_ns;         // what the hardware timer is set for
     uint64_t slice_end_ns;
 
     uint64_t switched_ns; // when the current thread, or idling, began
-    uint64_t idle_ns;
-    uint64_t switches;
-    uint64_t interrupts, spurious;
+    struct counter idle_ns, switches, interrupts, spurious, posts, flushes;
 
     unsigned locks_held; // dev builds
     enum lock_rank lock_ranks[CPU_LOCKS_MAX];
+
+    // What other CPUs write.
+    struct inbox inbox;
+    struct tlb_requests flush_requests;
+    struct tlb_ticket flush_ticket;
 };
 
-extern struct cpu cpus[CPUS_MAX]; // start-up uses the first
+extern struct cpu *cpus[CPUS_MAX]; // those that run, in order; none ever goes
+uint32_t cpu_count(void);
+
+// Counts one more CPU, `number` (the next), which from now on takes posts.
+void cpu_announce(struct cpu *cpu);
+
+static inline uint64_t cpu_bit(const struct cpu *cpu)
+{
+    return 1ull << cpu->number;
+}
 
 static inline struct cpu *cpu_self(void)
 {
@@ -59,11 +84,15 @@ static inline struct cpu *cpu_self(void)
 
 void cpu_init(struct cpu *cpu, uint32_t number);
 
-// Everything but the first process: `cpu` is the calling one, initialised. Returns the root
-// account, which owns all memory and objects that are left.
+// Everything but the first process and the other CPUs: `cpu` is the calling one, initialised.
+// Returns the root account, which owns all memory and objects that are left.
 struct account;
 struct boot_info;
 struct account *kernel_setup(struct cpu *cpu, const struct boot_info *boot);
+
+// Starts the other CPUs that the firmware lists (smp.c). Those that do not answer are left out.
+void smp_carve(const struct boot_info *boot); // takes the memory for them
+void smp_start(const struct boot_info *boot);
 
 // ---- run queue: called on the CPU itself (sched.c)
 

@@ -24,7 +24,7 @@ static struct pin *pin_of(struct object *object)
 
 void dma_init(void)
 {
-    lock_init(&quarantine.lock, RANK_MACHINE);
+    lock_init(&quarantine.lock, RANK_QUARANTINE);
     list_init(&quarantine.pins);
 }
 
@@ -44,7 +44,7 @@ status_t sys_machine_dma_space(struct entry *entry, const struct handle_lookup *
     if (status != STATUS_OK)
         return status;
     ((struct dmaspace *)(void *)object)->device = device;
-    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_DMASPACE);
+    entry->result[0] = handle_publish(entry->process, object, RIGHTS_DMASPACE);
     return STATUS_OK;
 }
 
@@ -76,6 +76,15 @@ static status_t pin_attach(struct pin *pin, const struct handle_lookup *vmo_hand
     return status;
 }
 
+static bool dmaspace_device(const struct handle_lookup *handle, uint64_t *device) NO_THREAD_SAFETY
+{
+    if (!object_lock(handle->object, handle->generation))
+        return false;
+    *device = ((struct dmaspace *)(void *)handle->object)->device;
+    object_unlock(handle->object);
+    return true;
+}
+
 status_t sys_pin_create(struct entry *entry, const struct handle_lookup *dmaspace,
                         const struct handle_lookup *account, const struct handle_lookup *vmo,
                         uint64_t offset, uint64_t bytes, uint64_t direction)
@@ -87,23 +96,26 @@ status_t sys_pin_create(struct entry *entry, const struct handle_lookup *dmaspac
     rights |= direction & DMA_FROM_DEVICE ? (uint32_t)RIGHT_WRITE : 0;
     if ((vmo->rights & rights) != rights)
         return STATUS_NO_RIGHT;
+    uint64_t device;
+    if (!dmaspace_device(dmaspace, &device))
+        return STATUS_GONE;
     struct object *object;
     status_t status = create_with_handle(entry, account, OBJECT_PIN, &object);
     if (status != STATUS_OK)
         return status;
     struct pin *pin = pin_of(object);
     list_node_init(&pin->quarantine_node);
-    pin->device = ((struct dmaspace *)(void *)dmaspace->object)->device;
+    pin->device = device;
     pin->first = offset >> PAGE_SHIFT;
     pin->pages = bytes >> PAGE_SHIFT;
     pin->direction = direction;
     status = pin_attach(pin, vmo);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
-        object_kill(object_reference(object), sched_priority());
+        object_discard(object);
         return status;
     }
-    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_PIN);
+    entry->result[0] = handle_publish(entry->process, object, RIGHTS_PIN);
     return STATUS_OK;
 }
 
@@ -172,16 +184,30 @@ static void quarantine_add(struct pin *pin)
     lock_acquire(&quarantine.lock);
     list_push_back(&quarantine.pins, &pin->quarantine_node);
     quarantine.pages += pin->pages;
-    lock_release(&quarantine.lock);
     account_quarantine(pin);
+    lock_release(&quarantine.lock);
+}
+
+static bool is_quiet(const struct pin *pin)
+{
+    lock_acquire(&quarantine.lock);
+    bool quiet = pin->quiet;
+    lock_release(&quarantine.lock);
+    return quiet;
+}
+
+bool quarantine_move_up(struct account *account)
+{
+    lock_acquire(&quarantine.lock);
+    bool moved = account_quarantine_to_parent(account);
+    lock_release(&quarantine.lock);
+    return moved;
 }
 
 // Lets go of the frames. The device cannot reach them any more.
 static void pin_detach(struct pin *pin) NO_THREAD_SAFETY
 {
     struct vmo *vmo = pin->vmo;
-    if (!vmo)
-        return; // it never came to be
     lock_acquire(&vmo->object.lock);
     for (uint64_t i = 0; i < pin->pages; i++) {
         struct frame *frame = frame_of(vmo_page(vmo, pin->first + i));
@@ -190,53 +216,63 @@ static void pin_detach(struct pin *pin) NO_THREAD_SAFETY
         vmo_page_released_locked(vmo, pin->first + i);
     }
     vmo->pin_count--;
+    vmo_user_gone_locked(vmo);
     lock_release(&vmo->object.lock);
-    vmo_user_gone(vmo);
     account_uncharge(pin->object.account, pin->charged_pages, pin->charged_objects);
+}
+
+static void change_state(struct object *object, enum pin_state state)
+{
+    lock_acquire(&object->lock);
+    object_transition(object, state);
+    lock_release(&object->lock);
 }
 
 enum step pin_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct pin *pin = pin_of(object);
-    if (object->state == PIN_ACTIVE && pin->vmo && !SEEDED_BUG("M7")) {
-        lock_acquire(&object->lock);
-        object_transition(object, PIN_QUARANTINED);
-        lock_release(&object->lock);
+    if (object->state == PIN_ACTIVE && !SEEDED_BUG("M7")) {
+        change_state(object, PIN_QUARANTINED);
         quarantine_add(pin);
     }
-    if (object->state == PIN_QUARANTINED)
-        return STEP_WAIT; // until machine_device_quiet
+    if (object->state == PIN_QUARANTINED) {
+        if (!is_quiet(pin))
+            return STEP_WAIT; // until machine_device_quiet
+        change_state(object, PIN_RELEASED);
+    }
     pin_detach(pin);
     return STEP_DONE;
 }
 
+// Ends the quarantine of one pin of the device. Returns its pages, 0: there is none.
+static uint64_t quiet_one(uint64_t device)
+{
+    uint64_t pages = 0;
+    lock_acquire(&quarantine.lock);
+    LIST_FOR_EACH(node, &quarantine.pins)
+    {
+        struct pin *pin = CONTAINER_OF(node, struct pin, quarantine_node);
+        if (pin->device != device)
+            continue;
+        list_remove(node);
+        pages = pin->pages;
+        quarantine.pages -= pages;
+        pin->quiet = true;
+        account_quarantine_ended(pin);
+        operation_resume(&pin->object);
+        break;
+    }
+    lock_release(&quarantine.lock);
+    return pages;
+}
+
 status_t sys_machine_device_quiet(struct entry *entry, const struct handle_lookup *mint,
-                                  uint64_t device) NO_THREAD_SAFETY
+                                  uint64_t device)
 {
     (void)mint;
-    for (unsigned i = 0; i < QUIET_BATCH; i++) {
-        struct pin *found = nullptr;
-        lock_acquire(&quarantine.lock);
-        LIST_FOR_EACH(node, &quarantine.pins)
-        {
-            struct pin *pin = CONTAINER_OF(node, struct pin, quarantine_node);
-            if (pin->device == device) {
-                found = pin;
-                list_remove(node);
-                quarantine.pages -= pin->pages;
-                break;
-            }
-        }
-        lock_release(&quarantine.lock);
-        if (!found)
-            break;
-        entry->result[0] += found->pages;
-        account_quarantine_ended(found->object.account, found->charged_pages);
-        lock_acquire(&found->object.lock);
-        object_transition(&found->object, PIN_RELEASED);
-        lock_release(&found->object.lock);
-        operation_resume(&found->object);
-    }
+    uint64_t pages;
+    for (unsigned i = 0; i < QUIET_BATCH && (pages = quiet_one(device)) > 0; i++)
+        entry->result[0] += pages;
     return STATUS_OK;
 }
 

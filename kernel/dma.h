@@ -30,12 +30,16 @@ struct pin {
     uint64_t direction;    // enum abi_direction
     // What a pin always pays for, so that the memory can outlive whoever made it.
     uint64_t charged_pages, charged_objects;
-    struct list_node quarantine_node; // guarded by the quarantine's lock
+    struct list_node quarantine_node; // guarded by the quarantine's lock, like `quiet` and, while
+    bool quiet;                       // the pin is there, object.account
 };
 OBJECT_BODY(pin);
 
 void dma_init(void);
 uint64_t dma_quarantined_pages(void);
+
+// Moves one quarantined pin of a dying account to its parent. false: there is none.
+bool quarantine_move_up(struct account *account);
 
 enum step pin_teardown(struct object *object);
 void pin_inspect(struct object *object, struct abi_inspect *out);

@@ -9,7 +9,7 @@ status_t sys_event_create(struct entry *entry, const struct handle_lookup *accou
     struct object *object;
     status_t status = create_with_handle(entry, account, OBJECT_EVENT, &object);
     if (status == STATUS_OK)
-        entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_EVENT);
+        entry->result[0] = handle_publish(entry->process, object, RIGHTS_EVENT);
     return status;
 }
 

@@ -19,22 +19,24 @@ static uint64_t make_tag(uint64_t generation, enum handle_phase phase)
 
 static struct handle_entry *entry_at(struct process *process, uint32_t slot)
 {
-    if (slot >= HANDLES_MAX || !process->pages[slot / HANDLES_PER_PAGE])
+    if (slot >= HANDLES_MAX)
         return nullptr;
-    return &process->pages[slot / HANDLES_PER_PAGE][slot % HANDLES_PER_PAGE];
+    // Pairs with the store in grow_locked.
+    struct handle_entry *page =
+        atomic_load_explicit(&process->pages[slot / HANDLES_PER_PAGE], memory_order_acquire);
+    return page ? &page[slot % HANDLES_PER_PAGE] : nullptr;
 }
 
 // ---- lookup
 
 // What a live entry says, read without a lock: a writer clears the tag first and sets it last.
-static bool read_entry(struct process *process, uint64_t handle, enum handle_phase phase,
-                       struct handle_transfer *out, enum abi_object *type)
+static bool read_entry(struct process *process, uint64_t handle, struct handle_transfer *out)
 {
     struct handle_entry *entry = entry_at(process, (uint32_t)handle);
     if (!entry)
         return false;
     uint64_t tag = atomic_load_explicit(&entry->tag, memory_order_acquire);
-    if (tag != make_tag(handle >> 32, phase))
+    if (tag != make_tag(handle >> 32, HANDLE_LIVE))
         return false;
     uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
     out->generation = atomic_load_explicit(&entry->object_generation, memory_order_relaxed);
@@ -43,8 +45,8 @@ static bool read_entry(struct process *process, uint64_t handle, enum handle_pha
         return false;
     out->object = object_at((uint32_t)(word & 0xff'ffff));
     out->rights = (uint32_t)(word >> 32);
-    out->slot = (uint32_t)handle;
-    *type = (enum abi_object)(word >> 24 & 0xff);
+    out->slot = (uint16_t)handle;
+    out->type = (enum abi_object)(word >> 24 & 0xff);
     return true;
 }
 
@@ -52,15 +54,14 @@ status_t handle_lookup(struct entry *entry, uint64_t handle, enum abi_object typ
                        struct handle_lookup *out)
 {
     struct handle_transfer found;
-    enum abi_object found_type;
-    if (!read_entry(entry->process, handle, HANDLE_LIVE, &found, &found_type))
+    if (!read_entry(entry->process, handle, &found))
         return STATUS_BAD_HANDLE;
-    if (type != OBJECT_NONE && found_type != type)
+    if (type != OBJECT_NONE && found.type != type)
         return STATUS_WRONG_TYPE;
     if ((found.rights & rights) != rights)
         return STATUS_NO_RIGHT;
-    *out = (struct handle_lookup){found.object, found.generation, handle, found.rights};
-    return found.object->generation == found.generation ? STATUS_OK : STATUS_GONE;
+    *out = (struct handle_lookup){found.object, found.generation, handle, found.rights, found.type};
+    return object_is(found.object, found.generation) ? STATUS_OK : STATUS_GONE;
 }
 
 status_t handle_lookup_optional(struct entry *entry, uint64_t handle, enum abi_object type,
@@ -101,7 +102,9 @@ static bool grow_locked(struct process *process) REQUIRES(process->table_lock)
         return false;
     if (page == 0)
         process->free_head = NO_SLOT;
-    process->pages[page] = arch_ram(frame_allocate(FRAME_KERNEL, &process->object));
+    atomic_store_explicit(&process->pages[page],
+                          arch_ram(frame_allocate(FRAME_KERNEL, &process->object)),
+                          memory_order_release);
     process->handle_pages++;
     for (uint32_t i = 0; i < HANDLES_PER_PAGE; i++)
         free_slot_locked(process, page * HANDLES_PER_PAGE + i, 0);
@@ -147,7 +150,7 @@ uint64_t handle_place(struct process *process, const struct handle_transfer *tra
     uint64_t generation = entry->tag >> 2;
     CHECK(O3, (entry->tag & 3) == HANDLE_FREE && generation > 0);
     atomic_store_explicit(&entry->word,
-                          object_index(transfer->object) | (uint64_t)transfer->object->type << 24 |
+                          object_index(transfer->object) | (uint64_t)transfer->type << 24 |
                               (uint64_t)transfer->rights << 32,
                           memory_order_relaxed);
     atomic_store_explicit(&entry->object_generation, transfer->generation, memory_order_relaxed);
@@ -156,14 +159,23 @@ uint64_t handle_place(struct process *process, const struct handle_transfer *tra
     return generation << 32 | slot;
 }
 
-uint64_t handle_install_reserved(struct process *process, struct object *object, uint32_t rights)
-    NO_THREAD_SAFETY
+uint64_t handle_install_reserved(struct process *process, struct object_ref ref,
+                                 enum abi_object type, uint32_t rights) NO_THREAD_SAFETY
 {
-    lock_acquire(&object->lock);
-    object_handle_added_locked(object);
-    lock_release(&object->lock);
-    struct handle_transfer transfer = {object, object->generation, rights, 0};
+    if (object_ref_lock(ref)) {
+        object_handle_added_locked(ref.object);
+        object_unlock(ref.object);
+    }
+    struct handle_transfer transfer = {ref.object, ref.generation, rights, 0, type};
     return handle_place(process, &transfer);
+}
+
+uint64_t handle_publish(struct process *process, struct object *object, uint32_t rights)
+{
+    struct object_ref ref = object_reference(object);
+    enum abi_object type = object->type;
+    object_publish(object);
+    return handle_install_reserved(process, ref, type, rights);
 }
 
 status_t create_with_handle(struct entry *entry, const struct handle_lookup *account,
@@ -172,8 +184,10 @@ status_t create_with_handle(struct entry *entry, const struct handle_lookup *acc
     status_t status = handles_reserve(entry->process, 1);
     if (status != STATUS_OK)
         return status;
-    status = object_create((struct account *)(void *)account->object, type, out);
-    if (status != STATUS_OK)
+    status = account_charge_ref(lookup_ref(account), 0, 1);
+    if (status == STATUS_OK)
+        *out = object_new((struct account *)(void *)account->object, type);
+    else
         handles_unreserve(entry->process, 1);
     return status;
 }
@@ -188,15 +202,14 @@ status_t handles_hold(struct process *process, const uint64_t *values, uint32_t 
     uint32_t held = 0;
     lock_acquire(&process->table_lock);
     for (; held < count; held++) {
-        enum abi_object type;
         struct handle_transfer *transfer = &out[held];
-        if (!read_entry(process, values[held], HANDLE_LIVE, transfer, &type)) {
+        if (!read_entry(process, values[held], transfer)) {
             status = STATUS_BAD_HANDLE; // also the second one of a pair of equals
             break;
         }
         if (!(transfer->rights & RIGHT_TRANSFER))
             status = STATUS_NO_RIGHT;
-        else if (transfer->object->generation != transfer->generation)
+        else if (!object_is(transfer->object, transfer->generation))
             status = STATUS_GONE;
         else if (transfer->object == except0 || transfer->object == except1)
             status = STATUS_INVALID;
@@ -213,7 +226,7 @@ status_t handles_hold(struct process *process, const uint64_t *values, uint32_t 
     return status;
 }
 
-void handles_commit(struct process *process, const uint32_t *held, uint32_t count)
+void handles_commit(struct process *process, const uint16_t *held, uint32_t count)
 {
     if (count == 0 || SEEDED_BUG("O3"))
         return;
@@ -227,7 +240,7 @@ void handles_commit(struct process *process, const uint32_t *held, uint32_t coun
     lock_release(&process->table_lock);
 }
 
-void handles_restore(struct process *process, const uint32_t *held, uint32_t count)
+void handles_restore(struct process *process, const uint16_t *held, uint32_t count)
 {
     if (count == 0)
         return;
@@ -264,9 +277,8 @@ status_t handle_move(struct process *from, const struct handle_lookup *handle, s
 static status_t close_slot(struct process *process, uint64_t handle)
 {
     struct handle_transfer found;
-    enum abi_object type;
     lock_acquire(&process->table_lock);
-    bool live = read_entry(process, handle, HANDLE_LIVE, &found, &type);
+    bool live = read_entry(process, handle, &found);
     if (live) {
         process->handles_used--;
         free_slot_locked(process, found.slot, handle >> 32);
@@ -306,7 +318,7 @@ status_t sys_handle_duplicate(struct entry *entry, const struct handle_lookup *h
     CHECK(O1, (rights & ~handle->rights) == 0);
     object_handle_added_locked(handle->object);
     object_unlock(handle->object);
-    struct handle_transfer transfer = {handle->object, handle->generation, rights, 0};
+    struct handle_transfer transfer = {handle->object, handle->generation, rights, 0, handle->type};
     entry->result[0] = handle_place(entry->process, &transfer);
     return STATUS_OK;
 }

@@ -15,15 +15,15 @@
 #include "clock.h"
 #include "cpu.h"
 #include "handlers.h"
+#include "log.h"
 #include "machine.h"
 #include "process.h"
 
 static struct {
-    struct spinlock lock;
-    // By line; owned lines only. Read by dispatch without the lock: an entry is cleared only
-    // after its line was masked.
+    struct spinlock lock; // also of all that hal.h wants done by one CPU at a time
+    // By line; owned lines only. While one is here its object is not freed.
     struct interrupt **lines;
-    uint32_t count;
+    uint32_t count; // written once at boot
 } interrupts;
 
 size_t interrupts_table_bytes(void)
@@ -33,7 +33,7 @@ size_t interrupts_table_bytes(void)
 
 void interrupts_init(void *table)
 {
-    lock_init(&interrupts.lock, RANK_MACHINE);
+    lock_init(&interrupts.lock, RANK_IRQ);
     interrupts.lines = table;
     interrupts.count = hal.irq->lines;
     for (uint32_t i = 0; i < interrupts.count; i++)
@@ -47,32 +47,54 @@ static struct interrupt *interrupt_of(struct object *object)
 
 // ---- dispatch
 
-static void raise(uint32_t line) NO_THREAD_SAFETY
+// Whose a line is; none: it is masked.
+static struct object_ref owner_of(uint32_t line)
 {
-    struct interrupt *interrupt = line < interrupts.count ? interrupts.lines[line] : nullptr;
-    if (!interrupt) {
-        cpu_self()->spurious++;
-        if (line < interrupts.count)
-            hal.irq->mask(line);
+    struct object_ref owner = {};
+    lock_acquire(&interrupts.lock);
+    if (line < interrupts.count && interrupts.lines[line])
+        owner = object_reference(&interrupts.lines[line]->object);
+    else if (line < interrupts.count)
+        hal.irq->mask(line);
+    lock_release(&interrupts.lock);
+    return owner;
+}
+
+static void set_masked(uint32_t line, bool masked)
+{
+    lock_acquire(&interrupts.lock);
+    if (masked)
+        hal.irq->mask(line);
+    else
+        hal.irq->unmask(line);
+    lock_release(&interrupts.lock);
+}
+
+static void raise(struct cpu *cpu, uint32_t line) NO_THREAD_SAFETY
+{
+    struct object_ref owner = owner_of(line);
+    if (!owner.object) {
+        counter_add(&cpu->spurious, 1);
         return;
     }
-    struct object *object = &interrupt->object;
-    lock_acquire(&object->lock);
-    CHECK(Q1, object->state == INTERRUPT_IDLE || interrupt->trigger == TRIGGER_EDGE ||
-                  object->life != LIFE_LIVE);
+    if (!object_ref_lock(owner)) {
+        set_masked(line, true); // its end has begun
+        return;
+    }
+    struct object *object = owner.object;
+    struct interrupt *interrupt = interrupt_of(object);
+    CHECK(Q1, object->state == INTERRUPT_IDLE || interrupt->trigger == TRIGGER_EDGE);
     if (!SEEDED_BUG("Q2"))
         interrupt->count++;
     if (interrupt->trigger != TRIGGER_EDGE && !SEEDED_BUG("Q1"))
-        hal.irq->mask(line);
-    if (object->life == LIFE_LIVE) {
-        if (object->state == INTERRUPT_IDLE) {
-            object_transition(object, INTERRUPT_PENDING);
-            object_signal_locked(object, SIGNAL_INTERRUPT);
-        } else if (object->state == INTERRUPT_PENDING) {
-            object_transition(object, INTERRUPT_AGAIN);
-        }
+        set_masked(line, true);
+    if (object->state == INTERRUPT_IDLE) {
+        object_transition(object, INTERRUPT_PENDING);
+        object_signal_locked(object, SIGNAL_INTERRUPT);
+    } else if (object->state == INTERRUPT_PENDING) {
+        object_transition(object, INTERRUPT_AGAIN);
     }
-    lock_release(&object->lock);
+    object_unlock(object);
 }
 
 void interrupts_dispatch(struct cpu *cpu)
@@ -80,32 +102,44 @@ void interrupts_dispatch(struct cpu *cpu)
     for (unsigned i = 0; i < CPU_BATCH; i++) {
         uint32_t line = hal.irq->claim();
         if (line == IRQ_NONE) {
-            cpu->spurious += i == 0;
+            if (i == 0)
+                counter_add(&cpu->spurious, 1);
             return;
         }
-        cpu->interrupts++;
+        if (line == IRQ_IPI) {
+            hal.irq->complete(line);
+            panic_stop_here();
+            tlb_answer(cpu); // what is in the inbox is handled at the entry's end
+            continue;
+        }
+        counter_add(&cpu->interrupts, 1);
         if (line == IRQ_TIMER) {
             cpu->armed_ns = UINT64_MAX; // it fired: what is due next is armed at exit
             hal.irq->complete(line);
             time_expire(cpu);
             continue;
         }
-        raise(line);
+        raise(cpu, line);
         hal.irq->complete(line);
     }
 }
 
 // ---- minting
 
-// Files an interrupt for a line that the controller lets drivers have.
+// Takes a line that the controller lets drivers have, configured and still masked.
 static status_t line_take(struct interrupt *interrupt, uint32_t line)
 {
     status_t status = STATUS_OK;
     lock_acquire(&interrupts.lock);
-    if (interrupts.lines[line])
+    if (!hal.irq->usable(line)) {
+        status = STATUS_INVALID;
+    } else if (interrupts.lines[line]) {
         status = STATUS_OVERLAP;
-    else
+    } else {
         interrupts.lines[line] = interrupt;
+        interrupt->line = line;
+        hal.irq->configure(line, interrupt->trigger);
+    }
     lock_release(&interrupts.lock);
     return status;
 }
@@ -114,25 +148,22 @@ status_t sys_machine_interrupt(struct entry *entry, const struct handle_lookup *
                                const struct handle_lookup *account, uint64_t line, uint64_t trigger)
 {
     (void)mint;
-    if (line >= interrupts.count || trigger > TRIGGER_LEVEL_LOW || !hal.irq->usable((uint32_t)line))
+    if (line >= interrupts.count || trigger > TRIGGER_LEVEL_LOW)
         return STATUS_INVALID;
     struct object *object;
     status_t status = create_with_handle(entry, account, OBJECT_INTERRUPT, &object);
     if (status != STATUS_OK)
         return status;
     struct interrupt *interrupt = interrupt_of(object);
-    interrupt->line = IRQ_NONE;
     interrupt->trigger = (enum abi_trigger)trigger;
     status = line_take(interrupt, (uint32_t)line);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
-        object_kill(object_reference(object), sched_priority());
+        object_discard(object);
         return status;
     }
-    interrupt->line = (uint32_t)line;
-    hal.irq->configure((uint32_t)line, interrupt->trigger);
-    hal.irq->unmask((uint32_t)line);
-    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_INTERRUPT);
+    set_masked((uint32_t)line, false);
+    entry->result[0] = handle_publish(entry->process, object, RIGHTS_INTERRUPT);
     return STATUS_OK;
 }
 
@@ -146,11 +177,36 @@ constexpr uint64_t VECTOR_ENTRIES_MAX = 2048;
 static struct vector_entry *vector_map(uint64_t table, uint64_t entry)
 {
     uint64_t page = align_down(table + entry * sizeof(struct vector_entry), PAGE_SIZE);
+    lock_acquire(&interrupts.lock); // one mapping at a time
     uint8_t *mapped = arch_device_map((paddr_t){page}, PAGE_SIZE, ARCH_MEMORY_DEVICE);
+    lock_release(&interrupts.lock);
     if (!mapped)
         return nullptr;
     uint64_t offset = table + entry * sizeof(struct vector_entry) - page;
     return (struct vector_entry *)(void *)(mapped + offset);
+}
+
+// Takes a free message line, and has the entry of the table, still masked, raise it.
+static bool message_take(struct interrupt *interrupt, struct vector_entry *slot)
+{
+    uint32_t line, data;
+    uint64_t address;
+    lock_acquire(&interrupts.lock);
+    bool taken = hal.irq->message_allocate(&line, &address, &data);
+    if (taken) {
+        ASSERT(!interrupts.lines[line]); // the controller just said that it is free
+        interrupts.lines[line] = interrupt;
+        interrupt->line = line;
+        interrupt->message = true;
+        interrupt->vector_control = &slot->control;
+        slot->control = 1;
+        slot->address_low = (uint32_t)address;
+        slot->address_high = (uint32_t)(address >> 32);
+        slot->data = data;
+        hal.irq->configure(line, TRIGGER_EDGE);
+    }
+    lock_release(&interrupts.lock);
+    return taken;
 }
 
 status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_lookup *mint,
@@ -177,28 +233,15 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
     if (status != STATUS_OK)
         return status;
     struct interrupt *interrupt = interrupt_of(object);
-    interrupt->line = IRQ_NONE;
     interrupt->trigger = TRIGGER_EDGE;
-    uint32_t line, data;
-    uint64_t address;
-    if (!hal.irq->message_allocate(&line, &address, &data)) {
+    if (!message_take(interrupt, slot)) {
         handles_unreserve(entry->process, 1);
-        object_kill(object_reference(object), sched_priority());
+        object_discard(object);
         return STATUS_NO_RESOURCE;
     }
-    interrupt->message = true;
-    interrupt->line = line;
-    interrupt->vector_control = &slot->control;
-    status = line_take(interrupt, line);
-    ASSERT(status == STATUS_OK); // the controller just said that it is free
-    slot->control = 1;
-    slot->address_low = (uint32_t)address;
-    slot->address_high = (uint32_t)(address >> 32);
-    slot->data = data;
-    hal.irq->configure(line, TRIGGER_EDGE);
-    hal.irq->unmask(line);
+    set_masked(interrupt->line, false);
     slot->control = 0;
-    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_INTERRUPT);
+    entry->result[0] = handle_publish(entry->process, object, RIGHTS_INTERRUPT);
     return STATUS_OK;
 }
 
@@ -220,7 +263,7 @@ status_t sys_interrupt_acknowledge(struct entry *entry, const struct handle_look
         if (again)
             object_signal_locked(object, SIGNAL_INTERRUPT);
         else if (interrupt->trigger != TRIGGER_EDGE)
-            hal.irq->unmask(interrupt->line);
+            set_masked(interrupt->line, false);
         CHECK(Q2, interrupt->acknowledged < interrupt->count);
         interrupt->acknowledged++;
     }
@@ -233,20 +276,18 @@ status_t sys_interrupt_acknowledge(struct entry *entry, const struct handle_look
 enum step interrupt_teardown(struct object *object)
 {
     struct interrupt *interrupt = interrupt_of(object);
-    if (interrupt->line == IRQ_NONE)
-        return STEP_DONE;
+    lock_acquire(&interrupts.lock);
     if (interrupt->message)
         *interrupt->vector_control = 1;
     hal.irq->mask(interrupt->line);
-    lock_acquire(&interrupts.lock);
     interrupts.lines[interrupt->line] = nullptr;
-    lock_release(&interrupts.lock);
     if (interrupt->message)
         hal.irq->message_free(interrupt->line);
+    lock_release(&interrupts.lock);
     return STEP_DONE;
 }
 
-void interrupt_inspect(struct object *object, struct abi_inspect *out)
+void interrupt_inspect(struct object *object, struct abi_inspect *out) NO_THREAD_SAFETY
 {
     const struct interrupt *interrupt = interrupt_of(object);
     out->interrupt.line = interrupt->line;

@@ -27,16 +27,18 @@
 
 enum lock_rank : uint8_t {
     RANK_NONE,
-    RANK_OBJECT,  // the header of any object that is not named below
-    RANK_ASPACE,  // an address space: its tree of mappings, its page table
-    RANK_VMO,     // a VMO: its mappings, the counts of its frames
-    RANK_PORT,    // a port: bindings and pending list
-    RANK_HANDLES, // a process: handle table, thread list
-    RANK_ACCOUNT, // an account: its ledger
-    RANK_MACHINE, // what is minted, and the quarantine
-    RANK_FRAMES,  // the free frames
-    RANK_SLOTS,   // the free object slots
-    RANK_TIMERS,  // a CPU's deadlines
+    RANK_OBJECT,     // the header of any object that is not named below
+    RANK_ASPACE,     // an address space: its tree of mappings, its page table
+    RANK_VMO,        // a VMO: its mappings, the counts of its frames
+    RANK_PORT,       // a port: bindings and pending list
+    RANK_HANDLES,    // a process: handle table, thread list
+    RANK_QUARANTINE, // pins in quarantine, and who pays for each
+    RANK_ACCOUNT,    // an account: its ledger
+    RANK_MACHINE,    // what is minted
+    RANK_IRQ,        // the interrupt controller and whose each line is
+    RANK_FRAMES,     // the free frames
+    RANK_SLOTS,      // the free object slots
+    RANK_TIMERS,     // a CPU's deadlines
     RANK_LOG,
 };
 

@@ -20,8 +20,10 @@ constexpr uint64_t WRITE_MAX = 256;
 static struct {
     struct spinlock lock;
     char ring[LOG_BYTES] GUARDED_BY(&lock);
-    uint64_t end GUARDED_BY(&lock); // all that was ever written
-    bool ready, released, emergency;
+    uint64_t end GUARDED_BY(&lock);  // all that was ever written
+    bool released GUARDED_BY(&lock); // a driver owns the console
+    bool ready;                      // written once at boot
+    _Atomic bool emergency;          // a panic takes no lock
 } ring;
 
 void log_init(void)
@@ -32,7 +34,9 @@ void log_init(void)
 
 void log_release_console(void)
 {
+    lock_acquire(&ring.lock);
     ring.released = true;
+    lock_release(&ring.lock);
 }
 
 void log_emergency(void)

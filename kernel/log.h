@@ -16,5 +16,8 @@ void log_init(void);
 // A driver was given the UART: nothing more is echoed, until the machine stops.
 void log_release_console(void);
 
+// Stops this CPU if another one reports the end of the machine. (panic.c)
+void panic_stop_here(void);
+
 // From now on everything is echoed at once, without locks: the machine is stopping.
 void log_emergency(void);

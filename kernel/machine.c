@@ -115,8 +115,7 @@ status_t sys_machine_device_memory(struct entry *entry, const struct handle_look
     if (status != STATUS_OK)
         return status;
     struct vmo *vmo;
-    status = vmo_create_physical((struct account *)(void *)account->object, paddr,
-                                 bytes >> PAGE_SHIFT, tables, &vmo);
+    status = vmo_create_physical(lookup_ref(account), paddr, bytes >> PAGE_SHIFT, tables, &vmo);
     if (status == STATUS_OK && !tables) {
         lock_acquire(&machine.lock);
         if (kernel_owns(paddr, paddr + bytes) || memory_overlaps_locked(paddr, paddr + bytes) ||
@@ -126,7 +125,7 @@ status_t sys_machine_device_memory(struct entry *entry, const struct handle_look
             tree_insert(&machine.memory, &vmo->mint_node, paddr);
         lock_release(&machine.lock);
         if (status != STATUS_OK)
-            object_kill(object_reference(&vmo->object), sched_priority());
+            object_discard(&vmo->object);
     }
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
@@ -138,7 +137,7 @@ status_t sys_machine_device_memory(struct entry *entry, const struct handle_look
         log_release_console(); // a driver owns the UART from now on
     uint32_t rights = tables ? RIGHTS_VMO & ~(uint32_t)(RIGHT_WRITE | RIGHT_EXECUTE | RIGHT_PIN)
                              : RIGHTS_VMO & ~(uint32_t)(RIGHT_EXECUTE | RIGHT_PIN);
-    entry->result[0] = handle_install_reserved(entry->process, &vmo->object, rights);
+    entry->result[0] = handle_publish(entry->process, &vmo->object, rights);
     return STATUS_OK;
 }
 
@@ -171,14 +170,14 @@ status_t sys_machine_io_range(struct entry *entry, const struct handle_lookup *m
     lock_release(&machine.lock);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
-        object_kill(object_reference(object), sched_priority());
+        object_discard(object);
         return status;
     }
     const struct console *console = hal.console;
     if (console && console->io_ports && base < console->base + console->bytes &&
         console->base < base + count)
         log_release_console();
-    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_IORANGE);
+    entry->result[0] = handle_publish(entry->process, object, RIGHTS_IORANGE);
     return STATUS_OK;
 }
 
@@ -240,7 +239,7 @@ status_t sys_machine_info(struct entry *entry, const struct handle_lookup *handl
     struct abi_machine_info *info = (struct abi_machine_info *)(void *)entry->thread->message->data;
     memset(info, 0, sizeof *info);
     info->firmware = machine.boot.firmware;
-    info->cpus = machine.boot.cpu_count;
+    info->cpus = cpu_count();
     info->tables = machine.boot.tables.value;
     info->tables_bytes = machine.boot.tables_bytes;
     for (uint32_t i = 0; i < machine.boot.ram_count; i++)
@@ -249,14 +248,32 @@ status_t sys_machine_info(struct entry *entry, const struct handle_lookup *handl
     info->pages_free = frames_free();
     info->objects_total = objects_total();
     info->objects_free = objects_free();
-    info->idle_ns = cpus[0].idle_ns;
-    info->spurious_interrupts = cpus[0].spurious;
     info->quarantined_pages = dma_quarantined_pages();
-    info->switches = cpus[0].switches;
     info->message_interrupts = hal.irq->message_allocate != nullptr;
     info->dev_build = dev_build;
     memcpy(info->command_line, machine.boot.command_line, sizeof info->command_line);
-    memcpy(info->checks, invariant_evaluations, sizeof invariant_evaluations);
+    for (unsigned i = 0; i < INVARIANT_COUNT; i++)
+        info->checks[i] = counter_read(&invariant_evaluations[i]);
+    entry->result[0] = sizeof *info;
+    return STATUS_OK;
+}
+
+status_t sys_machine_cpu(struct entry *entry, const struct handle_lookup *handle, uint64_t number)
+{
+    (void)handle;
+    if (number >= cpu_count())
+        return STATUS_INVALID;
+    const struct cpu *cpu = cpus[number];
+    struct abi_cpu_info *info = (struct abi_cpu_info *)(void *)entry->thread->message->data;
+    *info = (struct abi_cpu_info){
+        .hardware_id = cpu->hardware_id,
+        .idle_ns = counter_read(&cpu->idle_ns),
+        .switches = counter_read(&cpu->switches),
+        .interrupts = counter_read(&cpu->interrupts),
+        .spurious = counter_read(&cpu->spurious),
+        .posts = counter_read(&cpu->posts),
+        .flushes = counter_read(&cpu->flushes),
+    };
     entry->result[0] = sizeof *info;
     return STATUS_OK;
 }

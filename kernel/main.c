@@ -26,7 +26,7 @@ constexpr uint64_t OBJECTS_MIN = 1024, OBJECTS_MAX = 1u << 20;
 constexpr uint8_t INIT_PRIORITY = 60;
 constexpr uint64_t INIT_STACK_PAGES = 16;
 
-struct cpu cpus[CPUS_MAX];
+static struct cpu boot_cpu;
 
 // ---- the first process
 
@@ -36,6 +36,11 @@ static struct {
     const uint8_t *image;
     struct vmo *bundle;
 } init;
+
+static struct object_ref root(void)
+{
+    return object_reference(&init.root->object);
+}
 
 static void must(status_t status, const char *what)
 {
@@ -74,7 +79,7 @@ static void load_segment(const struct elf_segment *segment)
     uint64_t pages =
         (align_up(segment->address + segment->memory_bytes, PAGE_SIZE) - start) >> PAGE_SHIFT;
     struct vmo *vmo;
-    must(vmo_create_now(init.root, pages, &vmo), "memory for its image");
+    must(vmo_create_now(root(), pages, &vmo), "memory for its image");
     uint64_t skip = segment->address - start;
     for (uint64_t done = 0; done < segment->file_bytes;) {
         uint64_t at = skip + done;
@@ -105,13 +110,14 @@ static uint64_t load_image(const uint8_t *image, size_t bytes)
 static uint64_t give(struct object *object, uint32_t rights)
 {
     must(handles_reserve(init.process, 1), "its handles");
-    return handle_install_reserved(init.process, object, rights);
+    return handle_install_reserved(init.process, object_reference(object), object->type, rights);
 }
 
 static struct object *make(enum abi_object type)
 {
-    struct object *object;
-    must(object_create(init.root, type, &object), "its objects");
+    must(account_charge(init.root, 0, 1), "its objects");
+    struct object *object = object_new(init.root, type);
+    object_publish(object);
     return object;
 }
 
@@ -119,8 +125,9 @@ static void give_init_handles(struct thread *thread, const struct boot_info *boo
 {
     uint64_t *handles = thread->message->handles;
     uint64_t bundle_pages = (boot->bundle.end - boot->bundle.start) >> PAGE_SHIFT;
-    must(vmo_create_physical(init.root, boot->bundle.start, bundle_pages, true, &init.bundle),
+    must(vmo_create_physical(root(), boot->bundle.start, bundle_pages, true, &init.bundle),
          "the bundle");
+    object_publish(&init.bundle->object);
     handles[INIT_ACCOUNT] = give(&init.root->object, RIGHTS_ACCOUNT);
     handles[INIT_PROCESS] = give(&init.process->object, RIGHTS_PROCESS);
     handles[INIT_ASPACE] = give(&init.process->aspace->object, RIGHTS_ASPACE);
@@ -130,26 +137,30 @@ static void give_init_handles(struct thread *thread, const struct boot_info *boo
                                                           RIGHT_INSPECT | RIGHT_READ | RIGHT_MAP);
 }
 
-static void start_init(struct cpu *cpu, const struct boot_info *boot)
+static void start_init(const struct boot_info *boot)
 {
     size_t bytes;
     const uint8_t *image = bundle_find(&boot->bundle, "init", &bytes);
-    must(process_create(init.root, "init\0\0\0\0\0\0\0\0\0\0\0", &init.process), "its process");
+    must(process_create(root(), "init\0\0\0\0\0\0\0\0\0\0\0", &init.process), "its process");
+    object_publish(&init.process->aspace->object);
+    object_publish(&init.process->object);
     uint64_t entry = load_image(image, bytes);
     struct vmo *stack;
-    must(vmo_create_now(init.root, INIT_STACK_PAGES, &stack), "its stack");
+    must(vmo_create_now(root(), INIT_STACK_PAGES, &stack), "its stack");
     must(aspace_map_now(init.process->aspace, stack, 0,
                         ABI_INIT_STACK_TOP - (INIT_STACK_PAGES << PAGE_SHIFT), INIT_STACK_PAGES,
                         PROT_READ | PROT_WRITE),
          "its stack");
-    struct thread *thread;
-    must(thread_create(init.process, INIT_PRIORITY, ABI_INIT_MESSAGE_BUFFER, &thread),
+    struct object_ref ref;
+    must(thread_create(object_reference(&init.process->object), INIT_PRIORITY,
+                       ABI_INIT_MESSAGE_BUFFER, &ref),
          "its thread");
+    struct thread *thread = thread_of(ref.object);
     give_init_handles(thread, boot);
     arch_context_init(thread->context, entry, ABI_INIT_STACK_TOP, INIT_HANDLES,
                       ABI_INIT_MESSAGE_BUFFER);
-    thread->object.state = THREAD_READY;
-    sched_enqueue(cpu, &thread->runnable, false);
+    thread->started = true;
+    thread_request(thread, REQUEST_START);
 }
 
 // ---- the machine
@@ -164,6 +175,7 @@ static void carve_tables(const struct boot_info *boot)
     slots = slots < OBJECTS_MIN ? OBJECTS_MIN : slots > OBJECTS_MAX ? OBJECTS_MAX : slots;
     objects_init(frames_carve(slots * OBJECT_SLOT_SIZE), slots);
     interrupts_init(frames_carve(interrupts_table_bytes()));
+    smp_carve(boot);
     klog("memory: %lu MiB, %lu pages free, %lu objects", (unsigned long)(ram >> 20),
          (unsigned long)frames_total(), (unsigned long)slots);
 }
@@ -171,6 +183,7 @@ static void carve_tables(const struct boot_info *boot)
 struct account *kernel_setup(struct cpu *cpu, const struct boot_info *boot)
 {
     arch_cpu_init(&cpu->arch, arch_boot_stack_top);
+    cpu_announce(cpu);
     time_init();
     log_init();
     klog("Skerry %s: %u CPU%s, %s, %s at %lu MHz", dev_build ? "dev" : "release", boot->cpu_count,
@@ -186,10 +199,12 @@ struct account *kernel_setup(struct cpu *cpu, const struct boot_info *boot)
 
 void kernel_main(struct boot_info *boot)
 {
-    struct cpu *cpu = &cpus[0];
+    struct cpu *cpu = &boot_cpu;
     cpu_init(cpu, 0);
+    cpu->hardware_id = boot->cpu_ids[0];
     init.root = kernel_setup(cpu, boot);
-    start_init(cpu, boot);
+    smp_start(boot);
+    start_init(boot);
     klog("starting init");
     arch_enter_user(sched_exit(cpu));
 }

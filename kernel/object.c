@@ -52,6 +52,28 @@ uint32_t object_index(const struct object *object)
     return (uint32_t)((size_t)((const uint8_t *)object - slots.table) / OBJECT_SLOT_SIZE);
 }
 
+static enum object_life object_life(const struct object *object)
+{
+    return atomic_load_explicit(&object->life, memory_order_relaxed);
+}
+
+static void set_life(struct object *object, enum object_life life)
+{
+    atomic_store_explicit(&object->life, life, memory_order_relaxed);
+}
+
+static uint64_t generation_of(const struct object *object)
+{
+    return atomic_load_explicit(&object->generation, memory_order_relaxed);
+}
+
+// From now on no reference and no handle to it resolves. The object is locked.
+static void generation_end(struct object *object)
+{
+    if (!SEEDED_BUG("O2"))
+        atomic_store_explicit(&object->generation, generation_of(object) + 1, memory_order_relaxed);
+}
+
 // ---- making and freeing slots
 
 static struct object *slot_allocate(uint64_t *id)
@@ -74,54 +96,61 @@ static struct object *slot_allocate(uint64_t *id)
 
 static void slot_free(struct object *object)
 {
-    ASSERT(object->life != LIFE_FREE);
-    object->life = LIFE_FREE;
+    ASSERT(object_life(object) != LIFE_FREE);
+    set_life(object, LIFE_FREE);
     lock_acquire(&slots.lock);
     list_push_back(&slots.free, &object->account_node);
     slots.free_count++;
     lock_release(&slots.lock);
 }
 
-status_t object_create(struct account *account, enum abi_object type, struct object **out)
+struct object *object_new(struct account *account, enum abi_object type)
 {
-    if (account) {
-        status_t status = account_charge(account, 0, 1);
-        if (status != STATUS_OK)
-            return status;
-    }
     uint64_t id;
     struct object *object = slot_allocate(&id);
-    uint64_t generation = object->generation;
-    // A handle that was looked up before the slot was freed may lock it at any time: the lock
-    // itself is never cleared, and the generation only moves on.
     size_t head = offsetof(struct object, type);
     memset((uint8_t *)object + head, 0, OBJECT_SLOT_SIZE - head);
     object->lock.rank = object_types[type].rank;
     object->type = type;
-    object->generation = generation + 1;
     object->id = id;
+    object->account = account;
     list_node_init(&object->account_node);
     list_init(&object->waiters);
     list_node_init(&object->binding.node);
     list_node_init(&object->binding.port_node);
     list_node_init(&object->operation.runnable.node);
     object->operation.runnable.kind = RUNNABLE_OPERATION;
-    object->life = LIFE_LIVE;
+    object->operation.post.kind = POST_OPERATION;
+    atomic_store_explicit(&object->generation, generation_of(object) + 1, memory_order_relaxed);
+    set_life(object, LIFE_LIVE);
+    return object;
+}
+
+void object_publish(struct object *object)
+{
+    if (object->account)
+        account_adopt(object);
+}
+
+void object_discard(struct object *object)
+{
+    struct account *account = object->account;
+    generation_end(object);
+    slot_free(object);
     if (account)
-        account_adopt(account, object);
-    *out = object;
-    return STATUS_OK;
+        account_uncharge(account, 0, 1);
 }
 
 struct object_ref object_reference(struct object *object)
 {
-    return (struct object_ref){object, object->generation};
+    return (struct object_ref){object, generation_of(object)};
 }
 
 bool object_lock(struct object *object, uint64_t generation) NO_THREAD_SAFETY
 {
     lock_acquire(&object->lock);
-    if (object->generation == generation && (object->life == LIFE_LIVE || SEEDED_BUG("O2")))
+    if (generation_of(object) == generation &&
+        (object_life(object) == LIFE_LIVE || SEEDED_BUG("O2")))
         return true;
     lock_release(&object->lock);
     return false;
@@ -135,7 +164,7 @@ bool object_ref_lock(struct object_ref ref) NO_THREAD_SAFETY
 void object_unlock(struct object *object) NO_THREAD_SAFETY
 {
 #ifdef SKERRY_DEV
-    CHECK(O2, object->life == LIFE_LIVE || object->life == LIFE_DYING);
+    CHECK(O2, object_life(object) == LIFE_LIVE || object_life(object) == LIFE_DYING);
     if (object_types[object->type].check)
         object_types[object->type].check(object);
 #endif
@@ -153,7 +182,7 @@ void object_transition(struct object *object, uint8_t to)
 // ---- the end of an object
 
 // false: an operation is in progress. At its end it sees LIFE_DYING, and the teardown begins.
-static bool teardown_begin(struct object *object, uint8_t priority)
+static bool teardown_begin(struct object *object, uint8_t priority) REQUIRES(object->lock)
 {
     if (!operation_try_start(object, object_types[object->type].teardown, priority))
         return false;
@@ -163,11 +192,10 @@ static bool teardown_begin(struct object *object, uint8_t priority)
 
 bool object_kill_locked(struct object *object, uint8_t priority)
 {
-    if (object->life != LIFE_LIVE)
+    if (object_life(object) != LIFE_LIVE)
         return false;
-    object->life = LIFE_DYING;
-    if (!SEEDED_BUG("O2"))
-        object->generation++;
+    set_life(object, LIFE_DYING);
+    generation_end(object);
     account_object_dying(object);
     object_wake_all_locked(object, STATUS_GONE);
     if (!teardown_begin(object, priority))
@@ -189,7 +217,7 @@ void object_handle_added_locked(struct object *object)
     object->handles++;
 }
 
-static bool last_handle_ends(const struct object *object)
+static bool last_handle_ends(const struct object *object) REQUIRES(object->lock)
 {
     switch (object_types[object->type].last_handle) {
     case LAST_HANDLE_ENDS:
@@ -213,25 +241,24 @@ void object_handle_dropped(struct object_ref ref) NO_THREAD_SAFETY
     object_unlock(object);
 }
 
-void object_finish(struct object *object, uint8_t priority) NO_THREAD_SAFETY
+void object_finish(struct object *object) NO_THREAD_SAFETY
 {
     lock_acquire(&object->lock);
     object->finished = true;
-    if (object->life == LIFE_LIVE) {
+    if (object_life(object) == LIFE_LIVE) {
         object_signal_locked(object, SIGNAL_TERMINATED);
         if (object->handles == 0) {
-            object->life = LIFE_DYING;
-            object->generation++;
+            set_life(object, LIFE_DYING);
+            generation_end(object);
             account_object_dying(object);
         }
     }
-    (void)priority;
     object_unlock(object);
 }
 
 void object_free_ghost(struct object *object)
 {
-    ASSERT(object->life == LIFE_GHOST);
+    ASSERT(object_life(object) == LIFE_GHOST);
     slot_free(object);
 }
 
@@ -281,16 +308,29 @@ void object_wake_all_locked(struct object *object, status_t status)
 
 // ---- operations
 
+// Acquire and release: what was done before one move is seen after the next.
+static bool phase_move(struct operation *operation, uint8_t from, uint8_t to)
+{
+    return atomic_compare_exchange_strong_explicit(&operation->phase, &from, to,
+                                                   memory_order_acq_rel, memory_order_acquire);
+}
+
+// By its CPU alone: a read-modify-write, so that it is seen what AGAIN was set for.
+static void phase_set(struct operation *operation, uint8_t phase)
+{
+    atomic_exchange_explicit(&operation->phase, phase, memory_order_acq_rel);
+}
+
 bool operation_try_start(struct object *object, enum step (*step)(struct object *),
                          uint8_t priority)
 {
     struct operation *operation = &object->operation;
-    uint8_t phase = OPERATION_IDLE;
-    if (!atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_QUEUED))
+    if (!phase_move(operation, OPERATION_IDLE, OPERATION_QUEUED))
         return false;
     operation->step = step;
+    operation->cpu = cpu_self();
     operation->runnable.priority = priority;
-    sched_enqueue(cpu_self(), &operation->runnable, false);
+    sched_enqueue(operation->cpu, &operation->runnable, false);
     return true;
 }
 
@@ -300,16 +340,40 @@ void operation_start(struct object *object, enum step (*step)(struct object *), 
     ASSERT(started);
 }
 
+void operation_claim(struct object *object, enum step (*step)(struct object *), uint8_t priority)
+{
+    operation_start(object, step, priority);
+    sched_dequeue(cpu_self(), &object->operation.runnable);
+}
+
 void operation_resume(struct object *object)
 {
     struct operation *operation = &object->operation;
-    uint8_t phase = OPERATION_PARKED;
-    if (atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_QUEUED)) {
-        sched_enqueue(cpu_self(), &operation->runnable, false);
+    uint8_t phase = atomic_load_explicit(&operation->phase, memory_order_relaxed), next;
+    do
+        next = phase == OPERATION_PARKED    ? OPERATION_QUEUED
+               : phase == OPERATION_RUNNING ? OPERATION_AGAIN
+                                            : phase;
+    // Written even where it stays the same: a step that is still to come then sees what we changed.
+    while (!atomic_compare_exchange_weak_explicit(&operation->phase, &phase, next,
+                                                  memory_order_acq_rel, memory_order_relaxed));
+    if (phase != OPERATION_PARKED)
         return;
-    }
-    phase = OPERATION_RUNNING;
-    atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_AGAIN);
+    if (operation->cpu == cpu_self())
+        sched_enqueue(operation->cpu, &operation->runnable, false);
+    else
+        inbox_post(operation->cpu, &operation->post);
+}
+
+void operation_take(struct operation *operation)
+{
+    sched_enqueue(cpu_self(), &operation->runnable, false);
+}
+
+void operation_flushed(struct operation *operation)
+{
+    phase_set(operation, OPERATION_QUEUED);
+    sched_enqueue(cpu_self(), &operation->runnable, false);
 }
 
 // The last step of every teardown: a slot is not reused while somebody queues on it. A waiter
@@ -326,24 +390,26 @@ static enum step waiters_leave(struct object *object) NO_THREAD_SAFETY
 bool operation_run(struct operation *operation) NO_THREAD_SAFETY
 {
     struct object *object = CONTAINER_OF(operation, struct object, operation);
-    operation->phase = OPERATION_RUNNING;
+    phase_set(operation, OPERATION_RUNNING);
     enum step step = operation->step(object);
     if (step == STEP_DONE && object->teardown_begun) {
         operation->step = waiters_leave;
         step = waiters_leave(object);
     }
-    uint8_t phase = OPERATION_RUNNING;
-    if (step == STEP_WAIT &&
-        atomic_compare_exchange_strong(&operation->phase, &phase, OPERATION_PARKED))
+    if (step == STEP_WAIT && phase_move(operation, OPERATION_RUNNING, OPERATION_PARKED))
         return false;
+    if (step == STEP_FLUSH) {
+        phase_set(operation, OPERATION_FLUSHING);
+        return false;
+    }
     if (step != STEP_DONE) {
-        operation->phase = OPERATION_QUEUED;
+        phase_set(operation, OPERATION_QUEUED);
         sched_enqueue(cpu_self(), &operation->runnable, false);
         return false;
     }
     lock_acquire(&object->lock);
-    operation->phase = OPERATION_IDLE;
-    bool dying = object->life == LIFE_DYING;
+    phase_set(operation, OPERATION_IDLE);
+    bool dying = object_life(object) == LIFE_DYING;
     bool ended = object->teardown_begun;
     if (dying && !ended)
         (void)teardown_begin(object, operation->runnable.priority);

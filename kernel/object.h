@@ -19,6 +19,7 @@
 #include <lib/list.h>
 
 #include "check.h"
+#include "inbox.h"
 #include "lock.h"
 
 struct account;
@@ -42,24 +43,30 @@ struct runnable {
 };
 
 enum step : uint8_t {
-    STEP_MORE, // run me again
-    STEP_WAIT, // whoever changes what I wait for queues me again
-    STEP_DONE, // finished; the object may be gone
+    STEP_MORE,  // run me again
+    STEP_WAIT,  // whoever changes what I wait for queues me again
+    STEP_FLUSH, // a round of flushing (tlb.h) queues me again, and nobody else
+    STEP_DONE,  // finished; the object may be gone
 };
 
 enum operation_phase : uint8_t {
     OPERATION_IDLE,
-    OPERATION_QUEUED,  // in a run queue
-    OPERATION_RUNNING, // in its step
-    OPERATION_AGAIN,   // in its step, and resumed meanwhile
-    OPERATION_PARKED,  // waits to be resumed
+    OPERATION_QUEUED,   // in its CPU's run queue, or posted to it
+    OPERATION_RUNNING,  // in its step
+    OPERATION_AGAIN,    // in its step, and resumed meanwhile
+    OPERATION_PARKED,   // waits to be resumed
+    OPERATION_FLUSHING, // its runnable is with its CPU's flush ticket
 };
 
 // A long operation in progress on the object that embeds it: at most one. Arguments and cursor
-// stand in the object's body. Called without locks, on the CPU that holds it.
+// stand in the object's body. Every step is made on the CPU that started it, without locks held.
+// Whoever moves the phase owns what follows from it: IDLE -> QUEUED the right to set it up,
+// PARKED -> QUEUED the right to queue or post it.
 struct operation {
     struct runnable runnable;
     enum step (*step)(struct object *object);
+    struct post post;
+    struct cpu *cpu;       // that started it
     _Atomic uint8_t phase; // enum operation_phase
 };
 
@@ -74,23 +81,26 @@ struct binding {
     struct list_node port_node; // on the port's list of bindings; guarded by the port's lock
 };
 
+// A stale reference may lead to a slot that is another object's by now: what it touches before it
+// knows better (the lock, life, generation, the operation's phase) outlives the object.
 struct object {
     struct spinlock lock;
-    enum abi_object type;
     _Atomic enum object_life life;
-    uint8_t state; // of the type's state table
-    bool teardown_begun;
-    bool finished;                      // its work is done; the slot stays while handles remain
-    uint32_t handles GUARDED_BY(&lock); // in tables and in messages
     _Atomic uint64_t generation;
-    uint64_t id;                   // unique since boot
-    struct account *account;       // who pays for the slot; nullptr: prepaid by others
-    struct list_node account_node; // guarded by the account's lock
+    struct operation operation;
+
+    enum abi_object type;            // from here on cleared for each object
+    uint8_t state GUARDED_BY(&lock); // of the type's state table
+    bool teardown_begun GUARDED_BY(&lock);
+    bool finished GUARDED_BY(&lock);    // its work is done; the slot stays while handles remain
+    uint32_t handles GUARDED_BY(&lock); // in tables and in messages
+    uint64_t id;                        // unique since boot
+    struct account *account;            // who pays for the slot; nullptr: prepaid by others
+    struct list_node account_node;      // guarded by the account's lock
     uint32_t signals GUARDED_BY(&lock);
     uint32_t waiter_count GUARDED_BY(&lock);
     struct list waiters GUARDED_BY(&lock); // threads, by wait_node
     struct binding binding GUARDED_BY(&lock);
-    struct operation operation;
 };
 
 struct object_ref {
@@ -129,12 +139,29 @@ uint32_t objects_free(void);
 struct object *object_at(uint32_t index); // nullptr beyond the table
 uint32_t object_index(const struct object *object);
 
-// A slot, LIVE, charged to `account` (one object), with state 0 and the body zeroed.
-// Errors: BAD_STATE (the account is dying), NO_OBJECTS.
-[[nodiscard]] status_t object_create(struct account *account, enum abi_object type,
-                                     struct object **out);
+// A slot, LIVE, with state 0 and the body zeroed, which nobody else can reach yet. `account` has
+// been charged for it (one object); nullptr: nobody pays.
+[[nodiscard]] struct object *object_new(struct account *account, enum abi_object type);
+
+// The end of making one: files it with its account. From here on it can be torn down at any time.
+void object_publish(struct object *object);
+
+// Takes back an object that was not published, and the charge for its slot.
+void object_discard(struct object *object);
 
 struct object_ref object_reference(struct object *object);
+
+// Whether it was still the one that was meant, a moment ago. For an early answer.
+static inline bool object_is(const struct object *object, uint64_t generation)
+{
+    return atomic_load_explicit(&object->generation, memory_order_relaxed) == generation;
+}
+
+// Whether its end has begun. For its own operations, and for whoever has it locked.
+static inline bool object_dies(const struct object *object)
+{
+    return atomic_load_explicit(&object->life, memory_order_relaxed) != LIFE_LIVE;
+}
 
 // Locks the object if it is still the one that was meant.
 [[nodiscard]] bool object_lock(struct object *object, uint64_t generation)
@@ -152,11 +179,11 @@ bool object_kill(struct object_ref ref, uint8_t priority);
 
 // Marks an account, process or thread as finished: raises TERMINATED, and ends the object at
 // once where no handle is left.
-void object_finish(struct object *object, uint8_t priority);
+void object_finish(struct object *object);
 
-// Changes `state` along the type's table (P1). Under the object's lock; a thread's state is its
-// home CPU's own.
-void object_transition(struct object *object, uint8_t to);
+// Changes `state` along the type's table (P1). The object is locked. (A thread's run state is
+// its home CPU's own: thread.h.)
+void object_transition(struct object *object, uint8_t to) REQUIRES(object->lock);
 
 // ---- signals and waiting
 
@@ -178,7 +205,12 @@ void object_free_ghost(struct object *object);
 void operation_start(struct object *object, enum step (*step)(struct object *), uint8_t priority);
 [[nodiscard]] bool operation_try_start(struct object *object, enum step (*step)(struct object *),
                                        uint8_t priority); // false: one is in progress
+// Makes the caller the one who runs a new object's first step, with operation_run.
+void operation_claim(struct object *object, enum step (*step)(struct object *), uint8_t priority);
+// Once more, if it waits. An object that has gone meanwhile takes no harm.
 void operation_resume(struct object *object);
+void operation_take(struct operation *operation);    // from the inbox of its CPU
+void operation_flushed(struct operation *operation); // from its CPU's flush ticket
 
 // Runs one step of an operation that was just taken out of the run queue. true: the operation
 // has ended, and with the end of a teardown so has the object.

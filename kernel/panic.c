@@ -14,7 +14,7 @@
 #include "process.h"
 #include "thread.h"
 
-uint64_t invariant_evaluations[INVARIANT_COUNT];
+struct counter invariant_evaluations[INVARIANT_COUNT];
 
 static const struct {
     const char *name, *text;
@@ -24,7 +24,7 @@ static const struct {
 #undef INVARIANT
 };
 
-static bool panicking;
+static _Atomic uint32_t panicking; // CPU + 1
 
 static void print_frame(uint64_t pc, void *argument)
 {
@@ -32,26 +32,37 @@ static void print_frame(uint64_t pc, void *argument)
     klog("  #%u {{ra:0x%lx:kernel}}", (*depth)++, (unsigned long)pc);
 }
 
-// Only the first panic is told in full; one that happens on the way is one line.
+void panic_stop_here(void)
+{
+    if (atomic_load_explicit(&panicking, memory_order_relaxed))
+        arch_halt();
+}
+
+// Only the first panic is told in full; one that happens on the way is one line. The other CPUs
+// stop, so that nothing goes on with what may be wrong, and nothing is written in between.
 static void begin(void)
 {
-    if (panicking) {
+    uint32_t self = cpu_count() > 0 ? cpu_self()->number + 1 : 1, first = 0;
+    if (!atomic_compare_exchange_strong(&panicking, &first, self)) {
         static const char again[] = "\nPANIC inside a panic\n";
-        if (hal.console)
+        if (hal.console && first == self)
             hal.console->write(again, sizeof again - 1);
         arch_halt();
     }
-    panicking = true;
     log_emergency();
+    for (uint32_t i = 0; i < cpu_count(); i++)
+        if (i + 1 != self)
+            hal.irq->ipi(i);
 }
 
 [[noreturn]] static void finish(uint64_t frame_pointer)
 {
     unsigned depth = 0;
     arch_backtrace(frame_pointer, print_frame, &depth);
-    struct cpu *cpu = cpu_self();
-    if (cpu->current)
-        klog("  while running thread %lu of process '%s'", (unsigned long)cpu->current->object.id,
+    struct cpu *cpu = cpu_count() > 0 ? cpu_self() : nullptr;
+    if (cpu && cpu->current)
+        klog("  on CPU %u, while running thread %lu of process '%s'", cpu->number,
+             (unsigned long)cpu->current->object.id,
              cpu->current->process ? cpu->current->process->name : "?");
     klog("PANIC: the machine is stopped");
     if (hal.power && hal.power->off && !dev_build)

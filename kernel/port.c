@@ -149,7 +149,7 @@ static status_t receive(struct thread *thread, struct port *port, uint64_t gener
         // It may have died or been unbound since: then it is no longer ours.
         lock_acquire(&object->lock);
         status_t status = STATUS_NOT_FOUND;
-        if (object->life == LIFE_LIVE && object->binding.port == &port->object) {
+        if (!object_dies(object) && object->binding.port == &port->object) {
             status = report_locked(object, thread, out);
             if (status != STATUS_NOT_FOUND &&
                 (status != STATUS_OK || more_to_tell(object, out->signals)))
@@ -203,7 +203,7 @@ status_t sys_port_create(struct entry *entry, const struct handle_lookup *accoun
         return status;
     list_init(&port_of(object)->bindings);
     list_init(&port_of(object)->pending);
-    entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_PORT);
+    entry->result[0] = handle_publish(entry->process, object, RIGHTS_PORT);
     return STATUS_OK;
 }
 
@@ -214,34 +214,30 @@ status_t sys_port_bind(struct entry *entry, const struct handle_lookup *port_han
     (void)entry;
     struct object *object = handle->object;
     struct port *port = port_of(port_handle->object);
-    if (mask == 0 || object->type == OBJECT_PORT)
+    if (mask == 0 || handle->type == OBJECT_PORT)
         return STATUS_INVALID;
-    struct account *account = port->object.account;
-    status_t status = account ? account_charge(account, 0, 1) : STATUS_GONE;
-    if (status != STATUS_OK)
-        return status;
-    if (!object_lock(object, handle->generation)) {
-        account_uncharge(account, 0, 1);
+    if (!object_lock(object, handle->generation))
         return STATUS_GONE;
-    }
+    status_t status = STATUS_OK;
     if (object->binding.port) {
         status = STATUS_BAD_STATE;
     } else if (!object_lock(&port->object, port_handle->generation)) {
         status = STATUS_GONE;
     } else {
-        object->binding.port = &port->object;
-        object->binding.key = key;
-        object->binding.mask = mask;
-        object->binding.pending = false;
-        list_push_back(&port->bindings, &object->binding.port_node);
-        port->binding_count++;
+        status = account_charge(port->object.account, 0, 1);
+        if (status == STATUS_OK) {
+            object->binding.port = &port->object;
+            object->binding.key = key;
+            object->binding.mask = mask;
+            object->binding.pending = false;
+            list_push_back(&port->bindings, &object->binding.port_node);
+            port->binding_count++;
+        }
         object_unlock(&port->object);
-        if (object->signals & mask)
+        if (status == STATUS_OK && object->signals & mask)
             port_notify_locked(object);
     }
     object_unlock(object);
-    if (status != STATUS_OK)
-        account_uncharge(account, 0, 1);
     return status;
 }
 

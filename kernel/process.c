@@ -12,71 +12,118 @@
 #include "thread.h"
 #include "vm.h"
 
-status_t process_create(struct account *account, const char name[16], struct process **out)
+status_t process_create(struct object_ref account_ref, const char name[16], struct process **out)
     NO_THREAD_SAFETY
 {
-    struct object *object;
-    status_t status = object_create(account, OBJECT_PROCESS, &object);
+    // The process, its address space, and the root of its page table.
+    status_t status = account_charge_ref(account_ref, 1, 2);
     if (status != STATUS_OK)
         return status;
-    struct process *process = process_of(object);
+    struct account *account = (struct account *)(void *)account_ref.object;
+    struct aspace *aspace;
+    status = aspace_new(account, &aspace);
+    if (status != STATUS_OK) {
+        account_uncharge(account, 1, 2);
+        return status;
+    }
+    struct process *process = process_of(object_new(account, OBJECT_PROCESS));
     lock_init(&process->table_lock, RANK_HANDLES);
     list_init(&process->threads);
     // It is printed when the process faults: nothing in it may look like more than a name.
     for (unsigned i = 0; i < sizeof process->name - 1 && name[i] != 0; i++)
         process->name[i] = name[i] > ' ' && name[i] < 127 ? name[i] : '?';
     process->free_head = UINT32_MAX;
-    status = aspace_create(account, process, &process->aspace);
-    if (status != STATUS_OK) {
-        object_kill(object_reference(object), sched_priority());
-        return status;
-    }
+    process->aspace = aspace;
+    aspace->process = process;
     *out = process;
     return STATUS_OK;
 }
 
+static void process_discard(struct process *process)
+{
+    aspace_discard(process->aspace);
+    object_discard(&process->object);
+}
+
 // ---- threads
 
-bool process_thread_added(struct process *process, struct thread *thread) NO_THREAD_SAFETY
+bool process_thread_expect(struct object_ref ref) NO_THREAD_SAFETY
 {
+    if (!object_ref_lock(ref))
+        return false;
+    struct process *process = process_of(ref.object);
     lock_acquire(&process->table_lock);
     bool open = !process->ending;
-    process->thread_count++;
-    list_push_back(&process->threads, &thread->process_node);
+    process->thread_count += open;
     lock_release(&process->table_lock);
-    if (open && process->object.state == PROCESS_CREATED) {
-        lock_acquire(&process->object.lock);
-        object_transition(&process->object, PROCESS_RUNNING);
-        lock_release(&process->object.lock);
-    }
+    object_unlock(ref.object);
     return open;
+}
+
+void process_thread_added(struct process *process, struct thread *thread) NO_THREAD_SAFETY
+{
+    lock_acquire(&process->object.lock);
+    lock_acquire(&process->table_lock);
+    list_push_back(&process->threads, &thread->process_node);
+    bool ending = process->ending;
+    lock_release(&process->table_lock);
+    if (!ending && process->object.state == PROCESS_CREATED)
+        object_transition(&process->object, PROCESS_RUNNING);
+    if (ending)
+        operation_resume(&process->object); // one more to stop
+    lock_release(&process->object.lock);
+}
+
+// One thread less: the last one ends its process, or lets the end of it go on. No lock is held.
+static void one_less(struct process *process, bool ran) NO_THREAD_SAFETY
+{
+    lock_acquire(&process->object.lock);
+    lock_acquire(&process->table_lock);
+    bool last = --process->thread_count == 0;
+    bool ending = process->ending;
+    lock_release(&process->table_lock);
+    struct object_ref ref = object_reference(&process->object);
+    if (last && ending)
+        operation_resume(&process->object);
+    bool ends = last && !ending && (ran || process->object.state == PROCESS_RUNNING);
+    lock_release(&process->object.lock);
+    if (ends)
+        process_kill(ref, 0);
+}
+
+void process_thread_not_added(struct process *process)
+{
+    one_less(process, false);
 }
 
 void process_thread_gone(struct process *process, struct thread *thread)
 {
-    if (!list_node_linked(&thread->process_node))
-        return; // it never became one of the process
     lock_acquire(&process->table_lock);
     list_remove(&thread->process_node);
-    process->thread_count--;
-    process->ended_cpu_ns += thread->cpu_ns;
-    bool last = process->thread_count == 0;
-    bool ending = process->ending;
+    process->ended_cpu_ns += counter_read(&thread->cpu_ns);
     lock_release(&process->table_lock);
-    if (last && !ending)
-        process_kill(process, 0);
-    else if (last)
-        operation_resume(&process->object);
+    one_less(process, true);
 }
 
-void process_aspace_gone(struct process *process)
+void process_aspace_gone(struct process *process) NO_THREAD_SAFETY
 {
+    lock_acquire(&process->object.lock);
     process->aspace = nullptr;
     operation_resume(&process->object);
+    lock_release(&process->object.lock);
 }
 
 // ---- the end
 
+bool process_ends(struct process *process)
+{
+    lock_acquire(&process->table_lock);
+    bool ending = process->ending;
+    lock_release(&process->table_lock);
+    return ending;
+}
+
+// The process is locked.
 static bool begin_ending(struct process *process, uint64_t exit_code) NO_THREAD_SAFETY
 {
     lock_acquire(&process->table_lock);
@@ -85,44 +132,40 @@ static bool begin_ending(struct process *process, uint64_t exit_code) NO_THREAD_
     if (begins)
         process->exit_code = exit_code;
     lock_release(&process->table_lock);
-    if (begins) {
-        lock_acquire(&process->object.lock);
+    if (begins)
         object_transition(&process->object, PROCESS_EXITING);
-        lock_release(&process->object.lock);
-    }
     return begins;
 }
 
-void process_kill(struct process *process, uint64_t exit_code) NO_THREAD_SAFETY
+void process_kill(struct object_ref ref, uint64_t exit_code) NO_THREAD_SAFETY
 {
-    if (!begin_ending(process, exit_code))
+    if (!object_ref_lock(ref))
         return;
-    lock_acquire(&process->object.lock);
-    if (process->object.life == LIFE_LIVE && process->object.operation.phase == OPERATION_IDLE)
-        operation_start(&process->object, process_teardown, sched_priority());
-    lock_release(&process->object.lock);
+    struct process *process = process_of(ref.object);
+    if (begin_ending(process, exit_code))
+        (void)operation_try_start(&process->object, process_teardown, sched_priority());
+    object_unlock(ref.object);
 }
 
 // Asks one thread that was not asked yet. false: all were.
 static bool kill_one_thread(struct process *process)
 {
-    struct thread *victim = nullptr;
+    bool asked = false;
     lock_acquire(&process->table_lock);
     struct list_node *node = list_first(&process->threads);
     if (node) {
         struct thread *thread = CONTAINER_OF(node, struct thread, process_node);
         if (!thread->kill_asked) {
-            victim = thread;
+            asked = true;
             thread->kill_asked = true;
             // To the end of the list: the first is always one that was not asked, if any is.
             list_remove(node);
             list_push_back(&process->threads, node);
+            thread_kill(thread); // while it is listed, its slot stays
         }
     }
     lock_release(&process->table_lock);
-    if (victim)
-        thread_kill(victim);
-    return victim;
+    return asked;
 }
 
 static bool close_some_handles(struct process *process) NO_THREAD_SAFETY
@@ -136,12 +179,25 @@ static bool close_some_handles(struct process *process) NO_THREAD_SAFETY
 static void free_handle_pages(struct process *process) NO_THREAD_SAFETY
 {
     for (unsigned i = 0; i < process->handle_pages; i++)
-        if (process->pages[i]) {
-            frame_free(arch_ram_address(process->pages[i]));
-            process->pages[i] = nullptr;
-        }
+        frame_free(arch_ram_address(atomic_exchange(&process->pages[i], nullptr)));
     account_uncharge(process->object.account, process->handle_pages, 0);
     process->handle_pages = 0;
+}
+
+// Takes the address space down, in which no thread will run again. false: it is gone.
+static bool end_aspace(struct process *process) NO_THREAD_SAFETY
+{
+    lock_acquire(&process->object.lock);
+    struct aspace *aspace = process->aspace;
+    lock_release(&process->object.lock);
+    if (!aspace)
+        return false;
+    // Its teardown cannot end before this, and it does not go on without it.
+    struct object_ref ref = object_reference(&aspace->object);
+    atomic_store_explicit(&aspace->quiet, true, memory_order_release);
+    if (!object_kill(ref, process->object.operation.runnable.priority))
+        operation_resume(&aspace->object);
+    return true;
 }
 
 enum step process_teardown(struct object *object) NO_THREAD_SAFETY
@@ -149,20 +205,20 @@ enum step process_teardown(struct object *object) NO_THREAD_SAFETY
     struct process *process = process_of(object);
     if (object->state == PROCESS_DEAD)
         return STEP_DONE;
+    lock_acquire(&object->lock);
     begin_ending(process, UINT64_MAX); // torn down with its account
+    lock_release(&object->lock);
     if (kill_one_thread(process))
         return STEP_MORE;
-    if (process->thread_count > 0)
+    lock_acquire(&process->table_lock);
+    bool threads = process->thread_count > 0;
+    lock_release(&process->table_lock);
+    if (threads)
         return STEP_WAIT;
     if (close_some_handles(process))
         return STEP_MORE;
-    if (process->aspace) {
-        process->aspace->quiet = true;
-        if (!object_kill(object_reference(&process->aspace->object),
-                         object->operation.runnable.priority))
-            operation_resume(&process->aspace->object);
+    if (end_aspace(process))
         return STEP_WAIT;
-    }
     free_handle_pages(process);
     struct object_ref exceptions = process->exceptions;
     process->exceptions = (struct object_ref){};
@@ -173,7 +229,7 @@ enum step process_teardown(struct object *object) NO_THREAD_SAFETY
     lock_acquire(&object->lock);
     object_transition(object, PROCESS_DEAD);
     lock_release(&object->lock);
-    object_finish(object, object->operation.runnable.priority);
+    object_finish(object);
     return STEP_DONE;
 }
 
@@ -190,7 +246,7 @@ status_t sys_process_create(struct entry *entry, const struct handle_lookup *acc
     memcpy(name, &name0, 8);
     memcpy(name + 8, &name1, 8);
     struct process *process;
-    status = process_create((struct account *)(void *)account_handle->object, name, &process);
+    status = process_create(lookup_ref(account_handle), name, &process);
     if (status == STATUS_OK && exceptions->object) {
         struct handle_transfer transfer;
         status = handles_hold(entry->process, &exceptions->handle, 1, nullptr, nullptr, &transfer);
@@ -198,22 +254,22 @@ status_t sys_process_create(struct entry *entry, const struct handle_lookup *acc
             handles_commit(entry->process, &transfer.slot, 1);
             process->exceptions = (struct object_ref){transfer.object, transfer.generation};
         } else {
-            object_kill(object_reference(&process->object), sched_priority());
+            process_discard(process);
         }
     }
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 2);
         return status;
     }
-    entry->result[0] = handle_install_reserved(entry->process, &process->object, RIGHTS_PROCESS);
-    entry->result[1] =
-        handle_install_reserved(entry->process, &process->aspace->object, RIGHTS_ASPACE);
+    // The process's end takes the address space along: it is published first.
+    entry->result[1] = handle_publish(entry->process, &process->aspace->object, RIGHTS_ASPACE);
+    entry->result[0] = handle_publish(entry->process, &process->object, RIGHTS_PROCESS);
     return STATUS_OK;
 }
 
 status_t sys_process_exit(struct entry *entry, uint64_t code)
 {
-    process_kill(entry->process, code);
+    process_kill(object_reference(&entry->process->object), code);
     entry->thread->killed = true;
     return STATUS_BLOCKED;
 }
@@ -233,7 +289,8 @@ void process_inspect(struct object *object, struct abi_inspect *out) NO_THREAD_S
     {
         if (bound-- == 0)
             break;
-        out->process.cpu_ns += CONTAINER_OF(node, struct thread, process_node)->cpu_ns;
+        out->process.cpu_ns +=
+            counter_read(&CONTAINER_OF(node, struct thread, process_node)->cpu_ns);
     }
     lock_release(&process->table_lock);
 }

@@ -38,8 +38,10 @@ struct handle_transfer {
     struct object *object;
     uint64_t generation;
     uint32_t rights;
-    uint32_t slot; // where it came from
+    uint16_t slot; // where it came from
+    enum abi_object type;
 };
+static_assert(HANDLES_MAX <= UINT16_MAX);
 
 enum process_state : uint8_t {
     PROCESS_CREATED,
@@ -59,14 +61,15 @@ struct process {
 
     struct spinlock table_lock;
     struct list threads GUARDED_BY(&table_lock);
-    uint32_t thread_count GUARDED_BY(&table_lock);
-    bool ending GUARDED_BY(&table_lock); // no new threads and handles
+    uint32_t thread_count GUARDED_BY(&table_lock); // listed, or being made
+    bool ending GUARDED_BY(&table_lock);           // no new threads and handles
     uint8_t handle_pages GUARDED_BY(&table_lock);
     uint32_t handles_used GUARDED_BY(&table_lock); // live and held
     uint32_t handles_reserved GUARDED_BY(&table_lock);
     uint32_t handles_retired GUARDED_BY(&table_lock);
     uint32_t free_head GUARDED_BY(&table_lock), free_tail GUARDED_BY(&table_lock);
-    struct handle_entry *pages[HANDLE_PAGES_MAX];  // set once, freed when the process is dead
+    // Set once, freed when the process is dead.
+    _Atomic(struct handle_entry *) pages[HANDLE_PAGES_MAX];
     uint64_t ended_cpu_ns GUARDED_BY(&table_lock); // of threads that ended
 };
 OBJECT_BODY(process);
@@ -76,16 +79,22 @@ static inline struct process *process_of(struct object *object)
     return (struct process *)(void *)object;
 }
 
-// An empty process and its address space, charged to the account.
-[[nodiscard]] status_t process_create(struct account *account, const char name[16],
+// An empty process and its address space, charged to the account; neither is published.
+[[nodiscard]] status_t process_create(struct object_ref account, const char name[16],
                                       struct process **out);
 
-// A thread came or went. false: the process is ending, it takes no more.
-bool process_thread_added(struct process *process, struct thread *thread);
+// Counts a thread that is being made, so that the process does not end before the thread is
+// there, or is given up. false: the process ends already.
+[[nodiscard]] bool process_thread_expect(struct object_ref process);
+void process_thread_added(struct process *process, struct thread *thread);
+void process_thread_not_added(struct process *process);
 void process_thread_gone(struct process *process, struct thread *thread);
 
+// Whether its end has begun.
+bool process_ends(struct process *process);
+
 // Begins the end of the process: all threads stop, handles and mappings go.
-void process_kill(struct process *process, uint64_t exit_code);
+void process_kill(struct object_ref process, uint64_t exit_code);
 
 enum step process_teardown(struct object *object);
 void process_inspect(struct object *object, struct abi_inspect *out);
@@ -97,8 +106,11 @@ void process_inspect(struct object *object, struct abi_inspect *out);
 void handles_unreserve(struct process *process, uint32_t count);
 
 // Installs a new handle in reserved room; cannot fail. handle_install_reserved counts it with
-// the object; handle_place moves one that is counted already.
-uint64_t handle_install_reserved(struct process *process, struct object *object, uint32_t rights);
+// the object; handle_place moves one that is counted already. handle_publish is the end of making
+// an object: it may be torn down by another CPU at once, and then the handle answers GONE.
+uint64_t handle_publish(struct process *process, struct object *object, uint32_t rights);
+uint64_t handle_install_reserved(struct process *process, struct object_ref object,
+                                 enum abi_object type, uint32_t rights);
 uint64_t handle_place(struct process *process, const struct handle_transfer *transfer);
 
 // Takes the handles of a message out of a table, all or none. They are HELD until each is
@@ -106,14 +118,14 @@ uint64_t handle_place(struct process *process, const struct handle_transfer *tra
 [[nodiscard]] status_t handles_hold(struct process *process, const uint64_t *values, uint32_t count,
                                     const struct object *except0, const struct object *except1,
                                     struct handle_transfer *out);
-void handles_commit(struct process *process, const uint32_t *held, uint32_t count);
-void handles_restore(struct process *process, const uint32_t *held, uint32_t count);
+void handles_commit(struct process *process, const uint16_t *held, uint32_t count);
+void handles_restore(struct process *process, const uint16_t *held, uint32_t count);
 
 // Moves one looked-up handle to another process. Errors: BAD_HANDLE, NO_HANDLES.
 [[nodiscard]] status_t handle_move(struct process *from, const struct handle_lookup *handle,
                                    struct process *to, uint64_t *value);
 
-// Common start of system calls that create: reserves a handle and makes the object.
+// Common start of system calls that create: reserves a handle, charges, makes the object.
 [[nodiscard]] status_t create_with_handle(struct entry *entry, const struct handle_lookup *account,
                                           enum abi_object type, struct object **out);
 

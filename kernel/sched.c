@@ -5,6 +5,8 @@
 // scheduled like threads and do one bounded step a turn; between two steps interrupts get in.
 #include "cpu.h"
 
+#include <hal/hal.h>
+
 #include "channel.h"
 #include "process.h"
 #include "thread.h"
@@ -18,6 +20,8 @@ void cpu_init(struct cpu *cpu, uint32_t number)
     cpu->armed_ns = UINT64_MAX;
     cpu->slice_end_ns = UINT64_MAX;
     lock_init(&cpu->timers_lock, RANK_TIMERS);
+    atomic_init(&cpu->first_ns, UINT64_MAX);
+    tlb_init(&cpu->flush_ticket);
     for (unsigned i = 0; i < ABI_PRIORITIES; i++)
         list_init(&cpu->ready[i]);
 }
@@ -53,53 +57,69 @@ static struct runnable *highest(struct cpu *cpu)
 static void account_time(struct cpu *cpu)
 {
     uint64_t now = time_now_ns();
-    if (cpu->current)
-        cpu->current->cpu_ns += now - cpu->switched_ns;
-    else
-        cpu->idle_ns += now - cpu->switched_ns;
+    counter_add(cpu->current ? &cpu->current->cpu_ns : &cpu->idle_ns, now - cpu->switched_ns);
     cpu->switched_ns = now;
 }
 
-// Decides what becomes of the thread that entered the kernel: true if it goes on running.
+// Lets go of a thread that waits since it entered the kernel: from the next look into the inbox
+// on, it may be another CPU's.
+static void current_waits(struct cpu *cpu)
+{
+    if (!cpu->current || thread_state(cpu->current) == THREAD_RUNNING)
+        return;
+    account_time(cpu);
+    cpu->current = nullptr;
+}
+
+// Whether the current thread goes on running.
 static bool current_stays(struct cpu *cpu)
+{
+    const struct thread *thread = cpu->current;
+    if (!thread || thread->killed || thread->moves)
+        return false;
+    if (SEEDED_BUG("S3"))
+        return true;
+    const struct runnable *next = highest(cpu);
+    if (!next || next->priority < thread->runnable.priority)
+        return true;
+    bool slice_used = cpu->slice_end_ns != UINT64_MAX && time_now_ns() >= cpu->slice_end_ns;
+    return next->priority == thread->runnable.priority && !thread->yields && !slice_used;
+}
+
+// Puts the current thread, which does not stay, where it belongs.
+static void current_leaves(struct cpu *cpu)
 {
     struct thread *thread = cpu->current;
     if (!thread)
-        return false;
-    if (thread->object.state == THREAD_RUNNING) {
-        struct runnable *next = highest(cpu);
-        bool equal = next && next->priority == thread->priority;
-        bool expired = thread->yields || (equal && cpu->slice_end_ns != UINT64_MAX &&
-                                          time_now_ns() >= cpu->slice_end_ns);
-        if (SEEDED_BUG("S3"))
-            return !thread->killed;
-        if (!thread->killed && (!next || next->priority < thread->priority || (equal && !expired)))
-            return true;
-        account_time(cpu);
-        if (thread->killed) {
-            thread_begin_exit(thread);
-        } else {
-            // Preempted: first of its equals; its slice used up, or yielding: the last.
-            object_transition(&thread->object, THREAD_READY);
-            sched_enqueue(cpu, &thread->runnable, !expired);
-        }
-    } else {
-        account_time(cpu);
-    }
+        return;
+    account_time(cpu);
     cpu->current = nullptr;
-    return false;
+    if (thread->killed) {
+        thread_begin_exit(thread);
+        return;
+    }
+    thread_set_state(thread, THREAD_READY);
+    if (thread->moves) {
+        thread->moves = false;
+        thread_move_away(thread);
+        return;
+    }
+    // Preempted: first of its equals; its slice used up, or yielding: the last.
+    const struct runnable *next = highest(cpu);
+    bool last = next && next->priority == thread->runnable.priority;
+    sched_enqueue(cpu, &thread->runnable, !last && !thread->yields);
 }
 
 static void switch_to(struct cpu *cpu, struct thread *thread)
 {
     account_time(cpu); // what was idle, or in operations
-    object_transition(&thread->object, THREAD_RUNNING);
+    thread_set_state(thread, THREAD_RUNNING);
     thread->yields = false;
     cpu->current = thread;
-    cpu->switches++;
+    counter_add(&cpu->switches, 1);
     cpu->slice_end_ns = UINT64_MAX;
     arch_set_current(&cpu->arch, thread->context);
-    aspace_load(cpu, thread->process->aspace);
+    tlb_enter(cpu, thread->process->aspace);
 }
 
 static void idle(struct cpu *cpu)
@@ -116,11 +136,15 @@ static void idle(struct cpu *cpu)
 
 struct arch_context *sched_exit(struct cpu *cpu)
 {
+    current_waits(cpu);
     for (;;) {
-        thread_inbox_drain(cpu);
+        inbox_drain(cpu);
         if (current_stays(cpu))
             break;
+        current_leaves(cpu);
         struct runnable *next = SEEDED_BUG("S4") ? nullptr : highest(cpu);
+        if (!next && inbox_waiting(cpu))
+            continue;
         if (!next) {
             account_time(cpu);
             idle(cpu);
@@ -136,11 +160,13 @@ struct arch_context *sched_exit(struct cpu *cpu)
         arch_interrupt_window();
     }
     struct thread *thread = cpu->current;
-    cpu->priority = thread->priority;
+    cpu->priority = thread->runnable.priority;
     struct runnable *next = highest(cpu);
-    CHECK(S3, !next || next->priority <= thread->priority);
+    CHECK(S3, !next || next->priority <= cpu->priority);
     CHECK(L1, cpu->locks_held == 0);
-    if (!next || next->priority != thread->priority)
+    if (inbox_waiting(cpu))
+        hal.irq->ipi(cpu->number); // one entry does not take in more: the next comes at once
+    if (!next || next->priority != cpu->priority)
         cpu->slice_end_ns = UINT64_MAX;
     else if (cpu->slice_end_ns == UINT64_MAX)
         cpu->slice_end_ns = time_now_ns() + SLICE_NS;

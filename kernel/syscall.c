@@ -96,7 +96,7 @@ struct arch_context *entry_fault(const struct abi_fault *fault)
         klog("process '%s' %s: address 0x%lx, pc {{pc:0x%lx:%s}}; nobody handles its faults",
              process->name, what, (unsigned long)fault->address, (unsigned long)thread->fault->pc,
              process->name);
-        process_kill(process, UINT64_MAX);
+        process_kill(object_reference(&process->object), UINT64_MAX);
         thread->killed = true;
     }
     return leave(cpu);
@@ -124,33 +124,35 @@ status_t sys_object_inspect(struct entry *entry, const struct handle_lookup *han
     return STATUS_OK;
 }
 
+static status_t destroy_account(const struct handle_lookup *handle, uint8_t priority)
+{
+    if (handle->object == account_root())
+        return STATUS_NOT_SUPPORTED;
+    return account_destroy(lookup_ref(handle), priority) ? STATUS_OK : STATUS_BAD_STATE;
+}
+
 status_t sys_object_destroy(struct entry *entry, const struct handle_lookup *handle)
     NO_THREAD_SAFETY
 {
-    uint8_t priority = entry->thread->priority;
+    uint8_t priority = thread_priority(entry->thread);
     struct object *object = handle->object;
-    enum abi_object type = object->type;
+    enum abi_object type = handle->type;
     if (type == OBJECT_ASPACE || type == OBJECT_MACHINE || type == OBJECT_LOG)
         return STATUS_NOT_SUPPORTED;
-    if (type == OBJECT_ACCOUNT) {
-        struct account *account = (struct account *)(void *)object;
-        if (!account->parent)
-            return STATUS_NOT_SUPPORTED;
-        return account_destroy(account, priority) ? STATUS_OK : STATUS_BAD_STATE;
-    }
+    if (type == OBJECT_ACCOUNT)
+        return destroy_account(handle, priority);
     if (type == OBJECT_PROCESS) {
-        process_kill(process_of(object), UINT64_MAX);
-        return STATUS_OK;
-    }
-    if (type == OBJECT_THREAD) {
-        thread_kill(thread_of(object));
+        process_kill(lookup_ref(handle), UINT64_MAX);
         return STATUS_OK;
     }
     if (!object_lock(object, handle->generation))
         return STATUS_GONE;
     if (type == OBJECT_VMO)
         vmo_of(object)->revoked = true; // taken away from those who map it, too
-    object_kill_locked(object, priority);
+    if (type == OBJECT_THREAD)
+        thread_kill(thread_of(object));
+    else
+        object_kill_locked(object, priority);
     object_unlock(object);
     return STATUS_OK;
 }

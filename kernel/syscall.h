@@ -22,6 +22,7 @@ struct handle_lookup {
     uint64_t generation;
     uint64_t handle; // the value
     uint32_t rights;
+    enum abi_object type;
 };
 
 static inline struct object_ref lookup_ref(const struct handle_lookup *lookup)

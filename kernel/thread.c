@@ -19,17 +19,35 @@ struct thread *thread_current(void)
     return cpu_self()->current;
 }
 
-static void set_state(struct thread *thread, enum thread_state state)
+void thread_set_state(struct thread *thread, enum thread_state to)
 {
-    object_transition(&thread->object, state);
+    [[maybe_unused]] const uint32_t *transitions = object_types[OBJECT_THREAD].transitions;
+    CHECK(P1, transitions[thread_state(thread)] >> to & 1);
+    atomic_store_explicit(&thread->run_state, to, memory_order_relaxed);
+}
+
+// Nothing is posted any more, and nothing is on its way: the teardown has the thread to itself.
+static void leave(struct thread *thread)
+{
+    atomic_store_explicit(&thread->left, true, memory_order_release);
+    // Its account may be tearing it down already, or begin to just now on another CPU.
+    if (!operation_try_start(&thread->object, thread_teardown, thread_priority(thread)))
+        operation_resume(&thread->object);
+}
+
+// Whether it exits or has ended.
+static bool thread_ends(const struct thread *thread)
+{
+    return atomic_load_explicit(&thread->requests, memory_order_relaxed) & REQUEST_CLOSED;
 }
 
 void thread_begin_exit(struct thread *thread)
 {
-    set_state(thread, THREAD_EXITING);
-    // Its account may be tearing it down already, or begin to just now on another CPU.
-    if (!operation_try_start(&thread->object, thread_teardown, thread->priority))
-        operation_resume(&thread->object);
+    thread_set_state(thread, THREAD_EXITING);
+    // Not zero: it is in an inbox, or somebody is about to put it there; then whoever takes it
+    // out goes on.
+    if (atomic_fetch_or_explicit(&thread->requests, REQUEST_CLOSED, memory_order_acq_rel) == 0)
+        leave(thread);
 }
 
 // ---- waiting
@@ -44,9 +62,9 @@ status_t thread_block(struct object *object, struct list *list, enum wait_kind k
 {
     struct thread *thread = thread_current();
     struct cpu *cpu = cpu_self();
-    uint64_t word = thread->wait_word;
+    uint64_t word = atomic_load_explicit(&thread->wait_word, memory_order_relaxed);
     CHECK(I3, (word & 3) == PHASE_RUNNING && !list_node_linked(&thread->wait_node));
-    word = ((word >> 2) + 1) << 2 | PHASE_BLOCKED;
+    word = ((word >> 8) + 1) << 8 | (uint64_t)kind << 2 | PHASE_BLOCKED;
     thread->wait_object = object;
     thread->wait_kind = kind;
     if (list) {
@@ -54,22 +72,27 @@ status_t thread_block(struct object *object, struct list *list, enum wait_kind k
         if (list == &object->waiters)
             object->waiter_count++;
     }
-    set_state(thread, THREAD_BLOCKED);
+    thread_set_state(thread, THREAD_BLOCKED);
     if (deadline_ns != ABI_DEADLINE_NEVER) {
-        thread->deadline.sequence = word;
+        thread->deadline.wait_word = word;
         deadline_set(&thread->deadline, cpu, deadline_ns);
     }
-    // Pairs with the compare-and-swap in thread_win: the winner sees all of the above.
+    // Pairs with the compare-and-swap in thread_win_wait: the winner sees all of the above.
     atomic_store_explicit(&thread->wait_word, word, memory_order_release);
     return STATUS_BLOCKED;
 }
 
+bool thread_win_wait(struct thread *thread, uint64_t word)
+{
+    return (word & 3) == PHASE_BLOCKED &&
+           atomic_compare_exchange_strong_explicit(&thread->wait_word, &word, word ^ 3,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+static_assert((PHASE_BLOCKED ^ 3) == PHASE_WOKEN);
+
 bool thread_win(struct thread *thread)
 {
-    uint64_t word = atomic_load_explicit(&thread->wait_word, memory_order_acquire);
-    if ((word & 3) != PHASE_BLOCKED)
-        return false;
-    return atomic_compare_exchange_strong(&thread->wait_word, &word, (word & ~3ull) | PHASE_WOKEN);
+    return thread_win_wait(thread, atomic_load_explicit(&thread->wait_word, memory_order_relaxed));
 }
 
 void thread_unlink(struct thread *thread) NO_THREAD_SAFETY
@@ -85,8 +108,7 @@ void thread_unlink(struct thread *thread) NO_THREAD_SAFETY
 
 static void make_ready(struct thread *thread)
 {
-    struct cpu *cpu = cpu_self();
-    CHECK(S1, thread->home == cpu && thread->object.state == THREAD_BLOCKED);
+    CHECK(S1, thread->home == cpu_self() && thread_state(thread) == THREAD_BLOCKED);
     deadline_clear(&thread->deadline);
     thread->wait_kind = WAIT_NONE;
     thread->wait_object = nullptr;
@@ -94,37 +116,40 @@ static void make_ready(struct thread *thread)
         handles_unreserve(thread->process, thread->reserved_handles);
         thread->reserved_handles = 0;
     }
-    uint64_t word = thread->wait_word;
-    atomic_store_explicit(&thread->wait_word, (word & ~3ull) | PHASE_RUNNING, memory_order_relaxed);
+    uint64_t word = atomic_load_explicit(&thread->wait_word, memory_order_relaxed);
+    atomic_store_explicit(&thread->wait_word, (word & ~0xffull) | PHASE_RUNNING,
+                          memory_order_relaxed);
     if (thread->killed) {
         thread_begin_exit(thread);
         return;
     }
-    set_state(thread, THREAD_READY);
+    thread_set_state(thread, THREAD_READY);
     if (!SEEDED_BUG("S1"))
-        sched_enqueue(cpu, &thread->runnable, false);
+        sched_enqueue(cpu_self(), &thread->runnable, false);
 }
 
-static void post_request(struct thread *thread, uint32_t request)
+static struct cpu *home_of(struct thread *thread)
 {
-    // Whoever moves the mask from zero owns the inbox node until the home CPU takes it.
-    if (atomic_fetch_or(&thread->requests, request) != 0)
-        return;
-    struct cpu *home = thread->home;
-    struct thread *head = atomic_load(&home->inbox);
-    do
-        thread->inbox_next = head;
-    while (!atomic_compare_exchange_weak(&home->inbox, &head, thread));
+    return atomic_load_explicit(&thread->home, memory_order_acquire);
+}
+
+void thread_request(struct thread *thread, uint32_t request)
+{
+    // Whoever moves the mask from zero owns the post until a CPU takes it.
+    if (atomic_fetch_or_explicit(&thread->requests, request, memory_order_acq_rel) == 0)
+        inbox_post(home_of(thread), &thread->post);
 }
 
 void thread_post(struct thread *thread, status_t status)
 {
     if (thread->wait_kind != WAIT_FAULT) // one that faulted has no call to answer
         arch_context_set_status(thread->context, status);
-    if (thread->home == cpu_self() && !thread->requests)
+    // With a request on its way, this one joins it: their order does not matter.
+    if (home_of(thread) == cpu_self() &&
+        atomic_load_explicit(&thread->requests, memory_order_relaxed) == 0)
         make_ready(thread);
     else
-        post_request(thread, REQUEST_WAKE);
+        thread_request(thread, REQUEST_WAKE);
 }
 
 void thread_wake(struct thread *thread, status_t status)
@@ -133,10 +158,8 @@ void thread_wake(struct thread *thread, status_t status)
     thread_post(thread, status);
 }
 
-bool thread_interrupt_wait(struct thread *thread, status_t status) NO_THREAD_SAFETY
+void thread_end_wait(struct thread *thread, status_t status) NO_THREAD_SAFETY
 {
-    if (!thread_win(thread))
-        return false;
     struct object *object = thread->wait_object;
     if (object) {
         lock_acquire(&object->lock);
@@ -144,39 +167,32 @@ bool thread_interrupt_wait(struct thread *thread, status_t status) NO_THREAD_SAF
             thread_unlink(thread);
         if (thread->wait_kind == WAIT_REPLY || thread->wait_kind == WAIT_FAULT)
             channel_call_abandoned_locked(object, thread);
+        operation_resume(object); // a teardown that waits for its waiters to leave can go on
         lock_release(&object->lock);
-        // A teardown that waits for its waiters to leave can go on.
-        operation_resume(object);
     }
     thread_post(thread, status);
-    return true;
 }
 
-void thread_expired(struct thread *thread, uint64_t wait_word)
+void thread_expired(struct thread *thread)
 {
-    if (thread->wait_word != wait_word)
-        return; // woken already; a later wait has a deadline of its own
-    bool sleeping = thread->wait_kind == WAIT_SLEEP;
-    thread_interrupt_wait(thread, sleeping ? STATUS_OK : STATUS_TIMED_OUT);
+    thread_end_wait(thread, thread->wait_kind == WAIT_SLEEP ? STATUS_OK : STATUS_TIMED_OUT);
 }
 
 // ---- requests from others
 
-static void handle_kill(struct thread *thread)
+// Stops a thread that was told to end just now. It may be gone afterwards.
+static void stop(struct thread *thread)
 {
-    if (thread->killed)
-        return;
-    struct cpu *cpu = cpu_self();
-    thread->killed = true;
-    switch ((enum thread_state)thread->object.state) {
+    switch (thread_state(thread)) {
     case THREAD_READY:
-        sched_dequeue(cpu, &thread->runnable);
+        sched_dequeue(cpu_self(), &thread->runnable);
         [[fallthrough]];
     case THREAD_NEW:
         thread_begin_exit(thread);
         break;
     case THREAD_BLOCKED:
-        thread_interrupt_wait(thread, STATUS_CANCELLED); // lost: the waker's post ends it
+        if (thread_win(thread)) // lost: the waker's post ends it
+            thread_end_wait(thread, STATUS_CANCELLED);
         break;
     case THREAD_RUNNING: // sched_exit sees `killed`
     case THREAD_EXITING:
@@ -186,54 +202,115 @@ static void handle_kill(struct thread *thread)
     }
 }
 
-void thread_kill(struct thread *thread)
+static void change_priority(struct thread *thread)
 {
-    if (thread->home == cpu_self())
-        handle_kill(thread);
-    else
-        post_request(thread, REQUEST_KILL);
+    bool queued = thread_state(thread) == THREAD_READY;
+    if (queued)
+        sched_dequeue(cpu_self(), &thread->runnable);
+    uint8_t priority = atomic_load_explicit(&thread->wanted_priority, memory_order_relaxed);
+    atomic_store_explicit(&thread->priority, priority, memory_order_relaxed);
+    thread->runnable.priority = priority;
+    if (queued)
+        sched_enqueue(cpu_self(), &thread->runnable, false);
 }
 
-bool thread_inbox_drain(struct cpu *cpu)
+static struct cpu *wanted_cpu(const struct thread *thread)
 {
-    struct thread *list = atomic_exchange(&cpu->inbox, nullptr);
-    struct thread *in_order = nullptr;
-    while (list) {
-        struct thread *next = list->inbox_next;
-        list->inbox_next = in_order;
-        in_order = list;
-        list = next;
+    return cpus[atomic_load_explicit(&thread->wanted_cpu, memory_order_relaxed)];
+}
+
+// A thread that is ready goes in no queue: it arrives by its post. The post is taken before the
+// home changes, so that whoever posts to the new home finds it taken, and ARRIVE in the mask.
+void thread_move_away(struct thread *thread)
+{
+    struct cpu *to = wanted_cpu(thread);
+    bool mine =
+        atomic_fetch_or_explicit(&thread->requests, REQUEST_ARRIVE, memory_order_acq_rel) == 0;
+    atomic_store_explicit(&thread->home, to, memory_order_release);
+    if (mine)
+        inbox_post(to, &thread->post);
+    // Else it is on its way to this CPU, which forwards it.
+}
+
+static void move(struct thread *thread)
+{
+    struct cpu *to = wanted_cpu(thread);
+    if (to == cpu_self())
+        return;
+    switch (thread_state(thread)) {
+    case THREAD_READY:
+        sched_dequeue(cpu_self(), &thread->runnable);
+        thread_move_away(thread);
+        break;
+    case THREAD_NEW:
+    case THREAD_BLOCKED:
+        atomic_store_explicit(&thread->home, to, memory_order_release);
+        break;
+    case THREAD_RUNNING:
+        thread->moves = true;
+        break;
+    case THREAD_EXITING:
+    case THREAD_DEAD:
+    case THREAD_STATES:
+        break;
     }
-    while (in_order) {
-        struct thread *thread = in_order;
-        in_order = thread->inbox_next;
-        uint32_t requests = atomic_exchange(&thread->requests, 0);
-        if (requests & REQUEST_KILL)
-            handle_kill(thread);
-        if (requests & REQUEST_WAKE)
-            make_ready(thread);
+}
+
+void thread_take_requests(struct thread *thread)
+{
+    struct cpu *home = home_of(thread);
+    if (home != cpu_self()) {
+        inbox_post(home, &thread->post); // it has moved on
+        return;
     }
-    return false;
+    uint32_t requests =
+        atomic_fetch_and_explicit(&thread->requests, REQUEST_CLOSED, memory_order_acq_rel);
+    if (requests & REQUEST_CLOSED) {
+        leave(thread);
+        return;
+    }
+    if (requests & REQUEST_ARRIVE)
+        sched_enqueue(home, &thread->runnable, false);
+    if (requests & REQUEST_START && thread_state(thread) == THREAD_NEW) {
+        thread_set_state(thread, THREAD_READY);
+        sched_enqueue(home, &thread->runnable, false);
+    }
+    if (requests & REQUEST_PRIORITY)
+        change_priority(thread);
+    bool stops = requests & REQUEST_KILL && !thread->killed;
+    thread->killed |= stops;
+    bool killed = thread->killed;
+    if (requests & REQUEST_WAKE)
+        make_ready(thread);
+    else if (stops)
+        stop(thread);
+    // One that was killed may be gone by now.
+    if (requests & REQUEST_MOVE && !killed)
+        move(thread);
+}
+
+void thread_kill(struct thread *thread)
+{
+    thread_request(thread, REQUEST_KILL);
 }
 
 // ---- the end
 
-// Runs on the home CPU, after the thread stopped for good.
+// After the thread stopped for good, on any CPU.
 enum step thread_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct thread *thread = thread_of(object);
-    if (object->state == THREAD_DEAD)
+    if (thread_state(thread) == THREAD_DEAD)
         return STEP_DONE;
-    if (object->state != THREAD_EXITING) {
+    if (!atomic_load_explicit(&thread->left, memory_order_acquire)) {
         // Torn down with its account while it lives: stop it first. Its own end resumes this.
         thread_kill(thread);
-        if (object->state != THREAD_EXITING)
-            return STEP_WAIT;
+        return STEP_WAIT;
     }
     // The buffer's frame goes after its mapping.
     if (thread->buffer_mapping.object) {
-        (void)object_kill(thread->buffer_mapping, thread->priority);
-        if (frame_of(arch_ram_address(thread->message))->mappings > 0)
+        (void)object_kill(thread->buffer_mapping, thread_priority(thread));
+        if (!atomic_load_explicit(&thread->buffer_unmapped, memory_order_acquire))
             return STEP_WAIT;
         frame_free(arch_ram_address(thread->message));
         frame_free(arch_ram_address(thread->context));
@@ -242,86 +319,95 @@ enum step thread_teardown(struct object *object) NO_THREAD_SAFETY
     }
     channel_release_fault_slot(thread->process->exceptions, thread->fault_slot);
     process_thread_gone(thread->process, thread);
-    set_state(thread, THREAD_DEAD);
-    object_finish(object, thread->priority);
+    thread_set_state(thread, THREAD_DEAD);
+    object_finish(object);
     return STEP_DONE;
 }
 
-// ---- system calls
+// ---- making
 
-status_t sys_thread_create(struct entry *entry, const struct handle_lookup *process_handle,
-                           uint64_t priority, uint64_t message_buffer)
-{
-    if (priority >= ABI_PRIORITIES || priority > entry->thread->priority)
-        return STATUS_INVALID;
-    struct process *process = process_of(process_handle->object);
-    struct thread *thread;
-    status_t status = handles_reserve(entry->process, 1);
-    if (status != STATUS_OK)
-        return status;
-    status = thread_create(process, (uint8_t)priority, message_buffer, &thread);
-    if (status != STATUS_OK) {
-        handles_unreserve(entry->process, 1);
-        return status;
-    }
-    entry->result[0] = handle_install_reserved(entry->process, &thread->object, RIGHTS_THREAD);
-    return STATUS_OK;
-}
-
-// What every thread of a process needs, in the order in which a failure undoes it.
-status_t thread_create(struct process *process, uint8_t priority, uint64_t message_buffer,
-                       struct thread **out) NO_THREAD_SAFETY
+// What every thread of a process needs, in the order in which a failure undoes it. The process
+// counts the thread already, so it cannot end meanwhile.
+static status_t make(struct process *process, uint8_t priority, uint64_t message_buffer,
+                     struct thread **out)
 {
     struct account *account = process->object.account;
-    if (!account || process->ending) // it may have no address space any more
-        return STATUS_BAD_STATE;
-    status_t status = account_charge(account, 2, 0); // the context page, the message buffer
+    status_t status = account_charge(account, 2, 1); // the context page, the message buffer
     if (status != STATUS_OK)
         return status;
-    struct object *object;
-    status = object_create(account, OBJECT_THREAD, &object);
-    if (status != STATUS_OK)
-        goto uncharge;
+    struct object *object = object_new(account, OBJECT_THREAD);
     struct thread *thread = thread_of(object);
     list_node_init(&thread->wait_node);
     list_node_init(&thread->process_node);
     list_node_init(&thread->runnable.node);
-    thread->home = cpu_self();
-    thread->priority = thread->runnable.priority = priority;
+    atomic_init(&thread->home, cpu_self());
+    atomic_init(&thread->priority, priority);
+    thread->runnable.priority = priority;
+    thread->post.kind = POST_THREAD;
     thread->deadline.kind = DEADLINE_THREAD;
-    thread->fault_slot = CALL_NONE;
+    thread->process = process;
     thread->call_slot = CALL_NONE;
     status = channel_reserve_fault_slot(process->exceptions, &thread->fault_slot);
     if (status != STATUS_OK)
-        goto drop;
+        goto discard;
     paddr_t buffer = frame_allocate(FRAME_USER, object);
+    thread->message = arch_ram(buffer);
+    thread->context = arch_ram(frame_allocate(FRAME_KERNEL, object));
+    thread->fault = (struct abi_fault *)(void *)((uint8_t *)thread->context + ARCH_CONTEXT_MAX);
     status = aspace_map_message_buffer(process->aspace, message_buffer, buffer, object,
                                        &thread->buffer_mapping);
     if (status != STATUS_OK) {
         frame_free(buffer);
+        frame_free(arch_ram_address(thread->context));
         channel_release_fault_slot(process->exceptions, thread->fault_slot);
-        goto drop;
-    }
-    thread->message = arch_ram(buffer);
-    thread->context = arch_ram(frame_allocate(FRAME_KERNEL, object));
-    thread->fault = (struct abi_fault *)(void *)((uint8_t *)thread->context + ARCH_CONTEXT_MAX);
-    thread->process = process;
-    if (!process_thread_added(process, thread)) { // it began to end
-        thread->killed = true;
-        set_state(thread, THREAD_EXITING);
-        object_kill(object_reference(object), priority);
-        return STATUS_BAD_STATE;
+        goto discard;
     }
     *out = thread;
     return STATUS_OK;
 
-drop:
-    set_state(thread, THREAD_EXITING);
-    set_state(thread, THREAD_DEAD);
-    object_kill(object_reference(object), priority);
-uncharge:
+discard:
+    object_discard(object);
     account_uncharge(account, 2, 0);
     return status;
+}
+
+status_t thread_create(struct object_ref process_ref, uint8_t priority, uint64_t message_buffer,
+                       struct object_ref *out)
+{
+    if (!process_thread_expect(process_ref))
+        return STATUS_BAD_STATE;
+    struct process *process = process_of(process_ref.object);
+    struct thread *thread;
+    status_t status = make(process, priority, message_buffer, &thread);
+    if (status == STATUS_OK) {
+        *out = object_reference(&thread->object);
+        object_publish(&thread->object);
+        process_thread_added(process, thread);
+    } else {
+        process_thread_not_added(process);
+    }
+    return status;
+}
+
+// ---- system calls
+
+status_t sys_thread_create(struct entry *entry, const struct handle_lookup *process,
+                           uint64_t priority, uint64_t message_buffer)
+{
+    if (priority >= ABI_PRIORITIES || priority > thread_priority(entry->thread))
+        return STATUS_INVALID;
+    status_t status = handles_reserve(entry->process, 1);
+    if (status != STATUS_OK)
+        return status;
+    struct object_ref thread;
+    status = thread_create(lookup_ref(process), (uint8_t)priority, message_buffer, &thread);
+    if (status != STATUS_OK) {
+        handles_unreserve(entry->process, 1);
+        return status;
+    }
+    entry->result[0] =
+        handle_install_reserved(entry->process, thread, OBJECT_THREAD, RIGHTS_THREAD);
+    return STATUS_OK;
 }
 
 status_t sys_thread_start(struct entry *entry, const struct handle_lookup *handle, uint64_t pc,
@@ -335,14 +421,14 @@ status_t sys_thread_start(struct entry *entry, const struct handle_lookup *handl
         return STATUS_GONE;
     uint64_t gift_handle = 0;
     status_t status = STATUS_OK;
-    if (handle->object->state != THREAD_NEW || thread->killed)
+    if (thread->started || thread_ends(thread))
         status = STATUS_BAD_STATE;
     else if (gift->object)
         status = handle_move(entry->process, gift, thread->process, &gift_handle);
     if (status == STATUS_OK) {
         arch_context_init(thread->context, pc, sp, argument, gift_handle);
-        set_state(thread, THREAD_READY);
-        sched_enqueue(cpu_self(), &thread->runnable, false);
+        thread->started = true;
+        thread_request(thread, REQUEST_START);
     }
     object_unlock(handle->object);
     return status;
@@ -368,32 +454,55 @@ status_t sys_thread_sleep(struct entry *entry, uint64_t deadline_ns)
     return thread_block(nullptr, nullptr, WAIT_SLEEP, deadline_ns);
 }
 
-status_t sys_thread_cancel(struct entry *entry, const struct handle_lookup *handle)
+status_t sys_thread_cancel(struct entry *entry, const struct handle_lookup *handle) NO_THREAD_SAFETY
 {
     (void)entry;
     struct thread *thread = thread_of(handle->object);
-    enum wait_kind kind = thread->wait_kind;
-    if (kind == WAIT_NONE || kind == WAIT_FAULT || kind == WAIT_OPERATION)
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    uint64_t word = atomic_load_explicit(&thread->wait_word, memory_order_relaxed);
+    enum wait_kind kind = (enum wait_kind)(word >> 2 & 0x3f);
+    bool won = kind != WAIT_FAULT && kind != WAIT_OPERATION && thread_win_wait(thread, word);
+    object_unlock(handle->object);
+    if (!won)
         return STATUS_BAD_STATE;
-    return thread_interrupt_wait(thread, STATUS_CANCELLED) ? STATUS_OK : STATUS_BAD_STATE;
+    thread_end_wait(thread, STATUS_CANCELLED); // as the winner: until then it cannot go away
+    return STATUS_OK;
 }
 
 status_t sys_thread_set_priority(struct entry *entry, const struct handle_lookup *handle,
-                                 uint64_t priority)
+                                 uint64_t priority) NO_THREAD_SAFETY
 {
     struct thread *thread = thread_of(handle->object);
-    if (priority >= ABI_PRIORITIES || priority > entry->thread->priority)
+    if (priority >= ABI_PRIORITIES || priority > thread_priority(entry->thread))
         return STATUS_INVALID;
-    uint8_t state = thread->object.state;
-    if (state == THREAD_EXITING || state == THREAD_DEAD)
-        return STATUS_BAD_STATE;
-    bool queued = state == THREAD_READY;
-    if (queued)
-        sched_dequeue(cpu_self(), &thread->runnable);
-    thread->priority = thread->runnable.priority = (uint8_t)priority;
-    if (queued)
-        sched_enqueue(cpu_self(), &thread->runnable, false);
-    return STATUS_OK;
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    status_t status = thread_ends(thread) ? STATUS_BAD_STATE : STATUS_OK;
+    if (status == STATUS_OK) {
+        atomic_store_explicit(&thread->wanted_priority, (uint8_t)priority, memory_order_relaxed);
+        thread_request(thread, REQUEST_PRIORITY);
+    }
+    object_unlock(handle->object);
+    return status;
+}
+
+status_t sys_thread_set_cpu(struct entry *entry, const struct handle_lookup *handle, uint64_t cpu)
+    NO_THREAD_SAFETY
+{
+    (void)entry;
+    struct thread *thread = thread_of(handle->object);
+    if (cpu >= cpu_count())
+        return STATUS_INVALID;
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    status_t status = thread_ends(thread) ? STATUS_BAD_STATE : STATUS_OK;
+    if (status == STATUS_OK) {
+        atomic_store_explicit(&thread->wanted_cpu, (uint32_t)cpu, memory_order_relaxed);
+        thread_request(thread, REQUEST_MOVE);
+    }
+    object_unlock(handle->object);
+    return status;
 }
 
 status_t sys_object_wait(struct entry *entry, const struct handle_lookup *handle, uint32_t mask,
@@ -422,8 +531,9 @@ status_t sys_object_wait(struct entry *entry, const struct handle_lookup *handle
 void thread_inspect(struct object *object, struct abi_inspect *out)
 {
     struct thread *thread = thread_of(object);
-    out->thread.priority = thread->priority;
-    out->thread.cpu_ns = thread->cpu_ns;
-    out->thread.run_state = object->state;
-    out->thread.home_cpu = thread->home->number;
+    out->state = thread_state(thread);
+    out->thread.priority = thread_priority(thread);
+    out->thread.cpu_ns = counter_read(&thread->cpu_ns);
+    out->thread.run_state = thread_state(thread);
+    out->thread.home_cpu = home_of(thread)->number;
 }

@@ -17,6 +17,7 @@
 #include <lib/tree.h>
 
 #include "account.h"
+#include "tlb.h"
 
 struct cpu;
 struct process;
@@ -35,7 +36,9 @@ struct aspace {
     uint64_t pages;       // mapped
     uint64_t table_pages; // charged
     struct process *process;
-    bool quiet; // no thread of the process will run again
+    struct tlb_holders holders;
+    _Atomic bool quiet; // no thread of the process will run again
+    bool left;          // no CPU translates through it any more; of its teardown
 };
 OBJECT_BODY(aspace);
 
@@ -82,11 +85,12 @@ paddr_t vmo_page(struct vmo *vmo, uint64_t page);
 
 // One mapping or pin of a page less. The VMO is locked; afterwards its teardown may go on.
 void vmo_page_released_locked(struct vmo *vmo, uint64_t page) REQUIRES(vmo->object.lock);
-void vmo_user_gone(struct vmo *vmo);
+void vmo_user_gone_locked(struct vmo *vmo) REQUIRES(vmo->object.lock);
 
 // A VMO over physical memory that is not the kernel's: device registers or firmware tables.
-[[nodiscard]] status_t vmo_create_physical(struct account *account, uint64_t start, uint64_t pages,
-                                           bool tables, struct vmo **out);
+// Not published.
+[[nodiscard]] status_t vmo_create_physical(struct object_ref account, uint64_t start,
+                                           uint64_t pages, bool tables, struct vmo **out);
 
 enum step vmo_teardown(struct object *object);
 void vmo_inspect(struct object *object, struct abi_inspect *out);
@@ -108,7 +112,9 @@ struct mapping {
     struct vmo *vmo;           // nullptr: a message buffer
     struct list_node vmo_node; // guarded by the VMO's lock
     uint64_t address, pages, offset_pages;
-    uint64_t cursor; // pages populated so far; clearing counts down
+    uint64_t cursor; // pages whose entries are set; clearing counts down
+    uint64_t held;   // pages whose frames it holds: let go of after the flush
+    bool flushed;    // all that was cleared
     bool populating; // counted by the VMO; guarded by the VMO's lock
     uint64_t protection;
     paddr_t buffer;
@@ -123,11 +129,12 @@ static inline struct mapping *mapping_of(struct object *object)
     return (struct mapping *)(void *)object;
 }
 
-[[nodiscard]] status_t aspace_create(struct account *account, struct process *process,
-                                     struct aspace **out);
+// `account` is charged for it already: a page and an object. It is not published.
+[[nodiscard]] status_t aspace_new(struct account *account, struct aspace **out);
+void aspace_discard(struct aspace *aspace); // and the charge for its page
 
-// Makes this CPU translate through an address space; nullptr: the kernel only.
-void aspace_load(struct cpu *cpu, struct aspace *aspace);
+// Makes this CPU translate through no address space. For tlb_enter.
+void aspace_load_kernel(void);
 
 // Maps one kernel-owned frame as a thread's message buffer. Errors as vm_map. The mapping goes
 // before the thread's teardown frees the frame.
@@ -138,7 +145,7 @@ void aspace_load(struct cpu *cpu, struct aspace *aspace);
 // Maps at start-up, for the first process: populated before it returns.
 [[nodiscard]] status_t aspace_map_now(struct aspace *aspace, struct vmo *vmo, uint64_t offset_pages,
                                       uint64_t address, uint64_t pages, uint64_t protection);
-[[nodiscard]] status_t vmo_create_now(struct account *account, uint64_t pages, struct vmo **out);
+[[nodiscard]] status_t vmo_create_now(struct object_ref account, uint64_t pages, struct vmo **out);
 
 enum step aspace_teardown(struct object *object);
 enum step mapping_teardown(struct object *object);

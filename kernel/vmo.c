@@ -80,7 +80,7 @@ static bool fill_some(struct vmo *vmo)
 static enum step vmo_fill(struct object *object) NO_THREAD_SAFETY
 {
     struct vmo *vmo = vmo_of(object);
-    if (object->life == LIFE_DYING)
+    if (object_dies(object))
         return STEP_DONE;
     if (!fill_some(vmo))
         return STEP_MORE;
@@ -91,7 +91,8 @@ static enum step vmo_fill(struct object *object) NO_THREAD_SAFETY
     bool wanted = thread && thread_win(thread);
     if (wanted) {
         object_handle_added_locked(object);
-        struct handle_transfer transfer = {object, object->generation, RIGHTS_VMO, 0};
+        struct handle_transfer transfer = {object, object_reference(object).generation, RIGHTS_VMO,
+                                           0, OBJECT_VMO};
         thread->reserved_handles--;
         arch_context_set_result(thread->context, 0, handle_place(thread->process, &transfer));
         thread_wake(thread, STATUS_OK);
@@ -104,19 +105,14 @@ static enum step vmo_fill(struct object *object) NO_THREAD_SAFETY
 
 // ---- making
 
-static status_t vmo_create(struct account *account, uint64_t pages, struct vmo **out)
+// Not published.
+static status_t vmo_create(struct object_ref account, uint64_t pages, struct vmo **out)
 {
     uint64_t charge = pages + vmo_index_pages(pages);
-    status_t status = account_charge(account, charge, 0);
+    status_t status = account_charge_ref(account, charge, 1);
     if (status != STATUS_OK)
         return status;
-    struct object *object;
-    status = object_create(account, OBJECT_VMO, &object);
-    if (status != STATUS_OK) {
-        account_uncharge(account, charge, 0);
-        return status;
-    }
-    struct vmo *vmo = vmo_of(object);
+    struct vmo *vmo = vmo_of(object_new((struct account *)(void *)account.object, OBJECT_VMO));
     list_init(&vmo->mappings);
     vmo->pages = pages;
     vmo->charged_pages = charge;
@@ -125,24 +121,25 @@ static status_t vmo_create(struct account *account, uint64_t pages, struct vmo *
     return STATUS_OK;
 }
 
-status_t vmo_create_now(struct account *account, uint64_t pages, struct vmo **out)
+status_t vmo_create_now(struct object_ref account, uint64_t pages, struct vmo **out)
+    NO_THREAD_SAFETY
 {
     status_t status = vmo_create(account, pages, out);
     if (status == STATUS_OK) {
         while (!fill_some(*out)) {}
         (*out)->object.state = VMO_READY;
+        object_publish(&(*out)->object);
     }
     return status;
 }
 
-status_t vmo_create_physical(struct account *account, uint64_t start, uint64_t pages, bool tables,
-                             struct vmo **out)
+status_t vmo_create_physical(struct object_ref account, uint64_t start, uint64_t pages, bool tables,
+                             struct vmo **out) NO_THREAD_SAFETY
 {
-    struct object *object;
-    status_t status = object_create(account, OBJECT_VMO, &object);
+    status_t status = account_charge_ref(account, 0, 1);
     if (status != STATUS_OK)
         return status;
-    struct vmo *vmo = vmo_of(object);
+    struct vmo *vmo = vmo_of(object_new((struct account *)(void *)account.object, OBJECT_VMO));
     list_init(&vmo->mappings);
     vmo->pages = pages;
     vmo->device = true;
@@ -165,7 +162,7 @@ status_t sys_vmo_create(struct entry *entry, const struct handle_lookup *account
     if (status != STATUS_OK)
         return status;
     struct vmo *vmo;
-    status = vmo_create((struct account *)(void *)account->object, pages, &vmo);
+    status = vmo_create(lookup_ref(account), pages, &vmo);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
         return status;
@@ -174,13 +171,14 @@ status_t sys_vmo_create(struct entry *entry, const struct handle_lookup *account
     if (pages <= VMO_FILL_STEP_PAGES) {
         fill_some(vmo);
         object->state = VMO_READY;
-        entry->result[0] = handle_install_reserved(entry->process, object, RIGHTS_VMO);
+        entry->result[0] = handle_publish(entry->process, object, RIGHTS_VMO);
         return STATUS_OK;
     }
     lock_acquire(&object->lock);
     entry->thread->reserved_handles = 1;
     thread_block(object, &object->waiters, WAIT_OPERATION, ABI_DEADLINE_NEVER);
-    operation_start(object, vmo_fill, entry->thread->priority);
+    operation_start(object, vmo_fill, sched_priority());
+    object_publish(object);
     lock_release(&object->lock);
     return STATUS_BLOCKED;
 }
@@ -205,13 +203,10 @@ void vmo_page_released_locked(struct vmo *vmo, uint64_t page)
         free_page(vmo, page);
 }
 
-void vmo_user_gone(struct vmo *vmo) NO_THREAD_SAFETY
+void vmo_user_gone_locked(struct vmo *vmo)
 {
-    struct object *object = &vmo->object;
-    lock_acquire(&object->lock);
-    if (object->life == LIFE_DYING)
-        operation_resume(object);
-    lock_release(&object->lock);
+    if (object_dies(&vmo->object))
+        operation_resume(&vmo->object);
 }
 
 // The owner's account is being destroyed, and others still use the memory: they paid for it.

@@ -43,13 +43,20 @@ static void enable_pan(void)
     __asm__ volatile("isb\n\t.inst 0xd500419f" ::: "memory"); // msr pan, #1
 }
 
+// The boot CPU's two stacks are in the image, the others' as arch_stack_map lays them out.
+static uint64_t emergency_top(uint64_t stack_top)
+{
+    return stack_top == (uint64_t)arch_boot_stack_top ? (uint64_t)boot_emergency_top
+                                                      : stack_top - ARCH_STACK_BYTES - PAGE_SIZE;
+}
+
 void arch_cpu_init(struct arch_percpu *self, void *stack_top)
 {
     const uint64_t top = (uint64_t)stack_top;
     *self = (struct arch_percpu){
         .stack_top = top,
         .stack_bottom = top - ARCH_STACK_BYTES,
-        .emergency_top = (uint64_t)boot_emergency_top,
+        .emergency_top = emergency_top(top),
     };
     WRITE_REGISTER("tpidr_el1", self);
     WRITE_REGISTER("tpidr_el0", 0);
@@ -69,12 +76,33 @@ void arch_start(paddr_t tables);
 void arch_start(paddr_t tables)
 {
     // From here on TTBR0 is empty until a user root is loaded: null and wild low pointers fault.
+    secondary_root = boot_identity_root;
     for (unsigned i = 0; i < TABLE_ENTRIES; i++)
         boot_identity_root.entries[i] = pte_none();
     __asm__ volatile("dsb ishst\n\ttlbi vmalle1\n\tdsb nsh\n\tisb" ::: "memory");
 
     arch_cpu_init(&boot_percpu.arch, arch_boot_stack_top);
     platform_start(tables);
+}
+
+// ---- the other CPUs
+
+struct page_table secondary_root;
+
+// What is written here is read by the CPU itself only once its MMU and caches are on.
+struct arch_start arch_cpu_prepare(struct arch_percpu *self, void *stack_top)
+{
+    self->stack_top = (uint64_t)stack_top;
+    __asm__ volatile("dsb ish" ::: "memory");
+    return (struct arch_start){.entry = secondary_entry_address(), .argument = (uint64_t)self};
+}
+
+// Called by head.S on the CPU's own stack.
+[[noreturn]] void arch_secondary_start(struct arch_percpu *self);
+void arch_secondary_start(struct arch_percpu *self)
+{
+    arch_cpu_init(self, (void *)self->stack_top);
+    entry_cpu(self);
 }
 
 // WFI ends when an interrupt is pending, masked or not, so interrupts never have to be taken

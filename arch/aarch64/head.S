@@ -6,6 +6,8 @@
 // off, interrupts masked, EL1 or EL2, the image cleaned to the point of coherency. Nothing can be
 // printed yet: what cannot work (EL3, a big-endian or 4 KiB-less CPU) parks the CPU.
 //
+// The other CPUs come the same way, from secondary_entry on, with what the boot CPU has prepared.
+//
 // Until the MMU is on, stores go past the caches. All of them fall between _boot_start and
 // _boot_end, which is invalidated before and after, so that no stale line hides them later.
 #include <arch/layout.h>
@@ -60,22 +62,10 @@ header:
 // ---- MMU off ----
 
 primary_entry:
-    msr     daifset, #0xf
     mov     x20, x0
-    mrs     x0, CurrentEL
-    cmp     x0, #(2 << 2)
-    b.eq    from_el2
-    cmp     x0, #(1 << 2)
-    b.ne    park
-at_el1:
-    ldr     x0, =SCTLR_OFF // whatever the loader left: MMU and caches are off now
-    msr     sctlr_el1, x0
-    isb
-    mrs     x0, id_aa64mmfr0_el1
-    ubfx    x0, x0, #28, #4
-    cmp     x0, #0xf // no 4 KiB granule
-    b.eq    park
-
+    adr     x21, primary_el1
+    b       enter_el1
+primary_el1:
     address x0, loader_stack_top
     mov     sp, x0
     mov     x29, #0
@@ -83,8 +73,43 @@ at_el1:
     address x0, _image_start
     bl      boot_map_build // in C, position-independent; x0 = the image's physical address
     bl      invalidate_boot
+    address x0, boot_identity_root
+    bl      mmu_on
+    ldr     x1, =high
+    br      x1
 
+// A CPU that PSCI was told to start: x0 = its struct arch_percpu, by its address in the high half.
+    .globl  secondary_entry
+secondary_entry:
+    mov     x20, x0
+    adr     x21, secondary_el1
+    b       enter_el1
+secondary_el1:
+    address x0, secondary_root
+    bl      mmu_on
+    ldr     x1, =secondary_high
+    br      x1
+
+// Goes on at x21 in EL1, the MMU and the caches off.
+enter_el1:
+    msr     daifset, #0xf
+    mrs     x0, CurrentEL
+    cmp     x0, #(2 << 2)
+    b.eq    from_el2
+    cmp     x0, #(1 << 2)
+    b.ne    park
+    ldr     x0, =SCTLR_OFF // whatever was left there
+    msr     sctlr_el1, x0
+    isb
+    br      x21
+
+// x0 = the root to translate low addresses by, which maps this page one to one. Clobbers x0 to x3.
+mmu_on:
     mrs     x1, id_aa64mmfr0_el1
+    ubfx    x2, x1, #28, #4
+    cmp     x2, #0xf // no 4 KiB granule
+    b.eq    park
+    msr     ttbr0_el1, x0
     ldr     x0, =TCR
     and     x2, x1, #0xf // PARange; beyond 48 bits (5) needs other page tables
     mov     x3, #5
@@ -103,8 +128,6 @@ at_el1:
     msr     tcr_el1, x0
     mov     x0, #MAIR
     msr     mair_el1, x0
-    address x0, boot_identity_root
-    msr     ttbr0_el1, x0
     address x0, boot_kernel_root
     msr     ttbr1_el1, x0
     isb
@@ -113,10 +136,9 @@ at_el1:
     dsb     nsh
     isb
     ldr     x0, =SCTLR_ON
-    ldr     x1, =high
     msr     sctlr_el1, x0
     isb
-    br      x1
+    ret
 
 // ---- the high half ----
 
@@ -134,6 +156,17 @@ high:
     mov     x30, #0
     mov     x0, x20
     bl      arch_start
+    b       park
+
+secondary_high:
+    address x0, vectors
+    msr     vbar_el1, x0
+    ldr     x0, [x20, #PERCPU_STACK_TOP]
+    mov     sp, x0
+    mov     x29, #0
+    mov     x30, #0
+    mov     x0, x20
+    bl      arch_secondary_start
     b       park
 
 park:
@@ -206,8 +239,7 @@ from_el2:
 3:
     mov     x0, #0x3c5 // EL1h, all masked
     msr     spsr_el2, x0
-    adr     x0, at_el1
-    msr     elr_el2, x0
+    msr     elr_el2, x21
     eret
 
     .ltorg

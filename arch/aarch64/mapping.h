@@ -17,6 +17,7 @@ extern struct page_table boot_kernel_root; // TTBR1
 extern struct page_table boot_top;         // level 2 of the last root slot: window and image
 extern struct page_table boot_window;      // level 1 of the device window
 extern struct page_table boot_identity_root;
+extern struct page_table secondary_root; // of the other CPUs while they start: the same, kept
 
 // Symbols of kernel.ld and head.S.
 extern char _image_start[], _text_end[], _rodata_end[], _image_end[];
@@ -24,6 +25,9 @@ extern char boot_emergency_guard[], boot_emergency_top[], boot_stack_guard[];
 extern char arch_boot_stack_bottom[];
 
 void boot_map_build(uint64_t image);
+
+// Where secondary_entry (head.S) is in physical memory.
+paddr_t secondary_entry_address(void);
 
 static inline unsigned table_index(uint64_t address, unsigned level)
 {

@@ -123,6 +123,30 @@ bool arch_ram_map(uint64_t start, uint64_t end)
     return true;
 }
 
+// [guard][emergency stack][guard][stack]. Both are in the direct map, too, as all RAM is.
+void *arch_stack_map(uint32_t cpu, paddr_t memory)
+{
+    (void)cpu;
+    constexpr uint64_t LENGTH = ARCH_STACK_MEMORY + 2 * PAGE_SIZE;
+    const uint64_t emergency = window_next + PAGE_SIZE;
+    const uint64_t stack = emergency + LAYOUT_EMERGENCY_BYTES + PAGE_SIZE;
+    if (LENGTH > LAYOUT_DEVICE_WINDOW + WINDOW_BYTES - window_next ||
+        !map_range(emergency, memory.value, LAYOUT_EMERGENCY_BYTES, KERNEL_WRITE,
+                   ARCH_MEMORY_NORMAL) ||
+        !map_range(stack, memory.value + LAYOUT_EMERGENCY_BYTES, LAYOUT_STACK_BYTES, KERNEL_WRITE,
+                   ARCH_MEMORY_NORMAL))
+        return nullptr;
+    window_next = stack + LAYOUT_STACK_BYTES;
+    return (void *)window_next;
+}
+
+extern char secondary_entry[];
+
+paddr_t secondary_entry_address(void)
+{
+    return (paddr_t){image_base() + image_offset(secondary_entry)};
+}
+
 // Normal memory is mapped read-only: it holds tables of the firmware.
 void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory memory)
 {

@@ -39,6 +39,10 @@ static uint64_t clock_ticks(void)
     return host_ticks;
 }
 
+static void clock_cpu_init(void)
+{
+}
+
 static void clock_arm(uint64_t ticks)
 {
     armed[host_running->number] = ticks;
@@ -64,9 +68,26 @@ static bool deliverable(const struct host_line *line)
     return !line->masked && !line->active && (line->latched || line->level);
 }
 
+static bool ipis[HOST_CPUS];
+
+static void irq_ipi(uint32_t cpu)
+{
+    ipis[cpu] = true;
+}
+
+static const char *irq_cpu_init(uint32_t cpu)
+{
+    (void)cpu;
+    return nullptr;
+}
+
 static uint32_t irq_claim(void)
 {
     unsigned cpu = host_running->number;
+    if (ipis[cpu]) {
+        ipis[cpu] = false;
+        return IRQ_IPI;
+    }
     if (host_timer_due(cpu)) {
         armed[cpu] = UINT64_MAX;
         return IRQ_TIMER;
@@ -139,7 +160,7 @@ void host_line_level(uint32_t line, bool high)
 
 bool host_interrupt_pending(unsigned cpu)
 {
-    if (host_timer_due(cpu))
+    if (host_timer_due(cpu) || ipis[cpu])
         return true;
     for (uint32_t i = 0; cpu == 0 && i < HOST_LINES; i++)
         if (deliverable(&host_lines[i]))
@@ -204,6 +225,18 @@ void arch_cpu_init(struct arch_percpu *self, void *stack_top)
     (void)self, (void)stack_top;
 }
 
+void *arch_stack_map(uint32_t cpu, paddr_t memory)
+{
+    (void)cpu, (void)memory;
+    return nullptr;
+}
+
+struct arch_start arch_cpu_prepare(struct arch_percpu *self, void *stack_top)
+{
+    (void)self, (void)stack_top;
+    abort(); // the test attaches its CPUs itself
+}
+
 void arch_enter_user(struct arch_context *context)
 {
     (void)context;
@@ -257,6 +290,8 @@ void host_reset(size_t ram_bytes, uint32_t asid_limit)
     static struct irq_controller irq = {
         .name = "simulated",
         .lines = HOST_LINES,
+        .cpu_init = irq_cpu_init,
+        .ipi = irq_ipi,
         .claim = irq_claim,
         .complete = irq_complete,
         .usable = irq_usable,
@@ -265,8 +300,11 @@ void host_reset(size_t ram_bytes, uint32_t asid_limit)
         .unmask = irq_unmask,
         .message_free = message_free,
     };
-    static const struct clock_source clock = {
-        .name = "virtual", .hz = HOST_HZ, .ticks = clock_ticks, .arm = clock_arm};
+    static const struct clock_source clock = {.name = "virtual",
+                                              .hz = HOST_HZ,
+                                              .cpu_init = clock_cpu_init,
+                                              .ticks = clock_ticks,
+                                              .arm = clock_arm};
     static const struct console console = {
         .name = "buffer", .base = 0x9000'0000, .bytes = PAGE_SIZE, .write = console_write};
     static const struct power power = {.off = power_called};
@@ -275,8 +313,10 @@ void host_reset(size_t ram_bytes, uint32_t asid_limit)
     memset(host_lines, 0, sizeof host_lines);
     for (uint32_t i = 0; i < HOST_LINES; i++)
         host_lines[i].masked = true;
-    for (unsigned i = 0; i < HOST_CPUS; i++)
+    for (unsigned i = 0; i < HOST_CPUS; i++) {
         armed[i] = UINT64_MAX;
+        ipis[i] = false;
+    }
     host_ticks = 0;
     host_console_bytes = 0;
     host_power_calls = 0;

@@ -11,6 +11,7 @@
 uint8_t *host_ram;
 uint64_t host_ram_bytes;
 struct host_tlb_entry host_tlb[HOST_CPUS][HOST_TLB_ENTRIES];
+bool host_tlb_broadcasts;
 
 static struct {
     paddr_t root;
@@ -27,6 +28,7 @@ void host_mmu_reset(size_t ram_bytes, uint32_t limit)
     host_ram = pages_new(ram_bytes);
     host_ram_bytes = ram_bytes;
     asid_limit = limit;
+    host_tlb_broadcasts = limit != 0; // with address-space numbers: as AArch64
     memset(host_tlb, 0, sizeof host_tlb);
     memset(loaded, 0, sizeof loaded);
 }
@@ -56,10 +58,15 @@ void host_root_load(paddr_t root, uint16_t asid)
         memset(host_tlb[cpu], 0, sizeof host_tlb[cpu]);
 }
 
+static bool reaches(unsigned cpu)
+{
+    return host_tlb_broadcasts || cpu == host_running->number;
+}
+
 void host_tlb_flush_page(uint16_t asid, uint64_t address)
 {
     for (unsigned cpu = 0; cpu < HOST_CPUS; cpu++)
-        for (unsigned i = 0; i < HOST_TLB_ENTRIES; i++)
+        for (unsigned i = 0; reaches(cpu) && i < HOST_TLB_ENTRIES; i++)
             if (host_tlb[cpu][i].asid == asid &&
                 host_tlb[cpu][i].page == align_down(address, PAGE_SIZE))
                 host_tlb[cpu][i].valid = false;
@@ -68,7 +75,7 @@ void host_tlb_flush_page(uint16_t asid, uint64_t address)
 void host_tlb_flush_asid(uint16_t asid)
 {
     for (unsigned cpu = 0; cpu < HOST_CPUS; cpu++)
-        for (unsigned i = 0; i < HOST_TLB_ENTRIES; i++)
+        for (unsigned i = 0; reaches(cpu) && i < HOST_TLB_ENTRIES; i++)
             if (host_tlb[cpu][i].asid == asid)
                 host_tlb[cpu][i].valid = false;
 }

@@ -3,7 +3,8 @@
 // The device window: 1 GiB of kernel addresses for device registers (uncached, writable) and
 // firmware tables (cached, read-only), never executable. Its tables are part of the image, so
 // that it works from the platform's start on and needs no allocator later. Mappings stay for
-// ever; what is asked for again is found again.
+// ever; what is asked for again is found again. The stacks of the other CPUs lie here, too, each
+// above a page that is not mapped.
 //
 // Called on one CPU at a time: at boot, and later under the kernel's lock of whoever mints.
 #include "paging.h"
@@ -79,6 +80,20 @@ static void window_fill(uint64_t offset, uint64_t physical, uint64_t bytes, uint
         table[table_index(offset + at, 0)].value = (physical + at) | bits;
         at += PAGE_SIZE;
     }
+}
+
+void *arch_stack_map(uint32_t cpu, paddr_t memory)
+{
+    (void)cpu;
+    const uint64_t offset = window.used + PAGE_SIZE; // the guard
+    if (offset + ARCH_STACK_MEMORY > HUGE_PAGE ||
+        tables_needed(offset, memory.value, ARCH_STACK_MEMORY) > WINDOW_TABLES - window.tables)
+        return nullptr;
+    for (uint64_t at = 0; at < ARCH_STACK_MEMORY; at += PAGE_SIZE) // never one large page
+        window_fill(offset + at, memory.value + at, PAGE_SIZE,
+                    PTE_WRITE | PTE_KERNEL | PTE_NO_EXECUTE);
+    window.used = offset + ARCH_STACK_MEMORY;
+    return (void *)(LAYOUT_DEVICE_WINDOW + window.used);
 }
 
 void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory memory)

@@ -48,6 +48,10 @@ const struct clock_source *generic_timer_init(uint64_t hz_override)
     if (hz < HZ_MIN || hz > HZ_MAX)
         return nullptr;
     set_control(0);
-    source = (struct clock_source){.name = "generic timer", .hz = hz, .ticks = ticks, .arm = arm};
+    source = (struct clock_source){.name = "generic timer",
+                                   .hz = hz,
+                                   .cpu_init = generic_timer_quiet,
+                                   .ticks = ticks,
+                                   .arm = arm};
     return &source;
 }

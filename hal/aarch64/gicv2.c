@@ -7,8 +7,8 @@
 // control registers is right in each case, once all lines are in group 0 (a write that the
 // non-secure side ignores).
 //
-// Context: interrupts off, one CPU at a time (mask and unmask write one-bit set and clear
-// registers; configure is serialised by the kernel's machine lock).
+// Context: interrupts off; as hal.h says. The first 32 lines, and the CPU interface, are each
+// CPU's own at the same addresses.
 #include "gicv2.h"
 
 #include <arch/arch.h>
@@ -25,6 +25,7 @@ constexpr uint64_t GICD_ICACTIVER = 0x380;
 constexpr uint64_t GICD_IPRIORITYR = 0x400;
 constexpr uint64_t GICD_ITARGETSR = 0x800;
 constexpr uint64_t GICD_ICFGR = 0xc00;
+constexpr uint64_t GICD_SGIR = 0xf00;
 constexpr size_t GICD_BYTES = 0x1000;
 
 // CPU interface.
@@ -37,12 +38,15 @@ constexpr size_t GICC_BYTES = 0x100;
 
 constexpr uint32_t INTID_MASK = 0x3ff;
 constexpr uint32_t LINES_MAX = 1020; // 1020-1023 mean "nothing"
+constexpr uint32_t LINE_IPI = 0;     // an SGI
+constexpr unsigned CPUS = 8;         // there is one bit for each
 constexpr uint32_t PRIORITIES_EQUAL = 0xa0a0'a0a0;
 
 static volatile void *distributor, *cpu_interface;
 static uint32_t timer_line;
 static void (*timer_quiet)(void);
-static uint32_t boot_cpu_target; // this CPU's bit in GICD_ITARGETSR, in all four bytes
+static uint32_t boot_cpu_target;  // this CPU's bit in GICD_ITARGETSR, in all four bytes
+static uint8_t cpu_targets[CPUS]; // of each CPU, by its number
 
 static struct irq_controller controller;
 
@@ -101,17 +105,24 @@ static uint32_t claim(void)
         return IRQ_TIMER;
     }
     if (line < GIC_FIRST_SPI) {
-        // SGIs are not used with one CPU, and nothing unmasks another PPI. An SGI wants its
-        // sender's number back.
+        // An SGI wants its sender's number back, and is over at once: it only says that there is
+        // something. Nothing unmasks another PPI.
         mmio_write32(cpu_interface, GICC_EOIR, acknowledged);
-        return IRQ_NONE;
+        return line == LINE_IPI ? IRQ_IPI : IRQ_NONE;
     }
     return line;
 }
 
 static void complete(uint32_t line)
 {
-    mmio_write32(cpu_interface, GICC_EOIR, line == IRQ_TIMER ? timer_line : line);
+    if (line != IRQ_IPI)
+        mmio_write32(cpu_interface, GICC_EOIR, line == IRQ_TIMER ? timer_line : line);
+}
+
+static void ipi(uint32_t cpu)
+{
+    __asm__ volatile("dsb ishst" ::: "memory"); // what it is about, before the interrupt
+    mmio_write32(distributor, GICD_SGIR, (uint32_t)cpu_targets[cpu] << 16 | LINE_IPI);
 }
 
 static bool usable(uint32_t line)
@@ -157,6 +168,31 @@ static void reset_distributor(uint32_t lines)
     mmio_write32(distributor, GICD_CTLR, 1);
 }
 
+// The registers of the first 32 lines are each CPU's own (4.1.4).
+static void start_own_part(uint32_t cpu)
+{
+    cpu_targets[cpu] = (uint8_t)own_target();
+    mmio_write32(distributor, GICD_ICENABLER, UINT32_MAX);
+    mmio_write32(distributor, GICD_ICPENDR, UINT32_MAX);
+    mmio_write32(distributor, GICD_ICACTIVER, UINT32_MAX);
+    mmio_write32(distributor, GICD_IGROUPR, 0);
+    for (uint32_t line = 0; line < GIC_FIRST_SPI; line += 4)
+        mmio_write32(distributor, GICD_IPRIORITYR + line, PRIORITIES_EQUAL);
+    mmio_write32(cpu_interface, GICC_PMR, 0xff);
+    mmio_write32(cpu_interface, GICC_BPR, 7); // no preemption between interrupts
+    mmio_write32(cpu_interface, GICC_CTLR, 1);
+    unmask(LINE_IPI);
+    unmask(timer_line);
+}
+
+static const char *cpu_init(uint32_t cpu)
+{
+    if (cpu >= CPUS)
+        return "a GICv2 serves no more than 8 CPUs";
+    start_own_part(cpu);
+    return nullptr;
+}
+
 const char *gicv2_init(const struct gicv2_config *config, const struct irq_controller **irq)
 {
     distributor = hal_own(config->distributor, GICD_BYTES);
@@ -174,13 +210,13 @@ const char *gicv2_init(const struct gicv2_config *config, const struct irq_contr
 
     boot_cpu_target = own_target();
     reset_distributor(lines);
-    mmio_write32(cpu_interface, GICC_PMR, 0xff);
-    mmio_write32(cpu_interface, GICC_BPR, 7); // no preemption between interrupts
-    mmio_write32(cpu_interface, GICC_CTLR, 1);
+    start_own_part(0);
 
     controller = (struct irq_controller){
         .name = "GICv2",
         .lines = lines,
+        .cpu_init = cpu_init,
+        .ipi = ipi,
         .claim = claim,
         .complete = complete,
         .usable = usable,
@@ -188,7 +224,6 @@ const char *gicv2_init(const struct gicv2_config *config, const struct irq_contr
         .mask = gicv2_mask,
         .unmask = unmask,
     };
-    unmask(timer_line);
     *irq = &controller;
     return nullptr;
 }

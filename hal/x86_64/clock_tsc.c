@@ -106,8 +106,15 @@ static void clock_arm(uint64_t ticks)
     lapic_timer_start((uint32_t)count);
 }
 
+static void clock_cpu_init(void)
+{
+    lapic_timer_start(0);
+    lapic_timer_masked(false);
+}
+
 struct clock_source clock_tsc = {
     .name = "TSC",
+    .cpu_init = clock_cpu_init,
     .ticks = clock_ticks,
     .arm = clock_arm,
 };

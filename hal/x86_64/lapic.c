@@ -32,25 +32,31 @@ constexpr uint64_t BASE_X2APIC = 1u << 10;
 constexpr uint32_t SPURIOUS_ENABLE = 1u << 8;
 constexpr uint32_t LVT_MASKED = 1u << 16;
 constexpr uint32_t LVT_NMI = 4u << 8;
-constexpr uint32_t COMMAND_SELF = 1u << 18;
 constexpr uint32_t COMMAND_ASSERT = 1u << 14;
+constexpr uint32_t COMMAND_PENDING = 1u << 12;
+constexpr uint32_t COMMAND_INIT = 5u << 8;
+constexpr uint32_t COMMAND_STARTUP = 6u << 8;
+constexpr unsigned SEND_TRIES = 1000;
 constexpr uint32_t DIVIDE_BY_1 = 0xb;
 
 static volatile void *lapic; // the same address on each CPU; immutable after boot
 
-const char *lapic_init(paddr_t address, uint8_t nmi_inputs)
+const char *lapic_init(paddr_t address)
 {
     if ((cpuid_leaf(1).edx & 1u << 9) == 0)
         return "the processor has no local APIC";
+    if ((msr_read(MSR_APIC_BASE) & PTE_ADDRESS) != address.value)
+        return "the tables and the processor disagree on where the local APIC is";
+    lapic = hal_own(address, PAGE_SIZE);
+    return lapic == nullptr ? "no room to map the local APIC" : nullptr;
+}
+
+const char *lapic_start(uint8_t nmi_inputs)
+{
     const uint64_t base = msr_read(MSR_APIC_BASE);
     if ((base & BASE_X2APIC) != 0)
         return "the firmware left the local APIC in x2APIC mode, which is not supported";
-    if ((base & PTE_ADDRESS) != address.value)
-        return "the tables and the processor disagree on where the local APIC is";
     msr_write(MSR_APIC_BASE, base | BASE_ENABLE);
-    lapic = hal_own(address, PAGE_SIZE);
-    if (lapic == nullptr)
-        return "no room to map the local APIC";
 
     const unsigned last_lvt = mmio_read32(lapic, VERSION) >> 16 & 0xff;
     mmio_write32(lapic, LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
@@ -79,10 +85,28 @@ void lapic_end_of_interrupt(void)
     mmio_write32(lapic, END_OF_INTERRUPT, 0);
 }
 
-void lapic_interrupt_self(uint8_t vector)
+// The message before must have left (10.6.1). It always does, unless the bus is broken.
+static void send(uint32_t id, uint32_t command)
 {
-    mmio_write32(lapic, COMMAND_HIGH, 0);
-    mmio_write32(lapic, COMMAND, COMMAND_SELF | COMMAND_ASSERT | vector);
+    for (unsigned i = 0; i < SEND_TRIES && (mmio_read32(lapic, COMMAND) & COMMAND_PENDING); i++)
+        arch_cpu_relax();
+    mmio_write32(lapic, COMMAND_HIGH, id << 24);
+    mmio_write32(lapic, COMMAND, command); // after all earlier stores: it is one that is not cached
+}
+
+void lapic_interrupt(uint32_t id, uint8_t vector)
+{
+    send(id, COMMAND_ASSERT | vector);
+}
+
+void lapic_send_init(uint32_t id)
+{
+    send(id, COMMAND_ASSERT | COMMAND_INIT);
+}
+
+void lapic_send_startup(uint32_t id, uint8_t page)
+{
+    send(id, COMMAND_ASSERT | COMMAND_STARTUP | page);
 }
 
 void lapic_timer_start(uint32_t count)

@@ -11,17 +11,26 @@ enum lapic_vector : uint8_t {
     VECTOR_LINES_FIRST = 0x30,
     VECTOR_LINES_END = 0xe0,
     VECTOR_TIMER = 0xf0,
+    VECTOR_IPI = 0xf1,
     VECTOR_SPURIOUS = 0xff,
 };
 
-// Switches it on, with its timer, error and performance inputs masked. nullptr: done; otherwise
-// what is wrong.
-const char *lapic_init(paddr_t address, uint8_t nmi_inputs);
+// Maps the registers, which every CPU finds at the same address. nullptr: done; otherwise what is
+// wrong, as below.
+const char *lapic_init(paddr_t address);
+
+// Switches the calling CPU's on, with its timer, error and performance inputs masked.
+const char *lapic_start(uint8_t nmi_inputs);
 uint32_t lapic_id(void);
 void lapic_end_of_interrupt(void);
 
-// Raises `vector` on this CPU as if a device had.
-void lapic_interrupt_self(uint8_t vector);
+// Raises `vector` on a CPU, this one or another, as if a device had. Does not wait for it.
+void lapic_interrupt(uint32_t id, uint8_t vector);
+
+// The first and the second message that start a CPU; `page` is the number of the page, below 256,
+// that it begins at.
+void lapic_send_init(uint32_t id);
+void lapic_send_startup(uint32_t id, uint8_t page);
 
 // The one-shot timer: counts down from `count` to 0 and raises VECTOR_TIMER. 0 stops it.
 void lapic_timer_start(uint32_t count);

@@ -143,6 +143,12 @@ static void start_controller(const void *tree)
 
 // ---- power
 
+static void use_psci(enum psci_conduit conduit)
+{
+    hal.power = psci_init(conduit);
+    hal.cpu_start = psci_cpu_start;
+}
+
 static void find_power(const void *tree)
 {
     static const char *const names[] = {"arm,psci-1.0", "arm,psci-0.2"};
@@ -153,9 +159,9 @@ static void find_power(const void *tree)
     }
     const char *method = fdt_has(&node, "method") ? fdt_text(&node, "method") : nullptr;
     if (method != nullptr && strcmp(method, "hvc") == 0)
-        hal.power = psci_init(PSCI_HVC);
+        use_psci(PSCI_HVC);
     else if (method != nullptr && strcmp(method, "smc") == 0)
-        hal.power = psci_init(PSCI_SMC);
+        use_psci(PSCI_SMC);
     else
         fdt_complain(&node, "method", "is neither hvc nor smc: the machine cannot be powered off");
 }

@@ -12,6 +12,8 @@ constexpr unsigned INTI_ACTIVE_LOW = 3;
 constexpr unsigned INTI_TRIGGER_SHIFT = 2;
 constexpr unsigned INTI_LEVEL = 3;
 
+constexpr uint32_t XAPIC_BROADCAST = 255; // ids are below, without x2APIC
+
 // The shortest sound entry of a type that is read here; 0: the type is not read.
 static size_t entry_bytes(uint8_t type)
 {
@@ -37,6 +39,10 @@ static void add_cpu(struct boot_info *boot, uint32_t id, uint32_t flags)
 {
     if ((flags & ACPI_MADT_ENABLED) == 0)
         return;
+    if (id >= XAPIC_BROADCAST) {
+        klog("acpi: the CPU with APIC id %u needs an x2APIC and is not used", id);
+        return;
+    }
     if (boot->cpu_count == BOOT_CPUS_MAX) {
         klog("acpi: more than %u CPUs, the one with APIC id %u is not used", BOOT_CPUS_MAX, id);
         return;

@@ -88,13 +88,17 @@ long_mode:
     jmp *%rax
 
     .balign 8
+    .global boot_gdt
 boot_gdt:
     .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+    .quad 0x00cf9b000000ffff // 32-bit code: SELECTOR_START
+    .global boot_gdt_register
 boot_gdt_register:
     .word boot_gdt_register - boot_gdt - 1
     .long boot_gdt
 
     .balign 4096
+    .global boot_root
 boot_root:
     .quad boot_low + 3
     .fill 255, 8, 0

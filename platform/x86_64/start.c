@@ -101,6 +101,25 @@ static void interrupts_init(void)
     boot.cpu_ids[0] = self;
 }
 
+// The other CPUs begin in real mode: that takes a page that they can address, which is not the
+// first one, where firmware keeps its vectors. Without one the boot CPU is alone.
+static void start_page_init(void)
+{
+    constexpr uint64_t end = 0xa0000;
+    for (uint64_t page = PAGE_SIZE; page < end; page += PAGE_SIZE) {
+        bool free = pvh_find_ram(&boot, page, page + PAGE_SIZE) != nullptr;
+        for (uint32_t i = 0; i < boot.reserved_count; i++)
+            free &= boot.reserved[i].end <= page || boot.reserved[i].start >= page + PAGE_SIZE;
+        if (!free)
+            continue;
+        boot_add_reserved(&boot, page, page + PAGE_SIZE);
+        arch_start_page_set((paddr_t){page});
+        hal.cpu_start = apic_cpu_start;
+        return;
+    }
+    klog("boot: no page below 640 KiB is free, so the other CPUs cannot be started");
+}
+
 static void clock_init(void)
 {
     struct clock_reference reference;
@@ -122,6 +141,7 @@ void platform_start(uint32_t start_info)
     tables_init();
     interrupts_init();
     clock_init();
+    start_page_init();
 
     static struct acpi_power_config power;
     machine_power(&acpi, &power);

@@ -286,7 +286,7 @@ static void tally_waiters(struct object *object, const struct list *list, bool c
         tally_of(thread)->waits++;
         CHECK(I3, thread->wait_object == object);
         CHECK(I3,
-              thread->object.state == THREAD_BLOCKED && (thread->wait_word & 3) == PHASE_BLOCKED);
+              thread_state(thread) == THREAD_BLOCKED && (thread->wait_word & 3) == PHASE_BLOCKED);
         count++;
     }
     if (counted)
@@ -337,21 +337,22 @@ static void check_thread(struct object *object)
     bool current = thread->home->current == thread;
     // Its own place in a run queue, or its operation's.
     bool ready = list_node_linked(&thread->runnable.node);
-    CHECK(S1, current == (object->state == THREAD_RUNNING));
-    CHECK(S1, ready == (object->state == THREAD_READY));
+    CHECK(S1, current == (thread_state(thread) == THREAD_RUNNING));
+    CHECK(S1, ready == (thread_state(thread) == THREAD_READY));
     CHECK(S1, tally->queued == (ready ? 1 : 0));
-    CHECK(S2, thread->requests == 0);
-    if (object->state == THREAD_BLOCKED)
+    CHECK(S2, thread->requests == 0 || thread->requests & REQUEST_CLOSED);
+    if (thread_state(thread) == THREAD_BLOCKED)
         check_wait(thread);
     else
         CHECK(I3, tally->waits == 0 && !thread->deadline.node.linked);
-    CHECK(I3, (object->state == THREAD_BLOCKED) == ((thread->wait_word & 3) == PHASE_BLOCKED));
+    CHECK(I3,
+          (thread_state(thread) == THREAD_BLOCKED) == ((thread->wait_word & 3) == PHASE_BLOCKED));
 }
 
 static void check_cpu(struct cpu *cpu)
 {
     CHECK(L1, cpu->locks_held == 0);
-    CHECK(S2, !cpu->inbox);
+    CHECK(S2, !inbox_waiting(cpu) && !cpu->flush_ticket.busy);
     for (unsigned priority = 0; priority < ABI_PRIORITIES; priority++) {
         struct list *queue = &cpu->ready[priority];
         CHECK(S1, list_empty(queue) == !(cpu->ready_mask >> priority & 1));
@@ -386,6 +387,7 @@ static void check_common(struct object *object)
     // Whatever is dying still has something to wait for, or a step to make.
     if (object->life == LIFE_DYING)
         CHECK(I4, object->operation.phase == OPERATION_PARKED ||
+                      object->operation.phase == OPERATION_FLUSHING ||
                       object->operation.phase == OPERATION_QUEUED);
     if (idle && object->life == LIFE_DYING)
         CHECK(I4, may_still_be_dying(object));
@@ -421,11 +423,11 @@ void world_check(void)
     }
     memset(tallies, 0, tallies_size * sizeof *tallies);
     // Nothing is in progress: a CPU is borrowed for what looks at its own.
-    host_running = &cpus[0].arch;
+    host_running = &cpus[0]->arch;
     idle = true;
     for (unsigned i = 0; i < world.cpus; i++) {
-        check_cpu(&cpus[i]);
-        idle &= host_place(i) == HOST_IDLE && cpus[i].ready_mask == 0;
+        check_cpu(cpus[i]);
+        idle &= host_place(i) == HOST_IDLE && cpus[i]->ready_mask == 0;
     }
     for_each_object(OBJECT_NONE, check_common);
     for_each_object(OBJECT_NONE, tally_costs);

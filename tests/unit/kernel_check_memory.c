@@ -205,7 +205,7 @@ static void check_tlbs(void)
                 struct object *object = object_at(n);
                 struct aspace *aspace = (struct aspace *)(void *)object;
                 if (object->life != LIFE_FREE && object->type == OBJECT_ASPACE &&
-                    aspace->asid == entry->asid && (entry->asid || cpus[cpu].aspace == aspace))
+                    aspace->asid == entry->asid && (entry->asid || cpus[cpu]->aspace == aspace))
                     owner = aspace;
             }
             CHECK(M6, owner && pagetable_get(owner, entry->page).value == entry->leaf.value);

@@ -52,7 +52,7 @@ void on_cpu(unsigned cpu, void (*function)(void))
 bool is_dead(const struct actor *actor)
 {
     return actor->thread->object.generation != actor->ref.generation ||
-           actor->thread->object.state >= THREAD_EXITING;
+           thread_state(actor->thread) >= THREAD_EXITING;
 }
 
 static struct actor *actor_of(struct thread *thread)
@@ -108,7 +108,7 @@ static bool next_entry(unsigned cpu)
         host_enter(cpu, entry_interrupt);
         return true;
     }
-    struct actor *actor = actor_of(cpus[cpu].current);
+    struct actor *actor = actor_of(cpus[cpu]->current);
     actor->parked = false;
     if (actor->calling)
         take_outcome(actor);
@@ -142,8 +142,6 @@ static void run_cpu(unsigned cpu)
                 return;
         } else if (host_interrupt_pending(cpu)) {
             host_wake(cpu, entry_kernel_interrupt);
-        } else if (cpus[cpu].inbox) {
-            host_wake(cpu, nullptr); // as if it had been interrupted for it
         } else {
             return;
         }
@@ -161,9 +159,9 @@ void settle(void)
             for (unsigned i = 0; i < world.actor_count && windows_left == 0; i++)
                 world.actors[i].held &= world.actors[i].cpu != cpu;
             if (host_place(cpu) == HOST_IDLE) {
-                if (!cpus[cpu].inbox && !host_interrupt_pending(cpu))
+                if (!host_interrupt_pending(cpu))
                     continue;
-                host_wake(cpu, host_interrupt_pending(cpu) ? entry_kernel_interrupt : nullptr);
+                host_wake(cpu, entry_kernel_interrupt);
             } else if (!next_entry(cpu)) {
                 continue;
             }
@@ -183,10 +181,16 @@ void advance(uint64_t ns)
 
 static struct actor *waking;
 
+static void cancel_sleep(const struct actor *actor)
+{
+    if (!thread_win(actor->thread))
+        abort();
+    thread_end_wait(actor->thread, STATUS_CANCELLED);
+}
+
 static void wake_parked(void)
 {
-    if (!thread_interrupt_wait(waking->thread, STATUS_CANCELLED))
-        abort();
+    cancel_sleep(waking);
 }
 
 static void must_be_parked(const struct actor *actor)
@@ -214,9 +218,8 @@ static void wake_planned(void)
 {
     for (unsigned i = 0; i < world.actor_count; i++) {
         struct actor *actor = &world.actors[i];
-        if (actor->go && actor->cpu == cpu_self()->number &&
-            !thread_interrupt_wait(actor->thread, STATUS_CANCELLED))
-            abort();
+        if (actor->go && actor->cpu == cpu_self()->number)
+            cancel_sleep(actor);
     }
 }
 
@@ -227,18 +230,12 @@ static bool can_run(unsigned cpu)
     case HOST_KERNEL:
         return true;
     case HOST_USER:
-        if (cpus[cpu].inbox)
-            host_enter(cpu, entry_interrupt);
-        else
-            (void)next_entry(cpu);
+        (void)next_entry(cpu);
         return true;
     case HOST_IDLE:
-        if (host_interrupt_pending(cpu))
-            host_wake(cpu, entry_kernel_interrupt);
-        else if (cpus[cpu].inbox)
-            host_wake(cpu, nullptr);
-        else
+        if (!host_interrupt_pending(cpu))
             return false;
+        host_wake(cpu, entry_kernel_interrupt);
         return true;
     case HOST_OFF:
         break;
@@ -281,7 +278,7 @@ static void go(struct actor *actor)
     actor->go = true;
     on_cpu(actor->cpu, wake_parked);
     for (unsigned i = 0; i < world.actor_count; i++)
-        if (world.actors[i].held && cpus[world.actors[i].cpu].current == world.actors[i].thread)
+        if (world.actors[i].held && cpus[world.actors[i].cpu]->current == world.actors[i].thread)
             return; // another one was to be held in the middle of this
     settle();
 }
@@ -311,15 +308,14 @@ void hold(struct actor *actor)
     waking = actor;
     actor->held = true;
     on_cpu(actor->cpu, wake_parked);
-    if (cpus[actor->cpu].current != actor->thread)
+    if (cpus[actor->cpu]->current != actor->thread)
         test_fail(__FILE__, __LINE__, "the held actor does not run: another one has priority");
 }
 
 static void count_window(void)
 {
-    if (windows_left > 0 && --windows_left == 0 &&
-        !thread_interrupt_wait(watcher->thread, STATUS_CANCELLED))
-        abort();
+    if (windows_left > 0 && --windows_left == 0)
+        cancel_sleep(watcher);
 }
 
 void hold_after(struct actor *actor, unsigned steps)
@@ -337,13 +333,13 @@ unsigned steps_left(void)
 
 struct outcome held_call(struct actor *actor, uint64_t number, const uint64_t arguments[6])
 {
-    EXPECT(actor->held && cpus[actor->cpu].current == actor->thread);
+    EXPECT(actor->held && cpus[actor->cpu]->current == actor->thread);
     actor->number = number;
     memcpy(actor->argument, arguments, sizeof actor->argument);
     load_call(actor);
     host_enter(actor->cpu, entry_syscall);
     host_run(actor->cpu);
-    if (host_place(actor->cpu) == HOST_USER && cpus[actor->cpu].current == actor->thread) {
+    if (host_place(actor->cpu) == HOST_USER && cpus[actor->cpu]->current == actor->thread) {
         take_outcome(actor);
         return actor->out;
     }
@@ -392,17 +388,26 @@ static void give_birth(void)
 {
     static const char name[16] = "actor";
     birth.status = STATUS_OK;
-    if (!birth.process)
-        birth.status = process_create(birth.account, name, &birth.process);
+    if (!birth.process) {
+        birth.status =
+            process_create(object_reference(&birth.account->object), name, &birth.process);
+        if (birth.status == STATUS_OK) {
+            object_publish(&birth.process->aspace->object);
+            object_publish(&birth.process->object);
+        }
+    }
     if (birth.status != STATUS_OK)
         return;
     uint64_t buffer = ABI_INIT_MESSAGE_BUFFER + birth.process->thread_count * 2 * PAGE_SIZE;
-    birth.status = thread_create(birth.process, birth.priority, buffer, &birth.thread);
+    struct object_ref ref;
+    birth.status =
+        thread_create(object_reference(&birth.process->object), birth.priority, buffer, &ref);
     if (birth.status != STATUS_OK)
         return;
+    birth.thread = thread_of(ref.object);
     arch_context_init(birth.thread->context, 0x1000, 0, 0, 0);
-    birth.thread->object.state = THREAD_READY;
-    sched_enqueue(cpu_self(), &birth.thread->runnable, false);
+    birth.thread->started = true;
+    thread_request(birth.thread, REQUEST_START);
 }
 
 static struct actor *bear(void)
@@ -425,7 +430,8 @@ static void install(void)
 {
     status_t status = handles_reserve(gift.process, 1);
     expect_status(status, STATUS_OK, "room for a handle", __FILE__, __LINE__);
-    gift.handle = handle_install_reserved(gift.process, gift.object, gift.rights);
+    gift.handle = handle_install_reserved(gift.process, object_reference(gift.object),
+                                          gift.object->type, gift.rights);
 }
 
 static uint64_t give(struct actor *to, struct object *object, uint32_t rights)
@@ -564,6 +570,7 @@ struct ends new_channel(struct actor *actor, uint64_t depth, uint64_t bytes, uin
 // ---- beginning and end
 
 static struct boot_info boot;
+static struct cpu world_cpus[HOST_CPUS];
 
 static void start_world(void)
 {
@@ -579,13 +586,17 @@ static struct object *machine_object, *log_object;
 
 static void make_singletons(void)
 {
-    if (object_create(world.root, OBJECT_MACHINE, &machine_object) != STATUS_OK ||
-        object_create(world.root, OBJECT_LOG, &log_object) != STATUS_OK)
+    if (account_charge(world.root, 0, 2) != STATUS_OK)
         abort();
+    machine_object = object_new(world.root, OBJECT_MACHINE);
+    object_publish(machine_object);
+    log_object = object_new(world.root, OBJECT_LOG);
+    object_publish(log_object);
 }
 
-static void nothing(void)
+static void announce(void)
 {
+    cpu_announce(cpu_self());
 }
 
 static void remember(void)
@@ -611,9 +622,9 @@ void world_begin(struct world_options options)
     boot.kernel = (struct boot_range){HOST_RAM_START, HOST_RAM_START + 0x10000};
     boot.bundle = (struct boot_range){HOST_RAM_START + 0x10000, HOST_RAM_START + 0x20000};
     for (unsigned i = 0; i < world.cpus; i++) {
-        cpus[i] = (struct cpu){};
-        cpu_init(&cpus[i], i);
-        host_cpu_attach(i, &cpus[i].arch);
+        world_cpus[i] = (struct cpu){};
+        cpu_init(&world_cpus[i], i);
+        host_cpu_attach(i, &world_cpus[i].arch);
     }
     on_cpu(0, start_world);
     expect_status(birth.status, STATUS_OK, "making the first process", __FILE__, __LINE__);
@@ -625,7 +636,7 @@ void world_begin(struct world_options options)
     world.log = give(world.boss, log_object, RIGHTS_LOG);
     remember();
     for (unsigned i = 1; i < world.cpus; i++)
-        on_cpu(i, nothing);
+        on_cpu(i, announce);
 }
 
 // The boss keeps its first handles and closes all others.
@@ -653,7 +664,7 @@ static void destroy_one_child(void)
         struct account *account = (struct account *)(void *)object;
         if (object->type == OBJECT_ACCOUNT && object->life == LIFE_LIVE &&
             account->parent == world.root && object->state == ACCOUNT_LIVE)
-            destroyed = account_destroy(account, 40);
+            destroyed = account_destroy(object_reference(object), 40);
     }
 }
 

@@ -222,13 +222,13 @@ TEST(every_invariant_is_evaluated_and_catches_its_seeded_bug)
             caught += reported;
             missing += !reported;
             test_note("%-3s %8lu evaluations   %-9s %s: %s%s", names[i],
-                      (unsigned long)invariant_evaluations[i], tried->bug, tried->what,
-                      reported ? "caught" : "NOT CAUGHT: ", reported ? "" : said);
+                      (unsigned long)counter_read(&invariant_evaluations[i]), tried->bug,
+                      tried->what, reported ? "caught" : "NOT CAUGHT: ", reported ? "" : said);
         }
-        if (caught == 0 || invariant_evaluations[i] == 0) {
+        if (caught == 0 || counter_read(&invariant_evaluations[i]) == 0) {
             missing++;
             test_note("%-3s %8lu evaluations   is missing", names[i],
-                      (unsigned long)invariant_evaluations[i]);
+                      (unsigned long)counter_read(&invariant_evaluations[i]));
         }
     }
     EXPECT_EQUAL(missing, 0);

@@ -230,7 +230,7 @@ static void overlap_it(struct actor *high, struct actor *low, uint64_t vmo)
     struct outcome out =
         HELD(high, VM_MAP, high->own_aspace, vmo, 0, AT + 599 * PAGE_SIZE, PAGE_SIZE, RW);
     // The range is reserved until the last of it is gone.
-    if (low->thread->object.state == THREAD_BLOCKED)
+    if (thread_state(low->thread) == THREAD_BLOCKED)
         EXPECT_STATUS(out.status, OVERLAP);
 }
 
@@ -369,13 +369,14 @@ TEST(device_memory)
                 0);
     EXPECT_CALL(OVERLAP, a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE - PAGE_SIZE, 2 * PAGE_SIZE,
                 0);
-    EXPECT_CALL(INVALID, a, VM_MAP, a->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ | PROT_EXECUTE);
+    EXPECT_CALL(NO_RIGHT, a, VM_MAP, a->own_aspace, vmo, 0, AT, PAGE_SIZE,
+                PROT_READ | PROT_EXECUTE);
     MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, 4 * PAGE_SIZE, RW);
     world_check();
     // Tables are shared, and read-only.
     uint64_t tables =
         MUST(a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE, PAGE_SIZE, MEMORY_TABLES);
-    EXPECT_CALL(INVALID, a, VM_MAP, a->own_aspace, tables, 0, 0x5000'0000, PAGE_SIZE, RW);
+    EXPECT_CALL(NO_RIGHT, a, VM_MAP, a->own_aspace, tables, 0, 0x5000'0000, PAGE_SIZE, RW);
     // Revoked, it is unmapped everywhere, and can be minted again.
     MUST(a, OBJECT_DESTROY, vmo);
     EXPECT_CALL(NOT_FOUND, a, VM_UNMAP, a->own_aspace, AT);

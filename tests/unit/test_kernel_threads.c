@@ -15,7 +15,7 @@ static struct actor *begin(void)
 
 static struct thread *running(void)
 {
-    return cpus[0].current;
+    return cpus[0]->current;
 }
 
 TEST(create_start_and_exit)
@@ -98,7 +98,7 @@ TEST(the_highest_priority_runs)
     EXPECT_CALL(BLOCKED, low, OBJECT_WAIT, event, 2, ABI_DEADLINE_NEVER);
     hold(high);
     EXPECT_STATUS(HELD(high, EVENT_SIGNAL, theirs, 2).status, OK);
-    EXPECT(running() == high->thread && low->thread->object.state == THREAD_READY);
+    EXPECT(running() == high->thread && thread_state(low->thread) == THREAD_READY);
     // Lowered below it, it is.
     EXPECT_CALL(OK, world.boss, OBJECT_INSPECT, world.log); // (the boss is above both)
     world_end();
@@ -263,7 +263,7 @@ TEST(killed_while_ready)
     EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
     hold(a);
     EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
-    EXPECT(b->thread->object.state == THREAD_READY);
+    EXPECT(thread_state(b->thread) == THREAD_READY);
     EXPECT_STATUS(HELD(a, OBJECT_DESTROY, b->own_thread).status, OK);
     settle();
     EXPECT(is_dead(b));

@@ -195,16 +195,25 @@ struct abi_machine_info {
     uint64_t ram_bytes;    // what the firmware reports
     uint64_t pages_total, pages_free;
     uint64_t objects_total, objects_free;
-    uint64_t idle_ns; // of CPU 0
-    uint64_t spurious_interrupts;
     uint64_t quarantined_pages;
-    uint64_t switches;           // between threads
     uint32_t message_interrupts; // 1 where a controller takes messages
     uint32_t dev_build;
     char command_line[ABI_COMMAND_LINE];
     uint64_t checks[ABI_INVARIANTS]; // evaluations of each invariant since boot (dev builds)
 };
 static_assert(sizeof(struct abi_machine_info) <= ABI_MESSAGE_BYTES);
+
+// The figures of one CPU, from its start on: what machine_cpu writes.
+struct abi_cpu_info {
+    uint64_t hardware_id; // APIC id or MPIDR affinity
+    uint64_t idle_ns;
+    uint64_t switches;   // between threads
+    uint64_t interrupts; // of devices and of the timer
+    uint64_t spurious;
+    uint64_t posts;   // what other CPUs have posted to it and it has taken in
+    uint64_t flushes; // of its translations, asked for by other CPUs
+};
+static_assert(sizeof(struct abi_cpu_info) <= ABI_MESSAGE_BYTES);
 
 // ---- what the first process finds
 //

@@ -21,6 +21,7 @@
 //   struct arch_context     the saved registers of a user thread, at most ARCH_CONTEXT_MAX bytes
 //   struct arch_percpu      what entry code needs at fixed offsets: first member of struct cpu
 //   pte_t                   { uint64_t value; } one page-table entry
+//   ARCH_STACK_MEMORY       how much RAM the stacks of a CPU take
 //   ARCH_ELF_MACHINE        what e_machine of its programs says
 //   ARCH_KERNEL_TABLE_SLOTS how many of a root table's 512 entries belong to the kernel (0 or 256)
 //
@@ -47,6 +48,19 @@ extern char arch_boot_stack_top[];
 
 // Tells entry code where the next trap from user mode saves its registers. (inline)
 static inline void arch_set_current(struct arch_percpu *self, struct arch_context *context);
+
+// Makes ARCH_STACK_MEMORY bytes of RAM at `memory` the kernel stacks of a CPU, with an unmapped
+// guard page below each, and returns the top. nullptr: no room is left. One CPU at a time.
+void *arch_stack_map(uint32_t cpu, paddr_t memory);
+
+// What hal.cpu_start needs to be told so that a CPU arrives in entry_cpu(self): translating as the
+// boot CPU does, arch_cpu_init done, on its stack, interrupts off. One CPU at a time: the next is
+// prepared when this one has arrived.
+struct arch_start {
+    paddr_t entry;
+    uint64_t argument;
+};
+struct arch_start arch_cpu_prepare(struct arch_percpu *self, void *stack_top);
 
 // Leaves the boot path for good: resets the stack pointer to the CPU's stack top and restores
 // `context` in user mode.
@@ -114,7 +128,10 @@ static inline void arch_root_load(paddr_t root, uint16_t asid);
 // loading a root flushes, and there is no limit.
 uint32_t arch_asid_limit(void);
 
-// Invalidation of this CPU's and, where the architecture broadcasts, every CPU's translations.
+// Whether invalidation reaches every CPU. (inline)
+static inline bool arch_tlb_broadcasts(void);
+
+// Invalidation of this CPU's or, where the architecture broadcasts, every CPU's translations.
 // Each completes before it returns, and covers cached intermediate entries. (inline)
 static inline void arch_tlb_flush_page(uint16_t asid, uint64_t address);
 static inline void arch_tlb_flush_asid(uint16_t asid);

@@ -13,10 +13,21 @@
 // What hal_irq->claim answers besides a line number.
 constexpr uint32_t IRQ_NONE = UINT32_MAX;      // spurious, or nothing pending
 constexpr uint32_t IRQ_TIMER = UINT32_MAX - 1; // this CPU's deadline timer
+constexpr uint32_t IRQ_IPI = UINT32_MAX - 2;   // a CPU has posted something to this one
 
+// claim, complete and ipi are called on any CPU at any time; everything that names a line, by one
+// CPU at a time.
 struct irq_controller {
     const char *name;
     uint32_t lines; // line numbers are 0 to lines - 1; messages have lines too
+
+    // Sets up the calling CPU's own part; the boot CPU's came with the controller. nullptr, or why
+    // the CPU cannot be used.
+    const char *(*cpu_init)(uint32_t cpu);
+
+    // Raises IRQ_IPI on a CPU, by its number; itself included. What was written before is visible
+    // to whoever claims it. Never waits for the other CPU.
+    void (*ipi)(uint32_t cpu);
 
     // Takes the interrupt that this CPU is being asked to handle. Each answer but IRQ_NONE is
     // followed by complete(), after the line was masked or its source was quieted.
@@ -41,6 +52,7 @@ struct irq_controller {
 struct clock_source {
     const char *name;
     uint64_t hz;
+    void (*cpu_init)(void); // the calling CPU's timer, quiet; the boot CPU's is
     uint64_t (*ticks)(void);
     // Raises IRQ_TIMER once, at or after the counter reads `ticks`; UINT64_MAX: never. A deadline
     // in the past fires at once. May fire early: the kernel looks at the counter and arms again.
@@ -72,6 +84,11 @@ struct hal {
     const struct clock_source *clock;
     const struct console *console; // may be nullptr
     const struct power *power;
+
+    // Has a CPU begin at `entry` with `argument`, as arch_cpu_prepare says. false: it is refused.
+    // nullptr: the machine offers no way.
+    bool (*cpu_start)(uint64_t hardware_id, paddr_t entry, uint64_t argument);
+
     struct hal_range owned[HAL_OWNED_MAX];
     uint32_t owned_count;
 };

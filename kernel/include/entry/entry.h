@@ -18,6 +18,10 @@ struct arch_context *entry_interrupt(void);
 // `fault` has cause, address and code set.
 struct arch_context *entry_fault(const struct abi_fault *fault);
 
+// A CPU that was started has arrived, on its own stack.
+struct arch_percpu;
+[[noreturn]] void entry_cpu(struct arch_percpu *self);
+
 // An interrupt that arrived inside arch_idle or arch_interrupt_window.
 void entry_kernel_interrupt(void);
 

@@ -62,6 +62,7 @@ static const struct exception *excused(uint32_t call, status_t status)
         {SYSCALL_MACHINE_POWER, STATUS_NOT_SUPPORTED, EVERYWHERE, "both machines can"},
         {SYSCALL_MACHINE_POWER, STATUS_GONE, EVERYWHERE, "the machine cannot be destroyed"},
         {SYSCALL_MACHINE_INFO, STATUS_GONE, EVERYWHERE, "the machine cannot be destroyed"},
+        {SYSCALL_MACHINE_CPU, STATUS_GONE, EVERYWHERE, "the machine cannot be destroyed"},
         {SYSCALL_MACHINE_DEVICE_QUIET, STATUS_GONE, EVERYWHERE, "the machine cannot be destroyed"},
         {SYSCALL_LOG_WRITE, STATUS_GONE, EVERYWHERE, "the log cannot be destroyed"},
         {SYSCALL_LOG_READ, STATUS_GONE, EVERYWHERE, "the log cannot be destroyed"},

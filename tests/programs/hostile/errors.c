@@ -108,6 +108,8 @@ static void one_value(void)
         {SYSCALL_THREAD_START, 1, ABI_USER_MAX},
         {SYSCALL_THREAD_START, 2, UINT64_MAX},
         {SYSCALL_THREAD_SET_PRIORITY, 1, 64},
+        {SYSCALL_THREAD_SET_CPU, 1, 64},
+        {SYSCALL_THREAD_SET_CPU, 1, UINT64_MAX},
         {SYSCALL_VMO_CREATE, 1, 0},
         {SYSCALL_VMO_CREATE, 1, UINT64_MAX},
         {SYSCALL_VMO_CREATE, 1, 1ull << 30},
@@ -283,6 +285,7 @@ static void ended(void)
          "object_wait");
     ATTACK(SYSCALL_THREAD_CREATE, process.value, 1, fresh_address()); // it has ended
     ATTACK(SYSCALL_THREAD_SET_PRIORITY, thread.value, 1);
+    ATTACK(SYSCALL_THREAD_SET_CPU, thread.value, 0);
     ATTACK(SYSCALL_THREAD_START, thread.value, 0x40'0000, 0);
     ATTACK(SYSCALL_VM_MAP, aspace.value, world.vmo.value, 0, fresh_address(), PAGE_SIZE, PROT_READ);
     const uint64_t handles[] = {process.value, aspace.value, thread.value};

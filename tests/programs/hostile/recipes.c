@@ -100,6 +100,8 @@ static bool prepare_object(uint32_t call, arguments_t a)
         ARGUMENTS(world.sleeper.value);
     case SYSCALL_THREAD_SET_PRIORITY:
         ARGUMENTS(world.new_thread.value, 2);
+    case SYSCALL_THREAD_SET_CPU:
+        ARGUMENTS(world.new_thread.value, 0);
     default:
         return false;
     }
@@ -201,6 +203,8 @@ static bool prepare_machine(uint32_t call, arguments_t a)
         ARGUMENTS(world.ports.value, 0, 2, 1);
     case SYSCALL_MACHINE_INFO:
         ARGUMENTS(machine);
+    case SYSCALL_MACHINE_CPU:
+        ARGUMENTS(machine, 0);
     case SYSCALL_MACHINE_DEVICE_MEMORY:
         ARGUMENTS(machine, account, spare_memory + next++ % 4096 * PAGE_SIZE, PAGE_SIZE,
                   MEMORY_DEVICE);

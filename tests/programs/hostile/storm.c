@@ -275,6 +275,10 @@ static void tame(uint32_t call, arguments_t a)
     case SYSCALL_THREAD_SET_PRIORITY:
         a[1] = wild ? a[1] | 64 : random_below(dice, 20);
         break;
+    case SYSCALL_THREAD_SET_CPU:
+    case SYSCALL_MACHINE_CPU:
+        a[1] = wild ? a[1] | 64 : 0;
+        break;
     case SYSCALL_VMO_CREATE:
         a[1] = wild ? a[1] : random_below(dice, 40) * PAGE_SIZE;
         a[2] = wild ? a[2] : 0;

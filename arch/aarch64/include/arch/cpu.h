@@ -47,6 +47,7 @@ static_assert(offsetof(struct arch_percpu, stack_top) == PERCPU_STACK_TOP);
 static_assert(offsetof(struct arch_percpu, emergency_top) == PERCPU_EMERGENCY_TOP);
 
 constexpr size_t ARCH_STACK_BYTES = LAYOUT_STACK_BYTES;
+constexpr size_t ARCH_STACK_MEMORY = LAYOUT_STACK_BYTES + LAYOUT_EMERGENCY_BYTES;
 
 constexpr uint16_t ARCH_ELF_MACHINE = 183; // EM_AARCH64
 
@@ -182,6 +183,11 @@ static inline void arch_root_load(paddr_t root, uint16_t asid)
 
 // The leading DSB orders the entry's store before the invalidation, the trailing one waits until
 // every CPU of the inner shareable domain has done it (D8.16).
+static inline bool arch_tlb_broadcasts(void)
+{
+    return true;
+}
+
 static inline void arch_tlb_flush_page(uint16_t asid, uint64_t address)
 {
     uint64_t operand = (uint64_t)asid << 48 | (address >> PAGE_SHIFT & 0xfff'ffff'ffff);

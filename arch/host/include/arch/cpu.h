@@ -32,6 +32,7 @@ struct arch_percpu {
 };
 
 constexpr uint16_t ARCH_ELF_MACHINE = 62;
+constexpr size_t ARCH_STACK_MEMORY = 1 << 14;
 constexpr unsigned ARCH_KERNEL_TABLE_SLOTS = 0;
 
 extern struct arch_percpu *host_running;
@@ -127,7 +128,7 @@ static inline pte_t pte_make_page(paddr_t page, uint64_t protection, enum arch_m
     return (pte_t){page.value | protection | PTE_PRESENT | (memory != 0 ? PTE_DEVICE : 0)};
 }
 
-// ---- translation: invalidation reaches every CPU, as on AArch64 --------------------------------
+// ---- translation: invalidation reaches every CPU, as on AArch64, or its own, as on x86_64 ---------
 
 void host_root_load(paddr_t root, uint16_t asid);
 void host_tlb_flush_page(uint16_t asid, uint64_t address);
@@ -146,6 +147,13 @@ static inline void arch_tlb_flush_page(uint16_t asid, uint64_t address)
 static inline void arch_tlb_flush_asid(uint16_t asid)
 {
     host_tlb_flush_asid(asid);
+}
+
+extern bool host_tlb_broadcasts;
+
+static inline bool arch_tlb_broadcasts(void)
+{
+    return host_tlb_broadcasts;
 }
 
 static inline void arch_table_sync(void)

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include <lib/types.h>
+
 // Physical addresses, page-aligned, end exclusive. Tables are taken from `start` upwards.
 void arch_paging_begin(uint64_t start, uint64_t end);
 
@@ -19,3 +21,6 @@ void arch_paging_begin(uint64_t start, uint64_t end);
 
 // false: no room for tables, nothing was switched. Else *used_end is the end of the tables.
 [[nodiscard]] bool arch_paging_finish(uint64_t *used_end);
+
+// A page of RAM below 1 MiB, for ever: where the other CPUs begin.
+void arch_start_page_set(paddr_t page);

@@ -76,6 +76,7 @@ static_assert(offsetof(struct arch_percpu, scratch) == PERCPU_SCRATCH);
 static_assert(offsetof(struct arch_percpu, vector) == PERCPU_VECTOR);
 
 constexpr size_t ARCH_STACK_BYTES = LAYOUT_STACK_BYTES;
+constexpr size_t ARCH_STACK_MEMORY = LAYOUT_STACK_BYTES; // the fault stack is per CPU already
 
 // The boot CPU's stack, part of the image, with its guard page below.
 extern char arch_boot_stack_top[];
@@ -140,6 +141,11 @@ static inline void arch_root_load(paddr_t root, uint16_t asid)
 {
     (void)asid;
     asm volatile("mov %0, %%cr3" ::"r"(root.value) : "memory");
+}
+
+static inline bool arch_tlb_broadcasts(void)
+{
+    return false;
 }
 
 static inline void arch_tlb_flush_page(uint16_t asid, uint64_t address)

@@ -20,6 +20,7 @@
 // user code.
 #define SELECTOR_KERNEL_CODE 0x08
 #define SELECTOR_KERNEL_DATA 0x10
+#define SELECTOR_START 0x18 // of the first instructions: 32-bit code
 #define SELECTOR_USER_BASE 0x18
 #define SELECTOR_USER_DATA 0x23
 #define SELECTOR_USER_CODE 0x2b

@@ -38,5 +38,8 @@ const char *apic_init(const struct apic_config *config, uint16_t i8259_first,
 
 extern struct irq_controller apic_controller;
 
+// hal.cpu_start; needs hal.clock. `entry` is a page below 1 MiB.
+bool apic_cpu_start(uint64_t id, paddr_t entry, uint64_t argument);
+
 // The calling CPU's local APIC id.
 uint32_t apic_id(void);
