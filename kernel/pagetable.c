@@ -10,6 +10,12 @@ static unsigned index_at(uint64_t address, unsigned level)
     return (unsigned)(address >> (PAGE_SHIFT + 9 * level)) & 511;
 }
 
+// A walk on any CPU may read an entry at any time: it is written whole.
+static void entry_write(pte_t *entry, pte_t value)
+{
+    __atomic_store_n(&entry->value, value.value, __ATOMIC_RELAXED);
+}
+
 // The entry for `address` in the table of `level`, or nullptr where a table above it is missing.
 static pte_t *entry_at(struct aspace *aspace, uint64_t address, unsigned level)
 {
@@ -49,14 +55,14 @@ void pagetable_set(struct aspace *aspace, uint64_t address, pte_t leaf, uint64_t
             aspace->table_pages++;
             paddr_t page = frame_allocate(FRAME_TABLE, &aspace->object);
             arch_table_sync(); // the zeros, before a walk can reach them
-            *entry = pte_make_table(page);
+            entry_write(entry, pte_make_table(page));
         }
         table = arch_ram(pte_address(*entry));
     }
     pte_t *entry = &table[index_at(address, 0)];
     CHECK(M2, !pte_present(*entry));
     CHECK(M5, (pte_protection(leaf) & (PROT_WRITE | PROT_EXECUTE)) != (PROT_WRITE | PROT_EXECUTE));
-    *entry = leaf;
+    entry_write(entry, leaf);
 }
 
 pte_t pagetable_get(struct aspace *aspace, uint64_t address)
@@ -71,7 +77,7 @@ pte_t pagetable_clear(struct aspace *aspace, uint64_t address)
     CHECK(M2, entry && pte_present(*entry));
     pte_t old = *entry;
     if (!SEEDED_BUG("M6"))
-        *entry = pte_none();
+        entry_write(entry, pte_none());
     return old;
 }
 
@@ -97,7 +103,7 @@ bool pagetable_free_one(struct aspace *aspace)
     if (!link)
         return false;
     paddr_t page = pte_address(*link);
-    *link = pte_none();
+    entry_write(link, pte_none());
     frame_free(page);
     ASSERT(aspace->table_pages > 0);
     aspace->table_pages--;

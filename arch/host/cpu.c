@@ -11,7 +11,7 @@
 constexpr size_t STACK_BYTES = 1 << 20;
 
 struct arch_percpu *host_running;
-void (*host_on_window)(void);
+void (*host_on_window)(void), (*host_on_idle)(void), (*host_on_relax)(void);
 uint64_t host_points, host_switches;
 
 static struct simulated_cpu {
@@ -89,6 +89,10 @@ void host_wake(unsigned cpu, void (*handler)(void))
 
 void arch_idle(void)
 {
+    if (host_on_idle) {
+        host_on_idle();
+        return;
+    }
     struct simulated_cpu *cpu = inside;
     cpu->woken = false;
     do
@@ -144,6 +148,10 @@ void __cyg_profile_func_exit(void *function, void *caller)
 
 void host_relax(void)
 {
+    if (host_on_relax) {
+        host_on_relax();
+        return;
+    }
     // Somebody else holds the lock. With nobody else running, nobody will ever release it.
     if (period == 0 || !inside) {
         static const char what[] = "\nhost: a spin loop that nobody can end\n";
@@ -162,7 +170,7 @@ void host_cpus_reset(void)
         machine_cpus[i] = (struct simulated_cpu){.stack = machine_cpus[i].stack};
     inside = nullptr;
     host_running = nullptr;
-    host_on_window = nullptr;
+    host_on_window = host_on_idle = host_on_relax = nullptr;
     period = 0;
     host_points = host_switches = 0;
 }

@@ -20,7 +20,7 @@
 
 #include <arch/arch.h>
 
-constexpr unsigned HOST_CPUS = 2;
+constexpr unsigned HOST_CPUS = 4;
 
 // ---- the machine -----------------------------------------------------------------------------
 
@@ -56,8 +56,9 @@ void host_run(unsigned cpu);
 void host_interleave(uint32_t period, uint64_t seed);
 extern uint64_t host_points, host_switches;
 
-// Called in each interrupt window, on the CPU, when set.
-extern void (*host_on_window)(void);
+// Called, when set, on the CPU: in each interrupt window; instead of idling; in each turn of a
+// spin loop.
+extern void (*host_on_window)(void), (*host_on_idle)(void), (*host_on_relax)(void);
 
 // ---- time ------------------------------------------------------------------------------------
 

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: MIT
+//
+// Not instrumented: what user code does on each CPU, what came of it, and the ghosts that say
+// whether a translation is stale. What changes here during an execution is put back as a region.
+#include "harness.h"
+
+#include <entry/entry.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "frame.h"
+#include "host.h"
+#include "machine.h"
+#include "object.h"
+#include "pages.h"
+
+constexpr unsigned STEPS_MAX = 8;
+
+struct user_step {
+    bool access, write;
+    uint64_t number, argument[6];
+};
+
+static struct plan {
+    unsigned count;
+    struct user_step steps[STEPS_MAX];
+} plans[ACTORS_MAX];
+
+static struct record {
+    unsigned started, done;
+    bool in_call, woken, faulted;
+    struct outcome waking, out[STEPS_MAX];
+} records[ACTORS_MAX];
+
+static const struct kernel_scenario *running;
+static struct actor *on_each[MACHINE_CPUS];
+
+// ---- memory of the machine, as arch/host/mmu.c has it
+
+uint8_t *host_ram;
+uint64_t host_ram_bytes;
+bool host_tlb_broadcasts;
+struct host_tlb_entry host_tlb[HOST_CPUS][HOST_TLB_ENTRIES]; // none is ever valid here
+
+void host_mmu_reset(size_t ram_bytes, uint32_t limit);
+void host_mmu_reset(size_t ram_bytes, uint32_t limit)
+{
+    if (host_ram)
+        pages_delete(host_ram, host_ram_bytes);
+    host_ram = pages_new(ram_bytes);
+    host_ram_bytes = ram_bytes;
+    machine_reset_translation(limit != 0);
+}
+
+void host_bad_address(uint64_t address)
+{
+    explore_fail("address", "%#lx is not RAM", (unsigned long)address);
+}
+
+void arch_root_init(pte_t *root)
+{
+    (void)root;
+}
+
+void arch_code_sync(void *start, size_t bytes)
+{
+    (void)start, (void)bytes;
+}
+
+void arch_dma_clean(const void *start, size_t bytes)
+{
+    (void)start, (void)bytes;
+}
+
+void arch_dma_invalidate(const void *start, size_t bytes)
+{
+    (void)start, (void)bytes;
+}
+
+// ---- ghosts
+
+static const struct frame *frame_behind(uint64_t leaf)
+{
+    return frame_of(pte_address((pte_t){leaf}));
+}
+
+uint64_t machine_owner_of(uint64_t leaf)
+{
+    const struct object *owner = object_at(frame_behind(leaf)->owner);
+    return owner ? owner->id : 0;
+}
+
+void machine_check_frame(uint64_t leaf, uint64_t owner)
+{
+    const struct frame *frame = frame_behind(leaf);
+    if (frame->state != FRAME_USER || machine_owner_of(leaf) != owner)
+        explore_fail("stale", "user code reaches a frame that is %s now",
+                     frame->state == FRAME_USER ? "another object's" : "free, or the kernel's");
+}
+
+// ---- user code
+
+static struct record *record_of(const struct thread *thread, struct plan **plan)
+{
+    for (unsigned i = 0; i < world.actor_count; i++)
+        if (world.actors[i].thread == thread) {
+            *plan = &plans[i];
+            return &records[i];
+        }
+    explore_fail("engine", "a thread runs that nobody knows");
+}
+
+static void returned(struct record *record, const struct thread *thread)
+{
+    if (!record->in_call)
+        return;
+    record->in_call = false;
+    struct outcome *out =
+        record->started > record->done ? &record->out[record->done] : &record->waking;
+    out->status = (status_t)thread->context->status;
+    memcpy(out->value, thread->context->result, sizeof out->value);
+    if (record->started > record->done)
+        record->done++;
+    else
+        record->woken = true;
+}
+
+static void make_call(struct thread *thread, uint64_t number, const uint64_t argument[6])
+{
+    thread->context->number = number;
+    memcpy(thread->context->argument, argument, sizeof thread->context->argument);
+    (void)entry_syscall();
+}
+
+static void user_access(struct record *record, const struct user_step *step)
+{
+    if (machine_access(step->argument[0], step->write)) {
+        record->out[record->done++].status = STATUS_OK;
+        return;
+    }
+    record->faulted = true;
+    record->out[record->done++].status = STATUS_GONE; // what tests see of a fault
+}
+
+static void user_mode(unsigned number)
+{
+    static const uint64_t for_ever[6] = {ABI_DEADLINE_NEVER};
+    struct thread *thread = cpus[number]->current;
+    struct plan *plan;
+    struct record *record = record_of(thread, &plan);
+    returned(record, thread);
+    if (record->started == plan->count) {
+        make_call(thread, SYSCALL_THREAD_SLEEP, for_ever);
+        return;
+    }
+    const struct user_step *step = &plan->steps[record->started++];
+    if (step->access) {
+        user_access(record, step);
+        return;
+    }
+    record->in_call = true;
+    make_call(thread, step->number, step->argument);
+}
+
+static void cpu_main(void *argument)
+{
+    unsigned number = (unsigned)(uintptr_t)argument;
+    for (;;)
+        if (machine_interrupt_comes())
+            (void)entry_interrupt();
+        else
+            user_mode(number);
+}
+
+static void idle(void)
+{
+    machine_idle();
+    entry_kernel_interrupt();
+}
+
+static void window(void)
+{
+    if (machine_interrupt_comes())
+        entry_kernel_interrupt();
+}
+
+static void on_switch(unsigned thread)
+{
+    host_running = thread < world.cpus ? &cpus[thread]->arch : nullptr;
+}
+
+static void halted(void)
+{
+    char last[256] = "";
+    host_console[host_console_bytes] = '\0';
+    const char *line = strstr(host_console, "PANIC: ");
+    snprintf(last, sizeof last, "%.200s", line ? line + 7 : "?");
+    last[strcspn(last, "\n")] = '\0';
+    host_console_bytes = 0;
+    explore_fail("panic", "%s", last);
+}
+
+// ---- what kernel_world.c expects of the unit tests
+
+void test_fail(const char *file, int line, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    explore_fail("check", "%s (%s:%d)", text, file, line);
+}
+
+uint64_t random_next(struct random *random)
+{
+    return random->state++;
+}
+
+uint64_t random_below(struct random *random, uint64_t bound)
+{
+    return random_next(random) % bound;
+}
+
+// ---- setup
+
+static unsigned number_of(const struct actor *actor)
+{
+    return (unsigned)(actor - world.actors);
+}
+
+static struct {
+    void (*function)(void *);
+    uintptr_t argument;
+    const char *name;
+} others[3];
+static unsigned other_count;
+
+void begin_world(unsigned count)
+{
+    world_begin((struct world_options){
+        .ram_bytes = 4 << 20, .cpus = count, .asids = running->broadcasts ? 0 : UINT32_MAX});
+}
+
+void runs(struct actor *actor)
+{
+    hold(actor);
+    on_each[actor->cpu] = actor;
+}
+
+static struct user_step *add(struct actor *actor)
+{
+    struct plan *plan = &plans[number_of(actor)];
+    if (plan->count == STEPS_MAX)
+        abort();
+    return &plan->steps[plan->count++];
+}
+
+void plan_step(struct actor *actor, uint64_t number, const uint64_t arguments[6])
+{
+    struct user_step *step = add(actor);
+    *step = (struct user_step){.number = number};
+    memcpy(step->argument, arguments, sizeof step->argument);
+}
+
+void plan_access(struct actor *actor, uint64_t address, bool write)
+{
+    *add(actor) = (struct user_step){.access = true, .write = write, .argument = {address}};
+    machine_page(address);
+}
+
+void plan_interrupt(uint32_t line)
+{
+    others[other_count].name = "device";
+    others[other_count].argument = line;
+    others[other_count++].function = machine_device_raises;
+}
+
+void plan_time(uint64_t ns)
+{
+    others[other_count].name = "time";
+    others[other_count].argument = ns;
+    others[other_count++].function = machine_time_comes;
+}
+
+static void setup(void)
+{
+    static const char *const names[] = {"cpu0", "cpu1", "cpu2", "cpu3"};
+    memset(plans, 0, sizeof plans);
+    memset(records, 0, sizeof records);
+    memset(on_each, 0, sizeof on_each);
+    other_count = 0;
+    running->setup();
+    if (running->raw)
+        return;
+    // Whoever waits in a call of the setup is waited for.
+    for (unsigned i = 0; i < world.actor_count; i++)
+        records[i].in_call = world.actors[i].calling;
+    machine_take_over();
+    host_on_idle = idle;
+    host_on_window = window;
+    host_on_relax = explore_relax;
+    host_on_halt = halted;
+    explore_on_switch = on_switch;
+    explore_region(records, sizeof records);
+    explore_region(&host_console_bytes, sizeof host_console_bytes);
+    explore_ignore(invariant_evaluations, sizeof(struct counter) * INVARIANT_COUNT);
+    for (unsigned i = 0; i < world.cpus; i++)
+        explore_thread(names[i], cpu_main, (void *)(uintptr_t)i);
+    for (unsigned i = 0; i < other_count; i++)
+        explore_thread(others[i].name, others[i].function, (void *)others[i].argument);
+}
+
+// ---- the end of an execution
+
+bool is_over(const struct actor *actor, unsigned step)
+{
+    return records[number_of(actor)].done > step;
+}
+
+status_t status_of(const struct actor *actor, unsigned step)
+{
+    const struct record *record = &records[number_of(actor)];
+    if (record->done <= step)
+        explore_fail("lost", "actor %u waits for ever in step %u", number_of(actor), step);
+    return record->out[step].status;
+}
+
+uint64_t value_of(const struct actor *actor, unsigned step, unsigned index)
+{
+    (void)status_of(actor, step);
+    return records[number_of(actor)].out[step].value[index];
+}
+
+bool has_woken(const struct actor *actor)
+{
+    return records[number_of(actor)].woken;
+}
+
+status_t woken_with(const struct actor *actor)
+{
+    const struct record *record = &records[number_of(actor)];
+    if (!record->woken)
+        explore_fail("lost", "actor %u is never woken", number_of(actor));
+    return record->waking.status;
+}
+
+void seen(uint64_t outcome)
+{
+    explore_outcome(outcome);
+}
+
+static void finish(void)
+{
+    if (!running->raw) {
+        host_running = &cpus[0]->arch;
+        for (unsigned i = 0; i < world.cpus; i++)
+            if (cpus[i]->current)
+                explore_fail("check", "CPU %u ends in user mode", i);
+    }
+    if (running->finish)
+        running->finish();
+    if (!running->raw)
+        world_check();
+}
+
+// ---- the runner's side
+
+extern const struct kernel_scenario *const __start_scenarios[], *const __stop_scenarios[];
+
+static struct explore_result result;
+
+static void print_failure(const char *name, bool sequential)
+{
+    printf("  %s: %s\n  schedule %s:%s:%s\n", result.kind, result.message, name,
+           sequential ? "sequential" : "weak", result.schedule);
+}
+
+static void explore(const struct kernel_scenario *scenario, const char *bug,
+                    const struct explore_config *how)
+{
+    running = scenario;
+    seeded_bug = bug;
+    const struct explore_scenario as = {.name = scenario->name, .setup = setup, .finish = finish};
+    explore_run(&as, how, &result);
+}
+
+// One row: name executions pruned events points lines outcomes complete failure canary seconds.
+static bool run(const struct kernel_scenario *scenario, uint64_t budget, bool with_canary)
+{
+    struct explore_config how = {.budget = budget};
+    explore(scenario, nullptr, &how);
+    struct explore_result plain = result;
+    printf("%s %lu %lu %lu %lu %u %u %s %s", scenario->name, (unsigned long)result.executions,
+           (unsigned long)result.pruned, (unsigned long)result.events, (unsigned long)result.points,
+           result.lines, result.outcome_count, result.complete ? "complete" : "budget",
+           result.failed ? result.kind : "-");
+    bool failed = result.failed;
+    if (!failed && with_canary && scenario->canary) {
+        if (plain.complete)
+            how.budget = 4 * (plain.executions + plain.pruned) + 1000;
+        explore(scenario, scenario->canary, &how);
+        printf(" %s %lu", result.failed ? result.kind : "missed", (unsigned long)result.failed_at);
+        failed = !result.failed;
+        how.sequential = true;
+        explore(scenario, scenario->canary, &how);
+        printf(" %s", result.failed ? result.kind : "missed");
+    } else {
+        printf(" none 0 -");
+    }
+    printf("\n");
+    if (plain.failed) {
+        result = plain;
+        print_failure(scenario->name, false);
+    }
+    fflush(stdout);
+    return !failed;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr,
+                "usage: %s list | run NAME [budget] [nocanary] | replay NAME MODE SCHEDULE [bug]\n",
+                argv[0]);
+        return 2;
+    }
+    for (const struct kernel_scenario *const *at = __start_scenarios; at < __stop_scenarios; at++) {
+        const struct kernel_scenario *scenario = *at;
+        if (strcmp(argv[1], "list") == 0) {
+            printf("%s\n", scenario->name);
+            continue;
+        }
+        if (argc < 3 || strcmp(scenario->name, argv[2]) != 0)
+            continue;
+        if (strcmp(argv[1], "run") == 0) {
+            uint64_t budget = argc > 3 ? strtoull(argv[3], nullptr, 0) : 20000;
+            return run(scenario, budget, argc <= 4) ? 0 : 1;
+        }
+        struct explore_config how = {.sequential = argc > 3 && strcmp(argv[3], "sequential") == 0,
+                                     .schedule = argc > 4 ? argv[4] : ""};
+        explore(scenario, argc > 5 ? argv[5] : nullptr, &how);
+        printf("%s: %s\n", result.failed ? result.kind : "nothing failed", result.message);
+        return 0;
+    }
+    return strcmp(argv[1], "list") == 0 ? 0 : 2;
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+//
+// The simulated machine of the explorer, instrumented like the kernel: an interrupt is a bit that
+// somebody sets and the CPU takes, now or later; a translation that was used may be used again
+// until it is flushed.
+#include "machine.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "explore.h"
+#include "frame.h"
+#include "host.h"
+#include "object.h"
+
+_Atomic uint32_t machine_pending[MACHINE_CPUS];
+static _Atomic uint64_t line_masked, line_latched;
+static _Atomic uint64_t now;
+static _Atomic uint64_t armed[MACHINE_CPUS];
+
+// ---- interrupts
+
+static unsigned self(void)
+{
+    return host_running->number;
+}
+
+static void raise(unsigned cpu, uint32_t bit)
+{
+    atomic_fetch_or_explicit(&machine_pending[cpu], bit, memory_order_acq_rel);
+}
+
+static void ipi(uint32_t cpu)
+{
+    if (!SEEDED_BUG("machine: lost IPI"))
+        raise(cpu, PENDING_IPI);
+}
+
+static uint32_t claim(void)
+{
+    unsigned cpu = self();
+    uint32_t pending = atomic_load_explicit(&machine_pending[cpu], memory_order_acquire);
+    if (!pending)
+        return IRQ_NONE;
+    uint32_t bit = pending & -pending;
+    atomic_fetch_and_explicit(&machine_pending[cpu], ~bit, memory_order_acq_rel);
+    if (bit == PENDING_IPI)
+        return IRQ_IPI;
+    if (bit == PENDING_TIMER)
+        return IRQ_TIMER;
+    return (uint32_t)__builtin_ctz(bit) - 2 + HOST_LINE_FIRST;
+}
+
+static void nothing(uint32_t line)
+{
+    (void)line;
+}
+
+static bool usable(uint32_t line)
+{
+    return line >= HOST_LINE_FIRST && line < HOST_LINE_FIRST + MACHINE_LINES;
+}
+
+static void configure(uint32_t line, enum abi_trigger trigger)
+{
+    (void)trigger;
+    atomic_fetch_or_explicit(&line_masked, 1ull << line, memory_order_relaxed);
+}
+
+static void mask(uint32_t line)
+{
+    atomic_fetch_or_explicit(&line_masked, 1ull << line, memory_order_seq_cst);
+}
+
+static void unmask(uint32_t line)
+{
+    atomic_fetch_and_explicit(&line_masked, ~(1ull << line), memory_order_seq_cst);
+    if (atomic_fetch_and_explicit(&line_latched, ~(1ull << line), memory_order_seq_cst) >> line & 1)
+        raise(0, 4u << (line - HOST_LINE_FIRST));
+}
+
+void machine_device_raises(void *line_number)
+{
+    uint32_t line = (uint32_t)(uintptr_t)line_number;
+    atomic_fetch_or_explicit(&line_latched, 1ull << line, memory_order_seq_cst);
+    if (atomic_load_explicit(&line_masked, memory_order_seq_cst) >> line & 1)
+        return;
+    if (atomic_fetch_and_explicit(&line_latched, ~(1ull << line), memory_order_seq_cst) >> line & 1)
+        raise(0, 4u << (line - HOST_LINE_FIRST));
+}
+
+static const char *cpu_init(uint32_t cpu)
+{
+    (void)cpu;
+    return nullptr;
+}
+
+static const struct irq_controller controller = {
+    .name = "explored",
+    .lines = HOST_LINES,
+    .cpu_init = cpu_init,
+    .ipi = ipi,
+    .claim = claim,
+    .complete = nothing,
+    .usable = usable,
+    .configure = configure,
+    .mask = mask,
+    .unmask = unmask,
+};
+
+// ---- time: it stands still until the scenario moves it
+
+static uint64_t ticks(void)
+{
+    return atomic_load_explicit(&now, memory_order_relaxed);
+}
+
+static void arm(uint64_t when)
+{
+    atomic_store_explicit(&armed[self()], when, memory_order_relaxed);
+    if (when <= ticks())
+        raise(self(), PENDING_TIMER);
+}
+
+void machine_time_comes(void *when)
+{
+    atomic_store_explicit(&now, (uint64_t)(uintptr_t)when, memory_order_release);
+    for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++)
+        raise(cpu, PENDING_TIMER); // a timer that fires for nothing does no harm
+}
+
+static const struct clock_source clock = {
+    .name = "explored", .hz = HOST_HZ, .ticks = ticks, .arm = arm};
+
+void machine_take_over(void)
+{
+    for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++) {
+        machine_pending[cpu] = 0;
+        armed[cpu] = UINT64_MAX;
+    }
+    line_masked = ~0ull;
+    line_latched = 0;
+    now = host_ticks;
+    hal.irq = &controller;
+    hal.clock = &clock;
+}
+
+void machine_idle(void)
+{
+    explore_wait(&machine_pending[self()]);
+}
+
+// What an older value of the flag says is that the interrupt comes later.
+bool machine_interrupt_comes(void)
+{
+    return atomic_load_explicit(&machine_pending[self()], memory_order_acquire) != 0;
+}
+
+// ---- translation
+
+static struct translation {
+    bool valid;
+    uint64_t leaf;
+    uint64_t owner; // id of the object whose frame it is
+} cached[MACHINE_CPUS][MACHINE_PAGES];
+static uint64_t pages[MACHINE_PAGES]; // those that accesses are about
+static unsigned page_count;
+static struct {
+    uint64_t root;
+    uint16_t asid;
+    uint32_t flushes; // of all, when this CPU looked last
+} loaded[MACHINE_CPUS];
+static _Atomic uint32_t all_flushes;
+
+void machine_page(uint64_t address)
+{
+    pages[page_count++] = address;
+}
+
+void machine_reset_translation(bool broadcasts)
+{
+    memset(cached, 0, sizeof cached);
+    host_tlb_broadcasts = broadcasts;
+    page_count = 0;
+}
+
+static uint64_t walk(uint64_t root, uint64_t address)
+{
+    uint64_t table = root;
+    for (unsigned level = 3;; level--) {
+        pte_t *entries = arch_ram((paddr_t){table});
+        pte_t entry = {__atomic_load_n(&entries[address >> (PAGE_SHIFT + 9 * level) & 511].value,
+                                       __ATOMIC_RELAXED)};
+        if (!pte_present(entry))
+            return 0;
+        if (level == 0)
+            return entry.value;
+        table = pte_address(entry).value;
+    }
+}
+
+static struct translation look(unsigned cpu, uint64_t address)
+{
+    struct translation found = {};
+    if (loaded[cpu].root)
+        found.leaf = walk(loaded[cpu].root, address);
+    if (found.leaf) {
+        found.valid = true;
+        found.owner = machine_owner_of(found.leaf);
+    }
+    return found;
+}
+
+// A CPU may walk whenever it likes: at once, for instance.
+static void refill(unsigned cpu)
+{
+    if (explore_self() == EXPLORE_THREADS)
+        return;
+    for (unsigned i = 0; i < page_count; i++)
+        cached[cpu][i] = look(cpu, pages[i]);
+}
+
+static void forget(unsigned cpu)
+{
+    for (unsigned i = 0; i < page_count; i++)
+        cached[cpu][i].valid = false;
+    refill(cpu);
+}
+
+void host_root_load(paddr_t root, uint16_t asid)
+{
+    loaded[self()].root = root.value;
+    loaded[self()].asid = asid;
+    forget(self());
+}
+
+void host_tlb_flush_asid(uint16_t asid)
+{
+    (void)asid;
+    if (explore_self() == EXPLORE_THREADS)
+        return;
+    if (host_tlb_broadcasts) // over when it returns: nobody can miss it any more
+        atomic_fetch_add_explicit(&all_flushes, 1, memory_order_seq_cst);
+    else
+        forget(self());
+}
+
+void host_tlb_flush_page(uint16_t asid, uint64_t address)
+{
+    (void)address; // others may be forgotten, too
+    host_tlb_flush_asid(asid);
+}
+
+bool machine_access(uint64_t address, bool write)
+{
+    unsigned cpu = self(), page = 0;
+    while (pages[page] != address)
+        page++;
+    if (host_tlb_broadcasts) {
+        uint32_t flushes = atomic_load_explicit(&all_flushes, memory_order_seq_cst);
+        if (flushes != loaded[cpu].flushes) {
+            loaded[cpu].flushes = flushes;
+            forget(cpu);
+        }
+    }
+    struct translation *kept = &cached[cpu][page];
+    if (!kept->valid || explore_choose(2) == 0)
+        *kept = look(cpu, address);
+    if (!kept->valid)
+        return false;
+    machine_check_frame(kept->leaf, kept->owner);
+    return !write || (kept->leaf & PROT_WRITE);
+}
+
+uint32_t arch_asid_limit(void)
+{
+    return host_tlb_broadcasts ? 15 : 0;
+}
