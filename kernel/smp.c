@@ -97,11 +97,27 @@ void smp_start(const struct boot_info *boot)
     klog("%u of %u CPU%s run", cpu_count(), boot->cpu_count, boot->cpu_count == 1 ? "" : "s");
 }
 
-// T1 holds across CPUs: what this one reads is not before what the boot CPU has read.
+static uint64_t boot_now(void)
+{
+    return atomic_load_explicit(&boot_now_ns, memory_order_acquire);
+}
+
+// T1 holds across CPUs: what this one reads is not before what the boot CPU has read, nor after
+// what that reads next. The boot CPU may have looked before this one did and write it down later,
+// but of two looks that follow, the second began afterwards.
 static const char *check_clock(void)
 {
-    uint64_t theirs = atomic_load_explicit(&boot_now_ns, memory_order_acquire);
-    return time_now_ns() < theirs ? "its clock is behind the boot CPU's" : nullptr;
+    uint64_t before = boot_now(), mine = time_now_ns();
+    if (mine < before)
+        return "its clock is behind the boot CPU's";
+    uint64_t theirs = boot_now();
+    for (unsigned looks = 0; looks < 2;) {
+        uint64_t next = boot_now();
+        looks += next != theirs;
+        theirs = next;
+        arch_cpu_relax();
+    }
+    return theirs < mine ? "its clock is ahead of the boot CPU's" : nullptr;
 }
 
 void entry_cpu(struct arch_percpu *self)

@@ -57,11 +57,19 @@ secondary_high:
     movw %ax, %fs
     movw %ax, %gs
     movq secondary_root, %rax
-    movq secondary_percpu, %rdi
     movq %rax, %cr3 // forgets the tables of the start
+    // Taken by one CPU only: another that was given up and comes late must not share its stack.
+    xorl %edi, %edi
+    xchgq %rdi, secondary_percpu
+    testq %rdi, %rdi
+    jz too_late
     movq PERCPU_STACK_TOP(%rdi), %rsp
     xorl %ebp, %ebp
     call arch_secondary_start
     ud2
+too_late:
+    cli
+    hlt
+    jmp too_late
 
     .section .note.GNU-stack, "", @progbits

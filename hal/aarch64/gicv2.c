@@ -108,6 +108,9 @@ static uint32_t claim(void)
         // An SGI wants its sender's number back, and is over at once: it only says that there is
         // something. Nothing unmasks another PPI.
         mmio_write32(cpu_interface, GICC_EOIR, acknowledged);
+        // What the sender wrote before is read after the acknowledgement, not ahead of it: it will
+        // not send again for what was there already.
+        __asm__ volatile("dmb oshld" ::: "memory");
         return line == LINE_IPI ? IRQ_IPI : IRQ_NONE;
     }
     return line;

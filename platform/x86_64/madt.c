@@ -43,6 +43,9 @@ static void add_cpu(struct boot_info *boot, uint32_t id, uint32_t flags)
         klog("acpi: the CPU with APIC id %u needs an x2APIC and is not used", id);
         return;
     }
+    for (uint32_t i = 0; i < boot->cpu_count; i++)
+        if (boot->cpu_ids[i] == id)
+            return; // by an entry of the other kind
     if (boot->cpu_count == BOOT_CPUS_MAX) {
         klog("acpi: more than %u CPUs, the one with APIC id %u is not used", BOOT_CPUS_MAX, id);
         return;

@@ -147,7 +147,7 @@ static inline paddr_t arch_ram_address(const void *pointer);
 
 // Maps device registers or firmware tables for the kernel itself and returns where; the mapping
 // stays for ever and is reused when asked for again. nullptr: no room is left. Callable from
-// the platform's start on.
+// the platform's start on, by one CPU at a time: the kernel holds one lock around it.
 void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory memory);
 
 // Fills a page with zeros, fast. `page` is page-aligned. (inline)
