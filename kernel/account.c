@@ -97,7 +97,7 @@ void account_adopt(struct object *object)
     struct account *account = object->account;
     lock_acquire(&account->ledger);
     list_push_back(&account->live, &object->account_node);
-    bool closed = account->closed;
+    bool closed = account->closed && !SEEDED_BUG("A3 adopt");
     lock_release(&account->ledger);
     if (closed)
         operation_resume(&account->object); // it was paid for just before

@@ -52,3 +52,6 @@ bool seeded_bug_is(const char *name);
 #else
 #define SEEDED_BUG(name) false
 #endif
+
+// A memory order that a planted bug weakens.
+#define ORDER(bug, order) (SEEDED_BUG(bug) ? memory_order_relaxed : (order))

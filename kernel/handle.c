@@ -149,12 +149,17 @@ uint64_t handle_place(struct process *process, const struct handle_transfer *tra
     process->free_head = (uint32_t)entry->next_free;
     uint64_t generation = entry->tag >> 2;
     CHECK(O3, (entry->tag & 3) == HANDLE_FREE && generation > 0);
+    // Pairs with the one in read_entry: who sees the new word sees that the old tag is gone. (What
+    // cleared the tag was a release, which does not keep later stores behind it.)
+    if (!SEEDED_BUG("weak reuse"))
+        atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&entry->word,
                           object_index(transfer->object) | (uint64_t)transfer->type << 24 |
                               (uint64_t)transfer->rights << 32,
                           memory_order_relaxed);
     atomic_store_explicit(&entry->object_generation, transfer->generation, memory_order_relaxed);
-    atomic_store_explicit(&entry->tag, make_tag(generation, HANDLE_LIVE), memory_order_release);
+    atomic_store_explicit(&entry->tag, make_tag(generation, HANDLE_LIVE),
+                          ORDER("weak tag", memory_order_release));
     lock_release(&process->table_lock);
     return generation << 32 | slot;
 }
@@ -274,16 +279,18 @@ status_t handle_move(struct process *from, const struct handle_lookup *handle, s
 // ---- system calls
 
 // Takes one slot out, whatever its object's state, and drops the reference.
-static status_t close_slot(struct process *process, uint64_t handle)
+static status_t close_slot(struct process *process, uint64_t handle) NO_THREAD_SAFETY
 {
     struct handle_transfer found;
-    lock_acquire(&process->table_lock);
+    if (!SEEDED_BUG("O3 close"))
+        lock_acquire(&process->table_lock);
     bool live = read_entry(process, handle, &found);
     if (live) {
         process->handles_used--;
         free_slot_locked(process, found.slot, handle >> 32);
     }
-    lock_release(&process->table_lock);
+    if (!SEEDED_BUG("O3 close"))
+        lock_release(&process->table_lock);
     if (!live)
         return STATUS_BAD_HANDLE;
     object_handle_dropped((struct object_ref){found.object, found.generation});

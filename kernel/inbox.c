@@ -15,7 +15,8 @@ void inbox_post(struct cpu *cpu, struct post *post)
         post->next = head;
     // Pairs with the exchange in take_in.
     while (!atomic_compare_exchange_weak_explicit(&cpu->inbox.head, &head, post,
-                                                  memory_order_release, memory_order_relaxed));
+                                                  ORDER("weak post", memory_order_release),
+                                                  memory_order_relaxed));
     // Found empty: the CPU may be on its way out of the kernel, or idle. Itself, it looks again.
     if (!head && cpu != cpu_self())
         hal.irq->ipi(cpu->number);
@@ -29,7 +30,8 @@ bool inbox_waiting(const struct cpu *cpu)
 
 static void take_in(struct inbox *inbox)
 {
-    struct post *list = atomic_exchange_explicit(&inbox->head, nullptr, memory_order_acquire);
+    struct post *list =
+        atomic_exchange_explicit(&inbox->head, nullptr, ORDER("weak take", memory_order_acquire));
     struct post *in_order = nullptr;
     while (list) {
         struct post *next = list->next;

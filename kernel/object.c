@@ -301,7 +301,7 @@ void object_wake_all_locked(struct object *object, status_t status)
          node = next) {
         next = node->next;
         struct thread *thread = CONTAINER_OF(node, struct thread, wait_node);
-        if (thread_win(thread))
+        if (!SEEDED_BUG("I4 all") && thread_win(thread))
             thread_wake(thread, status);
     }
 }
@@ -351,12 +351,13 @@ void operation_resume(struct object *object)
     struct operation *operation = &object->operation;
     uint8_t phase = atomic_load_explicit(&operation->phase, memory_order_relaxed), next;
     do
-        next = phase == OPERATION_PARKED    ? OPERATION_QUEUED
-               : phase == OPERATION_RUNNING ? OPERATION_AGAIN
-                                            : phase;
+        next = phase == OPERATION_PARKED                               ? OPERATION_QUEUED
+               : phase == OPERATION_RUNNING && !SEEDED_BUG("I4 again") ? OPERATION_AGAIN
+                                                                       : phase;
     // Written even where it stays the same: a step that is still to come then sees what we changed.
     while (!atomic_compare_exchange_weak_explicit(&operation->phase, &phase, next,
-                                                  memory_order_acq_rel, memory_order_relaxed));
+                                                  ORDER("weak resume", memory_order_acq_rel),
+                                                  memory_order_relaxed));
     if (phase != OPERATION_PARKED)
         return;
     if (operation->cpu == cpu_self())

@@ -54,7 +54,7 @@ bool process_thread_expect(struct object_ref ref) NO_THREAD_SAFETY
     struct process *process = process_of(ref.object);
     lock_acquire(&process->table_lock);
     bool open = !process->ending;
-    process->thread_count += open;
+    process->thread_count += open && !SEEDED_BUG("expect");
     lock_release(&process->table_lock);
     object_unlock(ref.object);
     return open;

@@ -29,7 +29,7 @@ void thread_set_state(struct thread *thread, enum thread_state to)
 // Nothing is posted any more, and nothing is on its way: the teardown has the thread to itself.
 static void leave(struct thread *thread)
 {
-    atomic_store_explicit(&thread->left, true, memory_order_release);
+    atomic_store_explicit(&thread->left, true, ORDER("weak left", memory_order_release));
     // Its account may be tearing it down already, or begin to just now on another CPU.
     if (!operation_try_start(&thread->object, thread_teardown, thread_priority(thread)))
         operation_resume(&thread->object);
@@ -78,15 +78,22 @@ status_t thread_block(struct object *object, struct list *list, enum wait_kind k
         deadline_set(&thread->deadline, cpu, deadline_ns);
     }
     // Pairs with the compare-and-swap in thread_win_wait: the winner sees all of the above.
-    atomic_store_explicit(&thread->wait_word, word, memory_order_release);
+    atomic_store_explicit(&thread->wait_word, word, ORDER("weak wait", memory_order_release));
     return STATUS_BLOCKED;
 }
 
 bool thread_win_wait(struct thread *thread, uint64_t word)
 {
+    if (SEEDED_BUG("two wakers")) {
+        bool blocked = (word & 3) == PHASE_BLOCKED;
+        if (blocked)
+            atomic_store_explicit(&thread->wait_word, word ^ 3, memory_order_release);
+        return blocked;
+    }
     return (word & 3) == PHASE_BLOCKED &&
            atomic_compare_exchange_strong_explicit(&thread->wait_word, &word, word ^ 3,
-                                                   memory_order_acq_rel, memory_order_relaxed);
+                                                   ORDER("weak win", memory_order_acq_rel),
+                                                   memory_order_relaxed);
 }
 static_assert((PHASE_BLOCKED ^ 3) == PHASE_WOKEN);
 
@@ -226,7 +233,7 @@ void thread_move_away(struct thread *thread)
     struct cpu *to = wanted_cpu(thread);
     bool mine =
         atomic_fetch_or_explicit(&thread->requests, REQUEST_ARRIVE, memory_order_acq_rel) == 0;
-    atomic_store_explicit(&thread->home, to, memory_order_release);
+    atomic_store_explicit(&thread->home, to, ORDER("weak home", memory_order_release));
     if (mine)
         inbox_post(to, &thread->post);
     // Else it is on its way to this CPU, which forwards it.
@@ -259,7 +266,7 @@ static void move(struct thread *thread)
 void thread_take_requests(struct thread *thread)
 {
     struct cpu *home = home_of(thread);
-    if (home != cpu_self()) {
+    if (home != cpu_self() && !SEEDED_BUG("S1 forward")) {
         inbox_post(home, &thread->post); // it has moved on
         return;
     }

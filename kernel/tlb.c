@@ -25,8 +25,9 @@ void tlb_enter(struct cpu *cpu, struct aspace *aspace)
         return;
     cpu->aspace = aspace;
     if (aspace) {
-        atomic_fetch_or_explicit(&aspace->holders.cpus, cpu_bit(cpu), memory_order_seq_cst);
-        atomic_thread_fence(memory_order_seq_cst); // pairs with the one in others
+        atomic_fetch_or_explicit(&aspace->holders.cpus, cpu_bit(cpu), memory_order_relaxed);
+        if (!SEEDED_BUG("weak enter"))
+            atomic_thread_fence(memory_order_seq_cst); // pairs with the one in others
         arch_root_load(aspace->root, aspace->asid);
     } else {
         aspace_load_kernel();
@@ -64,7 +65,7 @@ static bool ask(struct cpu *cpu, uint64_t others, struct operation *operation)
     ASSERT(operation->cpu == cpu);
     list_push_back(&ticket->next, &operation->runnable.node);
     ticket->next_cpus |= others;
-    if (!ticket->busy)
+    if (!ticket->busy || SEEDED_BUG("M6 rounds"))
         begin_round(cpu);
     return false;
 }
@@ -72,7 +73,8 @@ static bool ask(struct cpu *cpu, uint64_t others, struct operation *operation)
 // The other CPUs that may hold translations of entries that were cleared before.
 static uint64_t others(const struct cpu *cpu, const struct aspace *aspace)
 {
-    atomic_thread_fence(memory_order_seq_cst); // pairs with the one in tlb_enter
+    if (!SEEDED_BUG("weak others"))
+        atomic_thread_fence(memory_order_seq_cst); // pairs with the one in tlb_enter
     return atomic_load_explicit(&aspace->holders.cpus, memory_order_acquire) & ~cpu_bit(cpu);
 }
 
@@ -87,7 +89,8 @@ bool tlb_flush(struct aspace *aspace, uint64_t address, uint64_t pages, struct o
     else
         for (uint64_t i = 0; i < pages; i++)
             arch_tlb_flush_page(aspace->asid, address + (i << PAGE_SHIFT));
-    return arch_tlb_broadcasts() || ask(cpu, others(cpu, aspace), operation);
+    return arch_tlb_broadcasts() || SEEDED_BUG("M6 others") ||
+           ask(cpu, others(cpu, aspace), operation);
 }
 
 bool tlb_leave(struct aspace *aspace, struct operation *operation)
@@ -95,7 +98,7 @@ bool tlb_leave(struct aspace *aspace, struct operation *operation)
     struct cpu *cpu = cpu_self();
     if (cpu->aspace == aspace)
         tlb_enter(cpu, nullptr);
-    return ask(cpu, others(cpu, aspace), operation);
+    return SEEDED_BUG("M7 leave") || ask(cpu, others(cpu, aspace), operation);
 }
 
 // ---- answering

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Runs tests and counts them.
 
-usage: tests/run.py [--long] [host] [lint] [qemu] [fresh]
+usage: tests/run.py [--long] [host] [explore] [lint] [qemu] [fresh]
 
 host    the programs of tests/unit, built under build/host/bin
+explore the explorer's own proof, and each of its scenarios of the kernel
 lint    each check of tools/lint.py
 qemu    the functions of tests/system/test_*.py, two at a time
 fresh   Skerry on a new, minimal machine (tools/fresh.sh; needs root)
@@ -137,6 +138,40 @@ def host_jobs(wanted, long):
         yield job
 
 
+# --- the explorer ---------------------------------------------------------------
+
+EXPLORE_BUDGET, EXPLORE_BUDGET_LONG = 2_000, 200_000
+EXPLORE_RANDOM, EXPLORE_RANDOM_LONG = 10_000, 100_000
+
+
+def explore_jobs(wanted, long):
+    sys.path.insert(0, str(TOP / "tests" / "explore"))
+    spec = importlib.util.spec_from_file_location("explore", TOP / "tests" / "explore" / "run.py")
+    explorer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(explorer)
+    budget = EXPLORE_BUDGET_LONG if long else EXPLORE_BUDGET
+
+    def proof(results):
+        start = time.monotonic()
+        count = EXPLORE_RANDOM_LONG if long else EXPLORE_RANDOM
+        for name, passed, output in explorer.self_tests(count):
+            results.add(f"explore/{name}", time.monotonic() - start, None if passed else output,
+                        output.rstrip("\n").split("\n")[-1:])
+    if wanted("explore/litmus") or wanted("explore/random"):
+        yield proof
+    for name in explorer.scenarios("O2"):
+        for level in explorer.LEVELS:
+            if not wanted(f"explore/{name}/{level}"):
+                continue
+
+            def job(results, name=name, level=level):
+                start = time.monotonic()
+                passed, _, row = explorer.explore(name, level, budget)
+                results.add(f"explore/{name}/{level}", time.monotonic() - start,
+                            None if passed else row)
+            yield job
+
+
 # --- lint and the fresh machine -------------------------------------------------
 
 
@@ -264,6 +299,8 @@ def main():
     results, start = Results(), time.monotonic()
     if "host" in words:
         run_jobs(host_jobs(wanted, long), results)
+    if "explore" in words:
+        run_jobs(explore_jobs(wanted, long), results)
     if "lint" in words:
         run_jobs(lint_jobs(wanted), results)
     if "qemu" in words:

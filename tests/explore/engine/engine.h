@@ -96,6 +96,7 @@ const uint16_t *memory_thread_clocks(unsigned thread);
 void race_reset(void); // and memory as it was
 void race_plain(uintptr_t address, size_t bytes, bool write, uintptr_t pc);
 void race_atomic(uintptr_t address, size_t bytes, bool write, uintptr_t pc);
+bool is_ignored(uintptr_t address);
 void save_memory(uintptr_t address, size_t bytes); // before it changes
 unsigned race_code_count(void);
 void note_code(uintptr_t pc, bool atomic);

@@ -119,7 +119,7 @@ void save_memory(uintptr_t address, size_t bytes)
         save(cell_of(at));
 }
 
-static bool is_ignored(uintptr_t address)
+bool is_ignored(uintptr_t address)
 {
     for (unsigned i = 0; i < ignored_count; i++)
         if (address >= ignored[i].start && address < ignored[i].end)
@@ -199,12 +199,11 @@ static void check_byte(struct cell *cell, unsigned i, bool write, bool atomic, u
 static void check_range(uintptr_t address, size_t bytes, bool write, bool atomic, uintptr_t pc)
 {
     const uint16_t *clocks = memory_thread_clocks(current);
-    bool check = !is_ignored(address);
     for (uintptr_t granule = address & ~7ull; granule < address + bytes; granule += 8) {
         struct cell *cell = cell_of(granule);
         unsigned first = granule < address ? (unsigned)(address - granule) : 0;
         unsigned end = address + bytes - granule < 8 ? (unsigned)(address + bytes - granule) : 8;
-        for (unsigned i = first; check && i < end; i++)
+        for (unsigned i = first; i < end; i++)
             check_byte(cell, i, write, atomic, pc, clocks);
         if (write)
             cell->writer_pc = (uint32_t)pc;

@@ -352,6 +352,14 @@ void search_describe(char *out, size_t size)
     out[at] = '\0';
 }
 
+static unsigned take_number(const char **text)
+{
+    unsigned number = 0;
+    for (; **text >= '0' && **text <= '9'; (*text)++)
+        number = 10 * number + (unsigned)(**text - '0');
+    return number;
+}
+
 bool search_replay(const char *schedule)
 {
     replaying = schedule != nullptr;
@@ -360,12 +368,12 @@ bool search_replay(const char *schedule)
         if (*schedule < 'a' || *schedule >= (char)('a' + THREADS))
             return false;
         unsigned thread = (unsigned)(*schedule++ - 'a');
-        unsigned run = *schedule >= '0' && *schedule <= '9'
-                           ? (unsigned)strtoul(schedule, (char **)&schedule, 10)
-                           : 1;
+        unsigned run = *schedule >= '0' && *schedule <= '9' ? take_number(&schedule) : 1;
         unsigned choice = 0;
-        if (*schedule == '.')
-            choice = (unsigned)strtoul(schedule + 1, (char **)&schedule, 10);
+        if (*schedule == '.') {
+            schedule++;
+            choice = take_number(&schedule);
+        }
         if (path_length + run > EVENTS_MAX)
             return false;
         for (; run > 0; run--)

@@ -9,18 +9,17 @@
 #include "stack.h"
 
 #pragma clang diagnostic ignored "-Wmissing-prototypes"
-#pragma clang diagnostic ignored "-Wreserved-identifier"
 
 #define PC ((uintptr_t)__builtin_return_address(0))
 
-static bool is_seen(const void *address)
+static bool is_seen(uintptr_t address)
 {
-    return exploring && current < THREADS && !is_own_stack((uintptr_t)address);
+    return exploring && current < THREADS && !is_own_stack(address) && !is_ignored(address);
 }
 
 static void plain(const void *address, size_t bytes, bool write, uintptr_t pc)
 {
-    if (is_seen(address) && bytes > 0)
+    if (is_seen((uintptr_t)address) && bytes > 0)
         race_plain((uintptr_t)address, bytes, write, pc);
 }
 
@@ -117,7 +116,7 @@ static bool compare(void *address, uint64_t *expected, uint64_t value, size_t si
 #define RMW(name, type, bits, kind, builtin)                                                    \
     type __tsan_atomic##bits##_##name(volatile type *at, type value, int order)                 \
     {                                                                                           \
-        if (!is_seen((const void *)at))                                                         \
+        if (!is_seen((uintptr_t)at))                                                            \
             return builtin(at, value, __ATOMIC_SEQ_CST);                                        \
         return (type)atomic(OP_RMW, kind, (void *)(uintptr_t)at, sizeof(type), (uint64_t)value, \
                             order, PC);                                                         \
@@ -127,14 +126,14 @@ static bool compare(void *address, uint64_t *expected, uint64_t value, size_t si
     typedef uint##bits##_t u##bits;                                                              \
     u##bits __tsan_atomic##bits##_load(const volatile u##bits *at, int order)                    \
     {                                                                                            \
-        if (!is_seen((const void *)at))                                                          \
+        if (!is_seen((uintptr_t)at))                                                             \
             return __atomic_load_n(at, __ATOMIC_SEQ_CST);                                        \
         return (u##bits)atomic(OP_LOAD, RMW_EXCHANGE, (void *)(uintptr_t)at, sizeof(u##bits), 0, \
                                order, PC);                                                       \
     }                                                                                            \
     void __tsan_atomic##bits##_store(volatile u##bits *at, u##bits value, int order)             \
     {                                                                                            \
-        if (!is_seen((const void *)at))                                                          \
+        if (!is_seen((uintptr_t)at))                                                             \
             __atomic_store_n(at, value, __ATOMIC_SEQ_CST);                                       \
         else                                                                                     \
             atomic(OP_STORE, RMW_EXCHANGE, (void *)(uintptr_t)at, sizeof(u##bits), value, order, \
@@ -150,7 +149,7 @@ static bool compare(void *address, uint64_t *expected, uint64_t value, size_t si
     static bool compare##bits(volatile u##bits *at, u##bits *expected, u##bits value, int order, \
                               int failure_order, uintptr_t pc)                                   \
     {                                                                                            \
-        if (!is_seen((const void *)at))                                                          \
+        if (!is_seen((uintptr_t)at))                                                             \
             return __atomic_compare_exchange_n(at, expected, value, false, __ATOMIC_SEQ_CST,     \
                                                __ATOMIC_SEQ_CST);                                \
         uint64_t wanted = *expected;                                                             \

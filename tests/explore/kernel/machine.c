@@ -184,13 +184,18 @@ void machine_reset_translation(bool broadcasts)
     page_count = 0;
 }
 
+uint64_t machine_root_of(unsigned cpu)
+{
+    return loaded[cpu].root;
+}
+
 static uint64_t walk(uint64_t root, uint64_t address)
 {
     uint64_t table = root;
     for (unsigned level = 3;; level--) {
         pte_t *entries = arch_ram((paddr_t){table});
         pte_t entry = {__atomic_load_n(&entries[address >> (PAGE_SHIFT + 9 * level) & 511].value,
-                                       __ATOMIC_RELAXED)};
+                                       __ATOMIC_ACQUIRE)}; // it reads what the entry leads to
         if (!pte_present(entry))
             return 0;
         if (level == 0)

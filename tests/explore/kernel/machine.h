@@ -15,6 +15,7 @@ extern _Atomic uint32_t machine_pending[MACHINE_CPUS];
 void machine_take_over(void); // at the end of setup, from the machine of the unit tests
 void machine_reset_translation(bool broadcasts);
 void machine_page(uint64_t address); // a page that accesses are about
+uint64_t machine_root_of(unsigned cpu);
 void machine_idle(void);
 bool machine_interrupt_comes(void);
 bool machine_access(uint64_t address, bool write); // false: a fault

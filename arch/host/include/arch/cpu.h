@@ -158,6 +158,7 @@ static inline bool arch_tlb_broadcasts(void)
 
 static inline void arch_table_sync(void)
 {
+    __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 // ---- memory ---------------------------------------------------------------------------------

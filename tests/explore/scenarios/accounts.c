@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+//
+// Accounts that end while another CPU charges them, uses what they pay for, or ends it itself;
+// interrupts and timers against their ends.
+#include "harness.h"
+
+static struct actor *ender, *user;
+static uint64_t account, theirs;
+
+static void doomed_account(void)
+{
+    begin_world(2);
+    uint64_t own = new_account(400, 200);
+    ender = spawn_on(0, own, 10);
+    user = spawn_on(1, own, 10);
+    uint64_t made = MUST(world.boss, ACCOUNT_CREATE, world.root_account, 40, 20);
+    account = grant(ender, world.boss, made);
+    theirs = grant(user, world.boss, made);
+}
+
+static void both_run(void)
+{
+    runs(ender);
+    runs(user);
+}
+
+static void account_ended(void)
+{
+    EXPLORE_CHECK(status_of(ender, 0) == STATUS_OK);
+    const struct object *object = object_behind(ender, account);
+    EXPLORE_CHECK(object && object->state == ACCOUNT_DEAD);
+    seen(status_of(user, 0));
+}
+
+static void account_against_create(void)
+{
+    doomed_account();
+    STEP(ender, OBJECT_DESTROY, account);
+    STEP(user, EVENT_CREATE, theirs);
+    both_run();
+}
+SCENARIO(account_against_create, .canary = "A3 adopt", .setup = account_against_create,
+         .finish = account_ended);
+
+static void account_against_vmo(void)
+{
+    doomed_account();
+    STEP(ender, OBJECT_DESTROY, account);
+    STEP(user, VMO_CREATE, theirs, 2 * PAGE_SIZE, 0);
+    both_run();
+}
+SCENARIO(account_against_vmo, .canary = "A3 adopt", .setup = account_against_vmo,
+         .finish = account_ended);
+
+static void account_against_child(void)
+{
+    doomed_account();
+    STEP(ender, OBJECT_DESTROY, account);
+    STEP(user, ACCOUNT_CREATE, theirs, 4, 4);
+    both_run();
+}
+SCENARIO(account_against_child, .canary = "A3 adopt", .setup = account_against_child,
+         .finish = account_ended);
+
+static void account_against_close(void)
+{
+    doomed_account();
+    uint64_t event = MUST(user, EVENT_CREATE, theirs);
+    STEP(ender, OBJECT_DESTROY, account);
+    STEP(user, HANDLE_CLOSE, event);
+    both_run();
+}
+SCENARIO(account_against_close, .canary = "O2", .setup = account_against_close,
+         .finish = account_ended);
+
+static void account_against_wait(void)
+{
+    doomed_account();
+    uint64_t event = MUST(user, EVENT_CREATE, theirs);
+    STEP(ender, OBJECT_DESTROY, account);
+    STEP(user, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    both_run();
+}
+static void ended_and_woken(void)
+{
+    account_ended();
+    EXPLORE_CHECK(status_of(user, 0) == STATUS_GONE);
+}
+SCENARIO(account_against_wait, .canary = "I4 all", .setup = account_against_wait,
+         .finish = ended_and_woken);
+
+static void account_against_account(void)
+{
+    doomed_account();
+    STEP(ender, OBJECT_DESTROY, account);
+    STEP(user, OBJECT_DESTROY, theirs);
+    both_run();
+}
+static void ended_once(void)
+{
+    unsigned done = (status_of(ender, 0) == STATUS_OK) + (status_of(user, 0) == STATUS_OK);
+    EXPLORE_CHECK(done == 1);
+}
+SCENARIO(account_against_account, .canary = "A3", .setup = account_against_account,
+         .finish = ended_once);
+
+static void charge_against_charge(void)
+{
+    begin_world(2);
+    uint64_t own = new_account(400, 200);
+    ender = spawn_on(0, own, 10);
+    user = spawn_on(1, own, 10);
+    // Room for one object.
+    uint64_t tight = MUST(world.boss, ACCOUNT_CREATE, world.root_account, 4, 1);
+    account = grant(ender, world.boss, tight);
+    theirs = grant(user, world.boss, tight);
+    STEP(ender, EVENT_CREATE, account);
+    STEP(user, EVENT_CREATE, theirs);
+    both_run();
+}
+static void one_is_made(void)
+{
+    unsigned made = (status_of(ender, 0) == STATUS_OK) + (status_of(user, 0) == STATUS_OK);
+    EXPLORE_CHECK(made == 1);
+}
+SCENARIO(charge_against_charge, .canary = "A1", .setup = charge_against_charge,
+         .finish = one_is_made);
+
+// ---- timers
+
+static uint64_t timer;
+
+static void timer_against_cancel(void)
+{
+    begin_world(2);
+    uint64_t own = new_account(400, 200);
+    ender = spawn_on(0, own, 10);
+    user = spawn_on(1, own, 10);
+    timer = MUST(user, TIMER_CREATE, user->account);
+    MUST(user, TIMER_SET, timer, 1'000'000);
+    uint64_t shared = grant(ender, user, timer);
+    STEP(ender, TIMER_CANCEL, shared);
+    STEP(ender, OBJECT_WAIT, shared, SIGNAL_FIRED, 0);
+    both_run();
+    plan_time(2'000'000);
+}
+static void never_after_its_cancel(void)
+{
+    EXPLORE_CHECK(status_of(ender, 0) == STATUS_OK && status_of(ender, 1) == STATUS_TIMED_OUT);
+}
+SCENARIO(timer_against_cancel, .canary = "T2 cancel", .setup = timer_against_cancel,
+         .finish = never_after_its_cancel);
+
+static void timer_against_destroy(void)
+{
+    begin_world(2);
+    uint64_t own = new_account(400, 200);
+    ender = spawn_on(0, own, 10);
+    user = spawn_on(1, own, 10);
+    timer = MUST(user, TIMER_CREATE, user->account);
+    MUST(user, TIMER_SET, timer, 1'000'000);
+    uint64_t shared = grant(ender, user, timer);
+    STEP(ender, OBJECT_DESTROY, shared);
+    STEP(ender, EVENT_CREATE, ender->account);
+    both_run();
+    plan_time(2'000'000);
+}
+static void no_signal_on_another(void)
+{
+    const struct object *fresh = object_behind(ender, value_of(ender, 1, 0));
+    EXPLORE_CHECK(status_of(ender, 0) == STATUS_OK && fresh && fresh->signals == 0);
+}
+SCENARIO(timer_against_destroy, .canary = "O2", .setup = timer_against_destroy,
+         .finish = no_signal_on_another);
+
+static void timer_against_wait(void)
+{
+    begin_world(2);
+    uint64_t own = new_account(400, 200);
+    ender = spawn_on(0, own, 10);
+    user = spawn_on(1, own, 10);
+    timer = MUST(user, TIMER_CREATE, user->account);
+    uint64_t shared = grant(ender, user, timer);
+    STEP(ender, OBJECT_WAIT, shared, SIGNAL_FIRED, ABI_DEADLINE_NEVER);
+    STEP(user, TIMER_SET, timer, 1'000'000);
+    both_run();
+    plan_time(2'000'000);
+}
+static void it_fires(void)
+{
+    EXPLORE_CHECK(status_of(ender, 0) == STATUS_OK && status_of(user, 0) == STATUS_OK);
+}
+SCENARIO(timer_against_wait, .canary = "S2", .setup = timer_against_wait, .finish = it_fires);
