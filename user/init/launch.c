@@ -134,6 +134,16 @@ static status_t send_start_message(struct service *s)
     return status;
 }
 
+// Services are spread over the CPUs in the order of the manifest; a restart keeps the place.
+static status_t place(struct service *s)
+{
+    uint64_t bytes;
+    status_t status = machine_info(init.machine, &bytes);
+    const struct abi_machine_info *info = (const void *)message_buffer()->data;
+    const uint64_t number = (uint64_t)(s - init.services);
+    return status == STATUS_OK ? thread_set_cpu(s->thread, number % info->cpus) : status;
+}
+
 static status_t start_thread(struct service *s, uint64_t entry)
 {
     channel_t theirs = {};
@@ -143,6 +153,7 @@ static status_t start_thread(struct service *s, uint64_t entry)
                          PROT_READ | PROT_WRITE)) != STATUS_OK ||
         (status = thread_create(s->process, s->manifest->priority, ABI_INIT_MESSAGE_BUFFER,
                                 &s->thread)) != STATUS_OK ||
+        (status = place(s)) != STATUS_OK ||
         (status = channel_create(s->account, s->account, BOOTSTRAP_SHAPE, OVERFLOW_REJECT,
                                  &s->bootstrap, &theirs)) != STATUS_OK ||
         (status = watch(s->bootstrap.value, &s->on_bootstrap, SIGNAL_READABLE)) != STATUS_OK ||
