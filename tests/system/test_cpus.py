@@ -10,7 +10,7 @@ DISK = TOP / "build" / "disk.tar"
 COUNTS = (2, 4, 8)  # a GICv2 serves no more
 
 
-@limit(100)
+@limit(200)
 def test_pairs(arch):
     for count in COUNTS:
         lines = run_program(arch, "smp", "", ["-smp", str(count)], timeout=60)
