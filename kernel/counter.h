@@ -15,8 +15,13 @@ static inline uint64_t counter_read(const struct counter *counter)
     return atomic_load_explicit(&counter->value, memory_order_relaxed);
 }
 
-// By its one writer: not a read-modify-write.
+// By its one writer, like the next: not a read-modify-write.
+static inline void counter_set(struct counter *counter, uint64_t value)
+{
+    atomic_store_explicit(&counter->value, value, memory_order_relaxed);
+}
+
 static inline void counter_add(struct counter *counter, uint64_t amount)
 {
-    atomic_store_explicit(&counter->value, counter_read(counter) + amount, memory_order_relaxed);
+    counter_set(counter, counter_read(counter) + amount);
 }

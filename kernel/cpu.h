@@ -42,7 +42,6 @@ struct cpu {
     struct aspace *aspace;  // whose translations are loaded; nullptr: the kernel only
     struct thread *current; // whose registers the next entry from user mode saves; may be nullptr
     uint8_t priority;       // of the thread or operation that runs
-    bool idle;
 
     uint64_t ready_mask; // bit p: ready[p] is not empty
     struct list ready[ABI_PRIORITIES];
@@ -55,7 +54,9 @@ struct cpu {
     uint64_t slice_end_ns;
 
     uint64_t switched_ns; // when the current thread, or idling, began
-    struct counter idle_ns, switches, interrupts, spurious, posts, flushes;
+    struct counter idle_ns,
+        idle_since_ns; // since when it idles now, not counted yet; 0: it does not
+    struct counter switches, interrupts, spurious, posts, flushes;
 
     unsigned locks_held; // dev builds
     enum lock_rank lock_ranks[CPU_LOCKS_MAX];

@@ -268,6 +268,7 @@ status_t sys_machine_cpu(struct entry *entry, const struct handle_lookup *handle
     *info = (struct abi_cpu_info){
         .hardware_id = cpu->hardware_id,
         .idle_ns = counter_read(&cpu->idle_ns),
+        .idle_since_ns = counter_read(&cpu->idle_since_ns),
         .switches = counter_read(&cpu->switches),
         .interrupts = counter_read(&cpu->interrupts),
         .spurious = counter_read(&cpu->spurious),

@@ -129,9 +129,9 @@ static void idle(struct cpu *cpu)
     cpu->priority = 0;
     cpu->slice_end_ns = UINT64_MAX;
     time_arm(cpu);
-    cpu->idle = true;
+    counter_set(&cpu->idle_since_ns, cpu->switched_ns);
     arch_idle();
-    cpu->idle = false;
+    counter_set(&cpu->idle_since_ns, 0);
 }
 
 struct arch_context *sched_exit(struct cpu *cpu)

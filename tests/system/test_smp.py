@@ -14,6 +14,9 @@ def test_kills_on_four_cpus(arch, tmp, seed):
     disk, sums = make_disk(tmp, seed)
     with Session(arch, disk=disk, cpus=CPUS) as shell:
         check(f"{CPUS} of {CPUS} CPUs run" in shell.log(), "not all CPUs run")
+        lines = shell.ask("cpus").strip().split("\n")[1:]
+        equal([line.split()[0] for line in lines], list("0123"), "the CPUs that cpus lists")
+        check(all(int(line.split()[3]) > 0 for line in lines), f"a CPU never ran a thread: {lines}")
         before = after_first_restart(shell, sums)
         work = Work(shell, sums)
         for _ in range(KILLS):

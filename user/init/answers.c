@@ -133,6 +133,21 @@ static status_t on_machine_info(void *context, struct wire_call call,
     return status;
 }
 
+static status_t on_cpu_info(void *context, struct wire_call call,
+                            const struct init_cpu_info_request *request,
+                            struct init_cpu_info_reply *reply)
+{
+    (void)call;
+    if (!allowed(context, ALLOW_SERVICES))
+        return STATUS_NO_RIGHT;
+    uint64_t bytes;
+    status_t status = machine_cpu(init.machine, request->cpu, &bytes);
+    static_assert(sizeof(struct abi_cpu_info) <= sizeof(reply->info));
+    reply->info_bytes = sizeof(struct abi_cpu_info);
+    memcpy(reply->info, message_buffer()->data, sizeof(struct abi_cpu_info));
+    return status;
+}
+
 // ---- deeds
 
 static status_t on_kill(void *context, struct wire_call call,
@@ -190,6 +205,7 @@ static const struct init_server operations = {
     .kill = on_kill,
     .run = on_run,
     .machine_info = on_machine_info,
+    .cpu_info = on_cpu_info,
     .power = on_power,
     .logged = on_logged,
     .remember = on_remember,

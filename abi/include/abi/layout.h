@@ -207,8 +207,9 @@ static_assert(sizeof(struct abi_machine_info) <= ABI_MESSAGE_BYTES);
 struct abi_cpu_info {
     uint64_t hardware_id; // APIC id or MPIDR affinity
     uint64_t idle_ns;
-    uint64_t switches;   // between threads
-    uint64_t interrupts; // of devices and of the timer
+    uint64_t idle_since_ns; // when its present rest began, which idle_ns does not hold; 0: it works
+    uint64_t switches;      // between threads
+    uint64_t interrupts;    // of devices and of the timer
     uint64_t spurious;
     uint64_t posts;   // what other CPUs have posted to it and it has taken in
     uint64_t flushes; // of its translations, asked for by other CPUs

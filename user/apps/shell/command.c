@@ -19,6 +19,8 @@ static const struct command commands[] = {
     {"mem", "", "accounts: pages and objects in use, most ever, limit", 1, 1, command_mem},
     {"drivers", "", "devices and their drivers", 1, 1, command_drivers},
     {"irq", "", "interrupts and their counts", 1, 1, command_irq},
+    {"cpus", "", "CPUs: load since start, switches, interrupts, what others asked", 1, 1,
+     command_cpus},
     {"log", "", "the kernel's log", 1, 1, command_log},
     {"kill", "SERVICE", "ends a service; it is started again", 2, 2, command_kill},
     {"crash", "HOW",

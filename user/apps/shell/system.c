@@ -134,6 +134,32 @@ int command_irq(const struct words *words)
     return status == STATUS_NOT_FOUND ? 0 : complain("irq", "%s", status_name(status));
 }
 
+// ---- CPUs
+
+int command_cpus(const struct words *words)
+{
+    (void)words;
+    static struct init_cpu_info_reply reply;
+    struct abi_cpu_info cpu;
+    status_t status;
+    print("%-4s %8s %6s %10s %10s %9s %10s %8s\n", "CPU", "ID", "LOAD", "SWITCHES", "INTERRUPTS",
+          "SPURIOUS", "POSTS", "FLUSHES");
+    for (uint64_t i = 0;; i++) {
+        const struct init_cpu_info_request request = {.cpu = i};
+        status = init_cpu_info(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER);
+        if (status != STATUS_OK)
+            break;
+        memcpy(&cpu, reply.info, sizeof cpu);
+        const uint64_t now = now_ns();
+        const uint64_t resting = cpu.idle_since_ns != 0 ? now - cpu.idle_since_ns : 0;
+        const uint64_t idle = cpu.idle_ns + resting, busy = now > idle ? now - idle : 0;
+        print("%-4lu %8lx %5lu%% %10lu %10lu %9lu %10lu %8lu\n", i, cpu.hardware_id,
+              now != 0 ? busy * 100 / now : 0, cpu.switches, cpu.interrupts, cpu.spurious,
+              cpu.posts, cpu.flushes);
+    }
+    return status == STATUS_INVALID ? 0 : complain("cpus", "%s", status_name(status));
+}
+
 // ---- the log
 
 int command_log(const struct words *words)
