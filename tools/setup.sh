@@ -152,7 +152,7 @@ if [ -n "$missing" ]; then
             die "package $p is not on this machine's mirror (see $apt/sources.list)"
     done
     say "installing:$missing"
-    install="apt-get -q -y -c $apt/apt.conf install --no-install-recommends$missing"
+    install="apt-get -q -y -o DPkg::Lock::Timeout=600 -c $apt/apt.conf install --no-install-recommends$missing"
     if [ "$(id -u)" = 0 ]; then
         as_root="env"
     elif command -v sudo >/dev/null 2>&1; then
