@@ -108,14 +108,14 @@ size:
 	    $(MAKE) ARCH=$$a BUILD=$$b kernel || exit 1; done; done
 	$(Q)$(PYTHON) tools/size.py
 
-# Counts instructions in the emulator; a plugin for it is a library of the host.
-BENCH_PLUGIN := build/host/bench-plugin.so
-$(BENCH_PLUGIN): tests/bench/plugin.c $(RULES)
+# They count instructions in the emulator; a plugin for it is a library of the host.
+BENCH_PLUGINS := build/host/bench-plugin.so build/host/bench-cpus_plugin.so
+$(BENCH_PLUGINS): build/host/bench-%.so: tests/bench/%.c tests/bench/plugin.h $(RULES)
 	@mkdir -p $(@D)
 	@echo >&2 "  CC    $<"
 	$(Q)$(CC) -std=c23 -O2 $(WARNINGS) -fvisibility=hidden -shared -fPIC -fuse-ld=lld $< -o $@
 
-bench: $(BENCH_PLUGIN)
+bench: $(BENCH_PLUGINS)
 	$(Q)for a in $(ARCHES); do for b in release dev; do \
 	    $(MAKE) ARCH=$$a BUILD=$$b all test-programs || exit 1; done; done
 	$(Q)$(PYTHON) tests/bench/run.py

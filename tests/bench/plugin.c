@@ -8,41 +8,15 @@
 //   -plugin plugin.so,out=FILE
 //
 // Each time that the code at `end` runs after that at `begin`, one line with the count goes to
-// the file. Without marks, what the kernel and what everybody executed goes there at the end. Its header is not packaged by Debian: what is declared here is the part of the
-// interface of version 1 that is used (QEMU 7.2, include/qemu/qemu-plugin.h).
-#include <stdint.h>
+// the file. Without marks, what the kernel and what everybody executed goes there at the end.
+// CPUs are not told apart: see cpus_plugin.c.
+#include "plugin.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-struct qemu_info;
-
-enum inline_operation { INLINE_ADD_U64 = 0 };
-enum callback_flags { CALLBACK_NO_REGISTERS = 0 };
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-                                           void (*callback)(qemu_plugin_id_t id,
-                                                            struct qemu_plugin_tb *block));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *instruction);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *instruction,
-                                                enum inline_operation operation, void *counter,
-                                                uint64_t value);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *instruction,
-                                            void (*callback)(unsigned cpu, void *data),
-                                            enum callback_flags flags, void *data);
-
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
-                                    void (*callback)(qemu_plugin_id_t id, void *data), void *data);
-
-[[gnu::visibility("default")]] extern int qemu_plugin_version;
 int qemu_plugin_version = 1;
-
-constexpr uint64_t KERNEL_FIRST = 1ull << 63;
 
 static uint64_t begin_address, end_address;
 static uint64_t counted, begin_count; // one CPU
@@ -92,8 +66,6 @@ static void on_exit_of_emulator(qemu_plugin_id_t id, void *data)
     fclose(out);
 }
 
-[[gnu::visibility("default")]] int
-qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int count, char **arguments);
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int count,
                         char **arguments)
 {

@@ -7,12 +7,12 @@ machine; a plugin of the emulator (plugin.c) counts, in virtual time, so that
 nothing depends on the host's speed. Each row is measured some times, in two
 runs, which must not differ in a single instruction. The median is printed, and
 how far the others are from it where they are: memory calls meet a search tree
-of another shape each time. --record writes the tables into docs/performance.md.
+of another shape each time. What CPUs cost each other is in cpus.py. --record
+writes the tables into docs/performance.md.
 """
 
 import io
 import re
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -23,6 +23,7 @@ sys.path.insert(0, str(TOP / "tools"))
 
 sys.path.insert(0, str(TOP / "tests" / "system"))
 
+import cpus  # noqa: E402
 from harness import run  # noqa: E402
 from machine import ARCHES, Machine, MachineError  # noqa: E402
 
@@ -54,20 +55,13 @@ ROWS = [
 WORKLOAD = [name for name, *_ in ROWS if name.startswith(("round-trip", "map", "unmap", "handle"))]
 
 
-def mark_addresses(program):
-    text = subprocess.run(["llvm-nm-22", str(program)], check=True, capture_output=True,
-                          text=True).stdout
-    symbols = {name: address for address, _, name in (line.split() for line in text.splitlines())}
-    return symbols["mark_begin"], symbols["mark_end"]
-
-
 def measure(arch, build):
     """{row: [counts]} of one run."""
     folder = TOP / "build" / f"{arch}-{build}"
-    begin, end = mark_addresses(folder / "user" / "bench")
+    marks = cpus.addresses(folder / "user" / "bench")
     with tempfile.TemporaryDirectory(prefix="skerry-") as tmp:
         counts = Path(tmp) / "counts"
-        plugin = f"{PLUGIN},begin=0x{begin},end=0x{end},out={counts}"
+        plugin = f"{PLUGIN},begin={marks['mark_begin']:#x},end={marks['mark_end']:#x},out={counts}"
         with Machine(arch=arch, build=build, extra=[
                 "-icount", "shift=0,sleep=off", "-plugin", plugin, "-initrd", str(folder / "tests" / "bench.img")]) as machine:
             machine.expect(rb"bench: END (\d+)", 30)
@@ -160,9 +154,10 @@ def main():
     try:
         figures = {arch: settle(arch, "release", complaints) for arch in ARCHES}
         dev = {arch: settle(arch, "dev", complaints) for arch in ARCHES}
+        several = list(cpus.table(complaints))
     except MachineError as error:
         sys.exit(f"bench: {error}")
-    lines = [*table(figures), "", *dev_lines(figures, dev, complaints),
+    lines = [*table(figures), "", *several, "", *dev_lines(figures, dev, complaints),
              *disk_lines(complaints)]
     print("\n".join(lines))
     if "--record" in sys.argv[1:]:
