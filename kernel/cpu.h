@@ -61,8 +61,8 @@ struct cpu {
     unsigned locks_held; // dev builds
     enum lock_rank lock_ranks[CPU_LOCKS_MAX];
 
-    // What other CPUs write.
-    struct inbox inbox;
+    // What other CPUs write: a cache line of it is not the CPU's own, so nothing else is in it.
+    alignas(64) struct inbox inbox;
     struct tlb_requests flush_requests;
     struct tlb_ticket flush_ticket;
 };
