@@ -56,7 +56,8 @@ struct cpu {
     uint64_t switched_ns; // when the current thread, or idling, began
     struct counter idle_ns,
         idle_since_ns; // since when it idles now, not counted yet; 0: it does not
-    struct counter switches, interrupts, spurious, posts, flushes;
+    struct counter switches, device_interrupts, timer_interrupts, spurious;
+    struct counter asked, posts, flushes; // interrupts by other CPUs, and what they wanted
 
     unsigned locks_held; // dev builds
     enum lock_rank lock_ranks[CPU_LOCKS_MAX];

@@ -86,6 +86,7 @@ static void raise(struct cpu *cpu, uint32_t line) NO_THREAD_SAFETY
     CHECK(Q1, object->state == INTERRUPT_IDLE || interrupt->trigger == TRIGGER_EDGE);
     if (!SEEDED_BUG("Q2"))
         interrupt->count++;
+    interrupt->cpu = cpu->number;
     if (interrupt->trigger != TRIGGER_EDGE && !SEEDED_BUG("Q1"))
         set_masked(line, true);
     if (object->state == INTERRUPT_IDLE) {
@@ -108,17 +109,19 @@ void interrupts_dispatch(struct cpu *cpu)
         }
         if (line == IRQ_IPI) {
             hal.irq->complete(line);
+            counter_add(&cpu->asked, 1);
             panic_stop_here();
             tlb_answer(cpu); // what is in the inbox is handled at the entry's end
             continue;
         }
-        counter_add(&cpu->interrupts, 1);
         if (line == IRQ_TIMER) {
+            counter_add(&cpu->timer_interrupts, 1);
             cpu->armed_ns = UINT64_MAX; // it fired: what is due next is armed at exit
             hal.irq->complete(line);
             time_expire(cpu);
             continue;
         }
+        counter_add(&cpu->device_interrupts, 1);
         raise(cpu, line);
         hal.irq->complete(line);
     }
@@ -293,5 +296,6 @@ void interrupt_inspect(struct object *object, struct abi_inspect *out) NO_THREAD
     out->interrupt.line = interrupt->line;
     out->interrupt.count = interrupt->count;
     out->interrupt.message = interrupt->message;
+    out->interrupt.cpu = interrupt->cpu;
     out->interrupt.masked = object->state != INTERRUPT_IDLE;
 }

@@ -19,6 +19,7 @@ struct interrupt {
     uint32_t line;        // IRQ_NONE until it is filed
     enum abi_trigger trigger;
     bool message;
+    uint32_t cpu;                      // that took it last
     volatile uint32_t *vector_control; // of a message: the mask word of its table entry
     uint64_t count, acknowledged;
 };

@@ -270,8 +270,10 @@ status_t sys_machine_cpu(struct entry *entry, const struct handle_lookup *handle
         .idle_ns = counter_read(&cpu->idle_ns),
         .idle_since_ns = counter_read(&cpu->idle_since_ns),
         .switches = counter_read(&cpu->switches),
-        .interrupts = counter_read(&cpu->interrupts),
+        .device_interrupts = counter_read(&cpu->device_interrupts),
+        .timer_interrupts = counter_read(&cpu->timer_interrupts),
         .spurious = counter_read(&cpu->spurious),
+        .asked = counter_read(&cpu->asked),
         .posts = counter_read(&cpu->posts),
         .flushes = counter_read(&cpu->flushes),
     };

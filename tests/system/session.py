@@ -65,12 +65,14 @@ class Session(Shell):
         return found
 
     def ps(self):
-        """{service: {state, cpu_ms, restarts}}"""
-        rows = re.findall(r"^(\S+) +([a-z-]+) +\d+ +\d+ +\d+ +(\d+\.\d+) +(\d+) +\d+\n",
-                          self.ask("ps"), re.MULTILINE)
+        """{service: {state, cpu (its home, None if it has none), cpu_ms, restarts}}"""
+        rows = re.findall(
+            r"^(\S+) +([a-z-]+) +\d+ +(\d+|-) +\d+ +\d+ +(\d+\.\d+) +(\d+) +\d+\n",
+            self.ask("ps"), re.MULTILINE)
         check(rows, "ps shows nothing")
-        return {name: {"state": state, "cpu_ms": float(cpu), "restarts": int(restarts)}
-                for name, state, cpu, restarts in rows}
+        return {name: {"state": state, "cpu": None if cpu == "-" else int(cpu),
+                       "cpu_ms": float(cpu_ms), "restarts": int(restarts)}
+                for name, state, cpu, cpu_ms, restarts in rows}
 
     def mem(self):
         """{account: (pages, objects)} in use, and what the machine has free and in quarantine."""
@@ -90,7 +92,14 @@ class Session(Shell):
         return {driver: {"device": device, "state": state, "starts": int(starts)}
                 for device, _, driver, state, starts in rows}
 
+    def cpus(self):
+        """[{load (percent), switches, posts, flushes}], of each CPU since the last look"""
+        rows = re.findall(r"^(\d+) +[0-9a-f]+ +(\d+)% +\w+ +(\d+) +(\d+) +(\d+)\n", self.ask("cpus"),
+                          re.MULTILINE)
+        check([row[0] for row in rows] == [str(i) for i in range(len(rows))], f"cpus shows {rows}")
+        return [dict(zip(("load", "switches", "posts", "flushes"), map(int, row[1:]))) for row in rows]
+
     def interrupts(self, service):
-        row = re.search(rf"^\d+ +\S+ +(\d+)  {re.escape(service)} ", self.ask("irq"), re.MULTILINE)
+        row = re.search(rf"^\d+ +\S+ +\d+ +(\d+)  {re.escape(service)} ", self.ask("irq"), re.MULTILINE)
         check(row, f"irq does not show {service}")
         return int(row[1])

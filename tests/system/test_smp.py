@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The system on several CPUs: everything as on one, kills included."""
 
-from harness import check, equal, limit
+import re
+
+from harness import check, equal, limit, note
 from session import Session
 from test_restart import Work, after_first_restart, kill_driver, make_disk, same_figures, \
     wait_for_reads
@@ -14,9 +16,9 @@ def test_kills_on_four_cpus(arch, tmp, seed):
     disk, sums = make_disk(tmp, seed)
     with Session(arch, disk=disk, cpus=CPUS) as shell:
         check(f"{CPUS} of {CPUS} CPUs run" in shell.log(), "not all CPUs run")
-        lines = shell.ask("cpus").strip().split("\n")[1:]
-        equal([line.split()[0] for line in lines], list("0123"), "the CPUs that cpus lists")
-        check(all(int(line.split()[3]) > 0 for line in lines), f"a CPU never ran a thread: {lines}")
+        rows = shell.cpus()
+        equal(len(rows), CPUS, "the CPUs that cpus lists")
+        check(all(row["switches"] > 0 for row in rows), f"a CPU never ran a thread: {rows}")
         before = after_first_restart(shell, sums)
         work = Work(shell, sums)
         for _ in range(KILLS):
@@ -25,3 +27,39 @@ def test_kills_on_four_cpus(arch, tmp, seed):
         work.finish()
         same_figures(shell, before, f"after {KILLS} kills")
         equal(shell.ps()["virtio-blk"]["restarts"], KILLS + 1, "restarts in ps")
+
+
+@limit(180)
+def test_what_the_shell_shows(arch, tmp, seed):
+    disk, _ = make_disk(tmp, seed)
+    with Session(arch, disk=disk, cpus=CPUS) as shell:
+        homes = {name: row["cpu"] for name, row in shell.ps().items()}
+        equal(homes.pop("init"), None, "the CPU of init, which cannot know it")
+        running = [cpu for cpu in homes.values() if cpu is not None]
+        equal(sorted(set(running)), list(range(CPUS)), f"the CPUs that services are on: {homes}")
+        equal(homes["crash"], None, "the CPU of what does not run")
+
+        # Nothing happens in two seconds, and then there is work. A busy host stretches what little
+        # a resting CPU does: then once more.
+        for _ in range(3):
+            shell.cpus()
+            shell.ask("sleep 2")
+            idle = [row["load"] for row in shell.cpus()]
+            shell.ask("sha256sum /disk/large", 60)
+            busy = [row["load"] for row in shell.cpus()]
+            if max(idle) < 50 and max(busy) > max(idle) + 20:
+                break
+        else:
+            check(False, f"the load of CPUs that rest {idle}, that work {busy}")
+        note(f"load of the CPUs: {idle} resting, {busy} working")
+
+        text = shell.ask("irq")
+        rows = re.findall(r"^(\d+) +(\d+) +(\d+) +(\d+) +\d+\n", text, re.MULTILINE)
+        equal(len(rows), CPUS, f"the CPUs in irq:\n{text}")
+        devices, timer, asked = ([int(row[i]) for row in rows] for i in (1, 2, 3))
+        lines = re.findall(r"^\d+ +(?:message|line) +(\d+) +(\d+)  ", text, re.MULTILINE)
+        for cpu in range(CPUS):
+            known = sum(int(count) for taker, count in lines if int(taker) == cpu)
+            check(known <= devices[cpu], f"CPU {cpu} took fewer interrupts than its lines:\n{text}")
+        check(len(lines) >= 2 and devices[0] > 0, f"no lines:\n{text}")
+        check(all(asked[1:]) and sum(timer) > 0, f"nobody asked, or no timer:\n{text}")

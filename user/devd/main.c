@@ -137,6 +137,7 @@ static status_t on_interrupt_info(void *context, struct wire_call call,
         *reply = (struct devices_interrupt_info_reply){
             .device = d->id,
             .line = inspect->interrupt.line,
+            .cpu = inspect->interrupt.cpu,
             .count = inspect->interrupt.count,
             .message = inspect->interrupt.message != 0,
             .masked = inspect->interrupt.masked != 0,

@@ -70,7 +70,7 @@ static bool inspect(uint64_t object, struct abi_inspect *out)
     return true;
 }
 
-static void fill_figures(account_t account, process_t process,
+static void fill_figures(account_t account, process_t process, thread_t thread,
                          struct init_service_info_reply *reply)
 {
     struct abi_inspect i;
@@ -88,6 +88,7 @@ static void fill_figures(account_t account, process_t process,
         reply->handles = i.process.handles;
         reply->cpu_ns = i.process.cpu_ns;
     }
+    reply->cpu = inspect(thread.value, &i) ? i.thread.home_cpu : CPU_UNKNOWN;
 }
 
 static status_t on_service_info(void *context, struct wire_call call,
@@ -101,7 +102,7 @@ static status_t on_service_info(void *context, struct wire_call call,
         text_copy(reply->name, sizeof(reply->name), "init");
         text_copy(reply->program, sizeof(reply->program), "init");
         reply->state = SERVICE_READY;
-        fill_figures(start.account, start.process, reply);
+        fill_figures(start.account, start.process, (thread_t){}, reply);
         return STATUS_OK;
     }
     if (request->index > init.count)
@@ -115,7 +116,7 @@ static status_t on_service_info(void *context, struct wire_call call,
     reply->device = s->device;
     reply->priority = s->manifest->priority;
     reply->started_ns = s->started_ns;
-    fill_figures(s->account, s->process, reply);
+    fill_figures(s->account, s->process, s->thread, reply);
     return STATUS_OK;
 }
 

@@ -165,6 +165,7 @@ struct abi_inspect {
         } timer;
         struct {
             uint64_t line, count, message, masked;
+            uint64_t cpu; // that took it last
         } interrupt;
         struct {
             uint64_t base, count;
@@ -209,8 +210,9 @@ struct abi_cpu_info {
     uint64_t idle_ns;
     uint64_t idle_since_ns; // when its present rest began, which idle_ns does not hold; 0: it works
     uint64_t switches;      // between threads
-    uint64_t interrupts;    // of devices and of the timer
+    uint64_t device_interrupts, timer_interrupts;
     uint64_t spurious;
+    uint64_t asked;   // interrupts by other CPUs
     uint64_t posts;   // what other CPUs have posted to it and it has taken in
     uint64_t flushes; // of its translations, asked for by other CPUs
 };

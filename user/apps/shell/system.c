@@ -25,14 +25,17 @@ static const char *service_state_name(uint32_t state)
 int command_ps(const struct words *words)
 {
     (void)words;
-    print("%-14s %-9s %4s %7s %7s %10s %8s %9s\n", "SERVICE", "STATE", "PRIO", "THREADS", "HANDLES",
-          "CPU ms", "RESTARTS", "UP s");
+    print("%-14s %-9s %4s %3s %7s %7s %10s %8s %9s\n", "SERVICE", "STATE", "PRIO", "CPU", "THREADS",
+          "HANDLES", "CPU ms", "RESTARTS", "UP s");
     for (uint32_t i = 0; get_service(i); i++) {
-        bool up = service.threads != 0;
-        print("%-14s %-9s %4lu %7lu %7lu %6lu.%03lu %8u %9lu\n", service.name,
-              service_state_name(service.state), service.priority, service.threads, service.handles,
-              service.cpu_ns / NS_PER_MS, service.cpu_ns / 1000 % 1000, service.restarts,
-              up ? (now_ns() - service.started_ns) / NS_PER_S : 0);
+        const bool up = service.threads != 0;
+        char cpu[8] = "-";
+        if (service.cpu != CPU_UNKNOWN)
+            format_text(cpu, sizeof(cpu), "%lu", service.cpu);
+        print("%-14s %-9s %4lu %3s %7lu %7lu %6lu.%03lu %8u %9lu\n", service.name,
+              service_state_name(service.state), service.priority, cpu, service.threads,
+              service.handles, service.cpu_ns / NS_PER_MS, service.cpu_ns / 1000 % 1000,
+              service.restarts, up ? (now_ns() - service.started_ns) / NS_PER_S : 0);
     }
     return 0;
 }
@@ -121,41 +124,70 @@ static status_t get_interrupt(uint32_t index, struct devices_interrupt_info_repl
     return status;
 }
 
+// The figures of CPU `number`; INVALID behind the last one.
+static status_t get_cpu(uint64_t number, struct abi_cpu_info *info)
+{
+    static struct init_cpu_info_reply reply;
+    const struct init_cpu_info_request request = {.cpu = number};
+    status_t status = init_cpu_info(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER);
+    if (status == STATUS_OK && reply.info_bytes != sizeof(*info))
+        status = WIRE_BAD_MESSAGE;
+    if (status == STATUS_OK)
+        memcpy(info, reply.info, sizeof(*info));
+    return status;
+}
+
 int command_irq(const struct words *words)
 {
     (void)words;
     struct devices_interrupt_info_reply interrupt;
+    struct abi_cpu_info cpu;
     status_t status;
-    print("%-8s %-8s %12s  %-14s %s\n", "LINE", "KIND", "COUNT", "DEVICE", "STATE");
+    print("%-8s %-8s %4s %12s  %-14s %s\n", "LINE", "KIND", "CPU", "COUNT", "DEVICE", "STATE");
     for (uint32_t i = 0; (status = get_interrupt(i, &interrupt)) == STATUS_OK; i++)
-        print("%-8lu %-8s %12lu  %-14s %s\n", interrupt.line,
-              interrupt.message != 0 ? "message" : "line", interrupt.count, interrupt.name,
-              interrupt.masked != 0 ? "masked" : "-");
-    return status == STATUS_NOT_FOUND ? 0 : complain("irq", "%s", status_name(status));
+        print("%-8lu %-8s %4lu %12lu  %-14s %s\n", interrupt.line,
+              interrupt.message != 0 ? "message" : "line", interrupt.cpu, interrupt.count,
+              interrupt.name, interrupt.masked != 0 ? "masked" : "-");
+    if (status != STATUS_NOT_FOUND)
+        return complain("irq", "%s", status_name(status));
+    print("\n%-4s %12s %12s %12s %12s\n", "CPU", "DEVICES", "TIMER", "OTHER CPUS", "SPURIOUS");
+    for (uint64_t i = 0; (status = get_cpu(i, &cpu)) == STATUS_OK; i++)
+        print("%-4lu %12lu %12lu %12lu %12lu\n", i, cpu.device_interrupts, cpu.timer_interrupts,
+              cpu.asked, cpu.spurious);
+    return status == STATUS_INVALID ? 0 : complain("irq", "%s", status_name(status));
 }
 
 // ---- CPUs
 
+// In percent, of a time in which a CPU rested so long. The two are not read at the same moment.
+static uint64_t busy_percent(uint64_t ns, uint64_t idle_ns)
+{
+    return idle_ns < ns ? (ns - idle_ns) * 100 / ns : 0;
+}
+
 int command_cpus(const struct words *words)
 {
     (void)words;
-    static struct init_cpu_info_reply reply;
+    static struct {
+        uint64_t at_ns, idle_ns;
+    } looks[64]; // at each CPU, the last one
     struct abi_cpu_info cpu;
     status_t status;
-    print("%-4s %8s %6s %10s %10s %9s %10s %8s\n", "CPU", "ID", "LOAD", "SWITCHES", "INTERRUPTS",
-          "SPURIOUS", "POSTS", "FLUSHES");
-    for (uint64_t i = 0;; i++) {
-        const struct init_cpu_info_request request = {.cpu = i};
-        status = init_cpu_info(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER);
-        if (status != STATUS_OK)
-            break;
-        memcpy(&cpu, reply.info, sizeof cpu);
+    print("%-4s %8s %6s %6s %10s %10s %8s\n", "CPU", "ID", "LOAD", "SINCE", "SWITCHES", "POSTS",
+          "FLUSHES");
+    for (uint64_t i = 0; i < ARRAY_SIZE(looks) && (status = get_cpu(i, &cpu)) == STATUS_OK; i++) {
         const uint64_t now = now_ns();
-        const uint64_t resting = cpu.idle_since_ns != 0 ? now - cpu.idle_since_ns : 0;
-        const uint64_t idle = cpu.idle_ns + resting, busy = now > idle ? now - idle : 0;
-        print("%-4lu %8lx %5lu%% %10lu %10lu %9lu %10lu %8lu\n", i, cpu.hardware_id,
-              now != 0 ? busy * 100 / now : 0, cpu.switches, cpu.interrupts, cpu.spurious,
+        const uint64_t resting =
+            cpu.idle_since_ns != 0 && cpu.idle_since_ns < now ? now - cpu.idle_since_ns : 0;
+        const uint64_t idle = cpu.idle_ns + resting;
+        char since[12] = "boot";
+        if (looks[i].at_ns != 0)
+            format_text(since, sizeof(since), "%lus", (now - looks[i].at_ns) / NS_PER_S);
+        print("%-4lu %8lx %5lu%% %6s %10lu %10lu %8lu\n", i, cpu.hardware_id,
+              busy_percent(now - looks[i].at_ns, idle - looks[i].idle_ns), since, cpu.switches,
               cpu.posts, cpu.flushes);
+        looks[i].at_ns = now;
+        looks[i].idle_ns = idle;
     }
     return status == STATUS_INVALID ? 0 : complain("cpus", "%s", status_name(status));
 }

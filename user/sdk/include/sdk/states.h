@@ -15,6 +15,8 @@ enum service_state : uint32_t {
     SERVICE_HELD = 5,     // crashed too often; an operator's kill starts it again
 };
 
+constexpr uint64_t CPU_UNKNOWN = UINT64_MAX; // service_info
+
 // proto/devices.toml: device_info
 enum device_state : uint32_t {
     DEVICE_UNCLAIMED = 0, // no driver matches
