@@ -16,12 +16,13 @@ import sys
 import tomllib
 from pathlib import Path
 
-MAGIC, VERSION = b"SKSYSTEM", 1
+MAGIC, VERSION = b"SKSYSTEM", 2
 SERVICES_MAX, MATCHES_MAX, MATCH_BYTES = 32, 8, 64
+CPUS_MAX, CPU_ANY = 64, 0xffffffff  # kernel/cpu.h; user/init/manifest.h
 HEADER = struct.Struct("<8sIIQQ")
-# name, program, family; start, restart, priority, roles; role[8]; rights[8]; allows, heartbeat_ms;
+# name, program, family; start, restart, priority, roles; role[8]; rights[8]; allows, heartbeat_ms, cpu;
 # pages, objects, connects, shape; argument; match count, pad; matches
-SERVICE = struct.Struct("<16s48s16s4B8B8III4xQQQQ256sII" + f"{MATCH_BYTES}s" * MATCHES_MAX)
+SERVICE = struct.Struct("<16s48s16s4B8B8IIIIQQQQ256sII" + f"{MATCH_BYTES}s" * MATCHES_MAX)
 
 STARTS = ["boot", "device", "hand"]
 RESTARTS = ["never", "always"]
@@ -35,7 +36,7 @@ ROLES = {
     "machine": ("machine", ["INSPECT"]),
 }
 KEYS = {"name", "program", "start", "priority", "pages", "objects", "handles", "connects", "allows",
-        "channel", "restart", "heartbeat_ms", "matches", "instances", "argument"}
+        "channel", "restart", "heartbeat_ms", "cpu", "matches", "instances", "argument"}
 CHANNEL = {"depth": (1, 64, 4), "bytes": (64, 3584, 512), "handles": (0, 8, 0), "calls": (0, 64, 4)}
 
 
@@ -87,6 +88,7 @@ class Service:
         self.pages = number(where, row, "pages", 32, 1 << 30)
         self.objects = number(where, row, "objects", 16, 1 << 20)
         self.heartbeat_ms = number(where, row, "heartbeat_ms", 0, 60000, 0)
+        self.cpu = number(where, row, "cpu", 0, CPUS_MAX - 1) if "cpu" in row else CPU_ANY
         self.instances = number(where, row, "instances", 1, 8, 1)
         self.argument = text(where, "argument", row.get("argument", ""), 255)
         self.handles = [self.role(where, h, bits, objects) for h in row.get("handles", [])]
@@ -190,7 +192,7 @@ def compiled(system, services):
         out += SERVICE.pack(name.encode(), s.program.encode(), s.family.encode(),
                             STARTS.index(s.start), RESTARTS.index(s.restart), s.priority, len(s.handles),
                             *roles, *rights, sum(1 << ALLOWS.index(a) for a in s.allows), s.heartbeat_ms,
-                            s.pages, s.objects, connects, s.shape(), s.argument.encode(),
+                            s.cpu, s.pages, s.objects, connects, s.shape(), s.argument.encode(),
                             len(s.matches), 0, *matches)
     return out
 

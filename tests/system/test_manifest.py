@@ -50,6 +50,9 @@ REFUSED = [
     ('[system]', '[sytem]', "'sytem'"),
     ('priority = 20', 'priority = 20\nconnects = ["client"]', "priority 20 is above"),
     ('priority = 10', 'priority = ', "line"),
+    ('priority = 10', 'priority = 10\ncpu = -1', "cpu must be a number from 0 to 63"),
+    ('priority = 10', 'priority = 10\ncpu = 64', "cpu must be a number from 0 to 63"),
+    ('priority = 10', 'priority = 10\ncpu = "any"', "cpu must be a number from 0 to 63"),
 ]
 
 

@@ -3,10 +3,11 @@
 
 import re
 
-from harness import check, equal, limit, note
+from harness import TOP, check, equal, limit, note
 from session import Session
 from test_restart import Work, after_first_restart, kill_driver, make_disk, same_figures, \
     wait_for_reads
+from test_supervision import build_with
 
 CPUS, KILLS = 4, 10
 
@@ -63,3 +64,24 @@ def test_what_the_shell_shows(arch, tmp, seed):
             check(known <= devices[cpu], f"CPU {cpu} took fewer interrupts than its lines:\n{text}")
         check(len(lines) >= 2 and devices[0] > 0, f"no lines:\n{text}")
         check(all(asked[1:]) and sum(timer) > 0, f"nobody asked, or no timer:\n{text}")
+
+
+def test_services_name_their_cpu(arch, tmp):
+    system = (TOP / "user" / "system.toml").read_text()
+    for name, cpu in (("files", 3), ("console", 1), ("shell", CPUS + 2)):
+        equal(system.count(f'name = "{name}"\n'), 1, name)
+        system = system.replace(f'name = "{name}"\n', f'name = "{name}"\ncpu = {cpu}\n')
+    programs = [path.name for path in (TOP / "build" / f"{arch}-dev" / "bundle").iterdir()
+                if path.name in {*re.findall(r'^program = "(.+)"', system, re.MULTILINE),
+                                 *re.findall(r'^name = "(.+)"', system, re.MULTILINE)}]
+    with Session(arch, build_folder=build_with(arch, tmp, system, programs), cpus=CPUS) as shell:
+        for _ in range(2):
+            homes = {name: row["cpu"] for name, row in shell.ps().items()}
+            equal([homes["files"], homes["console"], homes["shell"]], [3, 1, 2], "the CPUs they are on")
+            shell.ask("kill files; sleep 1")
+        shell.machine.send("kill shell\r")
+        shell.machine.expect(b"init: shell was killed", 10)
+        shell.machine.expect(b"(?m)^skerry> ", 20)
+        equal(shell.ps()["shell"]["cpu"], 2, "the shell's CPU after its restart")
+        told = [line for line in shell.log().split("\n") if "there is no CPU" in line]
+        equal(told, [f"init: shell: there is no CPU {CPUS + 2} here; it runs on CPU 2"], "what init says")

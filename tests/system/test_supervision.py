@@ -24,21 +24,26 @@ handles = ["account", "aspace", "process", "log"]
 """
 
 
-def machine_with(arch, tmp, text):
-    """A machine whose bundle has only init, the program `crash` and this manifest."""
+def build_with(arch, tmp, text, programs):
+    """The folder of a machine whose bundle has only init, these programs and this manifest."""
     built, folder = TOP / "build" / f"{arch}-dev", tmp / "build"
     folder.mkdir()
     (tmp / "system.toml").write_text(text)
     tool = [sys.executable, str(TOP / "tools" / "manifest.py"), str(tmp / "system.toml"),
-            str(folder / "system.bin"), "crash"]
+            str(folder / "system.bin"), *programs]
     subprocess.run(tool, check=True)
     subprocess.run([sys.executable, str(TOP / "tools" / "bundle.py"), str(folder / "boot.img"),
-                    f"init={built}/bundle/init", f"crash={built}/bundle/crash",
+                    *(f"{name}={built}/bundle/{name}" for name in ("init", *programs)),
                     f"system.bin={folder}/system.bin"], check=True)
     for name in ("kernel.elf", "Image", "user"):
         if (built / name).exists():
             (folder / name).symlink_to(built / name)
-    return Machine(arch=arch, build_folder=folder)
+    return folder
+
+
+def machine_with(arch, tmp, text):
+    """A machine with the program `crash` and this manifest."""
+    return Machine(arch=arch, build_folder=build_with(arch, tmp, text, ["crash"]))
 
 
 def stamps(text, line):

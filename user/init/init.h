@@ -49,6 +49,7 @@ struct service {
     uint32_t crashes;                           // since the back-off was last reset
     uint32_t crashed; // this incarnation: 0 no, 1 a fault or failure, 2 killed
     uint64_t exit_code;
+    bool cpu_told;          // that the CPU that it names is not there
     uint64_t device, epoch; // of a driver
     bool announced;         // devd was told that it ended and has not started it again
 

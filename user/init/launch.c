@@ -134,14 +134,23 @@ static status_t send_start_message(struct service *s)
     return status;
 }
 
-// Services are spread over the CPUs in the order of the manifest; a restart keeps the place.
+// A service that names no CPU is placed in the order of the manifest; a restart keeps the place.
 static status_t place(struct service *s)
 {
+    const struct manifest_service *m = s->manifest;
     uint64_t bytes;
     status_t status = machine_info(init.machine, &bytes);
     const struct abi_machine_info *info = (const void *)message_buffer()->data;
-    const uint64_t number = (uint64_t)(s - init.services);
-    return status == STATUS_OK ? thread_set_cpu(s->thread, number % info->cpus) : status;
+    if (status != STATUS_OK)
+        return status;
+    const uint32_t cpus = info->cpus;
+    const uint32_t wanted = m->cpu != MANIFEST_CPU_ANY ? m->cpu : (uint32_t)(s - init.services);
+    if (m->cpu != MANIFEST_CPU_ANY && m->cpu >= cpus && !s->cpu_told) {
+        report_line("%s: there is no CPU %u here; it runs on CPU %u", m->name, m->cpu,
+                    wanted % cpus);
+        s->cpu_told = true;
+    }
+    return thread_set_cpu(s->thread, wanted % cpus);
 }
 
 static status_t start_thread(struct service *s, uint64_t entry)

@@ -7,10 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-constexpr uint32_t MANIFEST_VERSION = 1;
+constexpr uint32_t MANIFEST_VERSION = 2;
 constexpr unsigned MANIFEST_SERVICES_MAX = 32;
 constexpr unsigned MANIFEST_ROLES_MAX = 8;
 constexpr unsigned MANIFEST_MATCHES_MAX = 8;
+constexpr uint32_t MANIFEST_CPU_ANY = UINT32_MAX; // init chooses
 
 enum manifest_start : uint8_t { START_BOOT = 0, START_DEVICE = 1, START_HAND = 2 };
 enum manifest_restart : uint8_t { RESTART_NEVER = 0, RESTART_ALWAYS = 1 };
@@ -30,7 +31,7 @@ struct manifest_service {
     uint32_t rights[MANIFEST_ROLES_MAX];
     uint32_t allows; // enum manifest_allow
     uint32_t heartbeat_ms;
-    uint32_t padding;
+    uint32_t cpu; // of its first thread; MANIFEST_CPU_ANY
     uint64_t pages, objects;
     uint64_t connects; // bit per index of a service
     uint64_t shape;    // of the channels to it: ABI_CHANNEL_SHAPE
