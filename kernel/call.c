@@ -67,7 +67,7 @@ status_t sys_channel_call(struct entry *entry, const struct handle_lookup *handl
     struct channel *channel = channel_of(peer.object);
     uint16_t message_slot, slot = slot_allocate_locked(channel);
     if (slot == CALL_NONE) {
-        status = STATUS_FULL;
+        status = channel_fits(channel, message) ? STATUS_FULL : STATUS_TOO_BIG;
     } else {
         status = channel_enqueue_locked(channel, thread, handle->object, message, transfers,
                                         &message_slot);

@@ -13,6 +13,9 @@
 // INVALID where a msginfo holds bits other than sizes and `allowed_bits`, or sizes over the ABI's.
 [[nodiscard]] status_t message_check(uint64_t message, uint64_t allowed_bits);
 
+// Whether a message is within what the end takes, however full it is.
+bool channel_fits(const struct channel *channel, uint64_t message);
+
 // Queues the sender's message at the locked end; its handles are held in the sender's table.
 [[nodiscard]] status_t channel_enqueue_locked(struct channel *channel, struct thread *sender,
                                               const struct object *sender_end, uint64_t message,

@@ -186,12 +186,18 @@ status_t message_check(uint64_t message, uint64_t allowed_bits)
     return STATUS_OK;
 }
 
+bool channel_fits(const struct channel *channel, uint64_t message)
+{
+    return MSG_BYTES(message) <= channel->message_bytes &&
+           MSG_HANDLES(message) <= channel->message_handles;
+}
+
 status_t channel_enqueue_locked(struct channel *channel, struct thread *sender,
                                 const struct object *sender_end, uint64_t message,
                                 struct handle_transfer *transfers, uint16_t *slot)
 {
     uint32_t bytes = MSG_BYTES(message), handles = MSG_HANDLES(message);
-    if (bytes > channel->message_bytes || handles > channel->message_handles)
+    if (!channel_fits(channel, message))
         return STATUS_TOO_BIG;
     if (channel->queued == channel->depth && !SEEDED_BUG("I1"))
         return STATUS_FULL;

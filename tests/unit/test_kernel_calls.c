@@ -82,6 +82,8 @@ TEST(as_many_calls_as_the_shape_says)
     EXPECT_CALL(FULL, third, CHANNEL_CALL, client_end, MSG(3, 0), ABI_DEADLINE_NEVER);
     uint64_t first = take();
     EXPECT_CALL(FULL, third, CHANNEL_CALL, client_end, MSG(3, 0), ABI_DEADLINE_NEVER);
+    // Room for a call would not help: FULL would be asked again.
+    EXPECT_CALL(TOO_BIG, third, CHANNEL_CALL, client_end, MSG(65, 0), ABI_DEADLINE_NEVER);
     MUST(server, CHANNEL_REPLY, server_end, first, MSG(0, 0));
     EXPECT_CALL(BLOCKED, third, CHANNEL_CALL, client_end, MSG(3, 0), ABI_DEADLINE_NEVER);
     world_check();
