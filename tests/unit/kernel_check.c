@@ -30,18 +30,23 @@ static struct tally *tally_of(const void *object)
     return &tallies[object_index(object)];
 }
 
-static bool exists(const struct object *object)
+// What exists, gathered once by each check, which walks it many times.
+static struct object **existing;
+static uint32_t existing_count;
+
+static void gather(void)
 {
-    return object->life != LIFE_FREE;
+    existing_count = 0;
+    for (uint32_t i = 0; i < tallies_size; i++)
+        if (object_at(i)->life != LIFE_FREE)
+            existing[existing_count++] = object_at(i);
 }
 
 void for_each_object(enum abi_object type, void (*visit)(struct object *))
 {
-    for (uint32_t i = 0; i < objects_total(); i++) {
-        struct object *object = object_at(i);
-        if (exists(object) && (type == OBJECT_NONE || object->type == type))
-            visit(object);
-    }
+    for (uint32_t i = 0; i < existing_count; i++)
+        if (type == OBJECT_NONE || existing[i]->type == type)
+            visit(existing[i]);
 }
 
 // ---- accounts: what each object costs
@@ -406,21 +411,16 @@ static void check_interrupt(struct object *object)
     CHECK(Q2, interrupt->acknowledged <= interrupt->count && interrupt->count <= line->claimed);
 }
 
-static uint64_t table_slots_live, free_slots;
-
-static void count_slot(struct object *object)
-{
-    (void)object;
-    table_slots_live++;
-}
-
 void world_check(void)
 {
     if (tallies_size != objects_total()) {
         free(tallies);
+        free(existing);
         tallies_size = objects_total();
         tallies = malloc(tallies_size * sizeof *tallies);
+        existing = malloc(tallies_size * sizeof(struct object *));
     }
+    gather();
     memset(tallies, 0, tallies_size * sizeof *tallies);
     // Nothing is in progress: a CPU is borrowed for what looks at its own.
     host_running = &cpus[0]->arch;
@@ -440,9 +440,6 @@ void world_check(void)
     for_each_object(OBJECT_NONE, tally_queues);
     for_each_object(OBJECT_THREAD, check_thread);
     for_each_object(OBJECT_INTERRUPT, check_interrupt);
-    table_slots_live = 0;
-    for_each_object(OBJECT_NONE, count_slot);
-    free_slots = objects_free();
-    CHECK(A2, table_slots_live + free_slots == objects_total());
+    CHECK(A2, existing_count + objects_free() == objects_total());
     check_memory();
 }
