@@ -10,10 +10,12 @@ EXPLORE_FLAGS := -std=c23 -fgnu-keywords -g -fno-omit-frame-pointer -fno-strict-
 # Reads of what is then written are reported, too; volatile accesses as such.
 EXPLORE_SEEN := -fsanitize=thread -mllvm -tsan-instrument-func-entry-exit=0 \
                 -mllvm -tsan-distinguish-volatile=1 -mllvm -tsan-instrument-read-before-write=1
+# At -O0, where each line has its own code: which basic blocks were reached.
+EXPLORE_COUNTED := -fsanitize-coverage=inline-bool-flag,pc-table -mllvm -sanitizer-coverage-prune-blocks=false
 ROOTS_explore := $(ROOTS_test) -Itests/explore/engine -Itests/explore/kernel
 
 EXPLORE_ENGINE := $(wildcard tests/explore/engine/*.c) arch/host/stack.c
-EXPLORE_PLAIN  := tests/explore/kernel/harness.c $(wildcard tests/explore/scenarios/*.c) \
+EXPLORE_PLAIN  := tests/explore/kernel/harness.c tests/explore/kernel/runner.c $(wildcard tests/explore/scenarios/*.c) \
                   arch/host/cpu.c arch/host/machine.c arch/host/pages.c tests/unit/kernel_world.c \
                   tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
 EXPLORE_KERNEL := $(filter-out kernel/lock.c,$(KERNEL_SOURCES)) $(HOST_LIB_SOURCES) \
@@ -22,7 +24,7 @@ EXPLORE_KERNEL := $(filter-out kernel/lock.c,$(KERNEL_SOURCES)) $(HOST_LIB_SOURC
 $E/plain/%.o: %.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(EXPLORE_FLAGS) -O2 $(WARNINGS) $(ROOTS_explore))
 $E/seen0/%.o: %.c $(RULES) | $(GENERATED)
-	$(call compile,$(CC) $(EXPLORE_FLAGS) -O0 $(EXPLORE_SEEN) $(WARNINGS) $(ROOTS_explore))
+	$(call compile,$(CC) $(EXPLORE_FLAGS) -O0 $(EXPLORE_SEEN) $(EXPLORE_COUNTED) $(WARNINGS) $(ROOTS_explore))
 $E/seen2/%.o: %.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(EXPLORE_FLAGS) -O2 $(EXPLORE_SEEN) $(WARNINGS) $(ROOTS_explore))
 
@@ -31,7 +33,7 @@ EXPLORE_PROGRAMS += $E/bin/$(1)
 $E/bin/$(1): $(2)
 	@mkdir -p $$(@D)
 	@echo >&2 "  LD    $$@"
-	$$(Q)$(CC) -fuse-ld=lld $$^ -o $$@
+	$$(Q)$(CC) -fuse-ld=lld -no-pie $$^ -o $$@
 endef
 EXPLORE_PLAIN_OBJECTS := $(call objects,$E/plain,$(EXPLORE_ENGINE) $(EXPLORE_PLAIN))
 $(eval $(call explore_program,kernel-O0,$(EXPLORE_PLAIN_OBJECTS) $(call objects,$E/seen0,$(EXPLORE_KERNEL))))

@@ -98,8 +98,12 @@ void race_plain(uintptr_t address, size_t bytes, bool write, uintptr_t pc);
 void race_atomic(uintptr_t address, size_t bytes, bool write, uintptr_t pc);
 bool is_ignored(uintptr_t address);
 void save_memory(uintptr_t address, size_t bytes); // before it changes
-unsigned race_code_count(void);
-void note_code(uintptr_t pc, bool atomic);
+
+// ---- reached.c
+
+void reached_reset(void);
+void note_access(uintptr_t pc);
+void note_operation(uintptr_t pc);
 
 // ---- search.c
 

@@ -55,6 +55,8 @@ void explore_wait(const void *flag);
 // Locks as the explorer's own: one event each. (The kernel's are checked by scenarios of theirs.)
 void explore_lock(void *lock);
 void explore_unlock(void *lock);
+void explore_lock_at(void *lock, const void *caller); // who it is in traces
+void explore_unlock_at(void *lock, const void *caller);
 
 unsigned explore_self(void); // EXPLORE_THREADS: outside of model threads
 
@@ -90,7 +92,6 @@ struct explore_result {
     uint64_t pruned;     // given up: another execution shows the same
     uint64_t events;     // of the longest execution
     uint64_t points;     // of the longest: where more than one thread could go on
-    unsigned lines;      // code addresses of instrumented accesses reached
     bool complete;       // nothing is left to try
     bool failed;
     char kind[16], message[512], schedule[4096];
@@ -102,5 +103,7 @@ struct explore_result {
 void explore_run(const struct explore_scenario *scenario, const struct explore_config *config,
                  struct explore_result *result);
 
-// Whether the code address was ever reached by an instrumented atomic access.
-bool explore_reached(uintptr_t pc);
+// Writes the addresses of code that executions have reached since setup, one a line, of the last
+// run: "operation" atomics, locks and fences; "access" plain ones; where the code is compiled to
+// mark its basic blocks, each as "block" or "missed".
+bool explore_write_reached(const char *file);

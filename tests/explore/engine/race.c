@@ -127,38 +127,6 @@ bool is_ignored(uintptr_t address)
     return false;
 }
 
-// ---- code that was reached
-
-constexpr unsigned CODES = 1u << 15;
-static uintptr_t codes[CODES];
-static bool code_atomic[CODES];
-static unsigned code_count;
-
-void note_code(uintptr_t pc, bool atomic)
-{
-    unsigned at = (unsigned)(pc * 0x9e37'79b97f4a7c15ull >> 40) % CODES;
-    while (codes[at] && codes[at] != pc)
-        at = (at + 1) % CODES;
-    if (!codes[at]) {
-        codes[at] = pc;
-        code_count++;
-    }
-    code_atomic[at] |= atomic;
-}
-
-unsigned race_code_count(void)
-{
-    return code_count;
-}
-
-bool explore_reached(uintptr_t pc)
-{
-    unsigned at = (unsigned)(pc * 0x9e37'79b97f4a7c15ull >> 40) % CODES;
-    while (codes[at] && codes[at] != pc)
-        at = (at + 1) % CODES;
-    return codes[at] && code_atomic[at];
-}
-
 // ---- races
 
 static void report(const struct cell *cell, uintptr_t address, bool write, uintptr_t pc,
@@ -220,12 +188,11 @@ static void check_range(uintptr_t address, size_t bytes, bool write, bool atomic
 
 void race_plain(uintptr_t address, size_t bytes, bool write, uintptr_t pc)
 {
-    note_code(pc, false);
+    note_access(pc);
     check_range(address, bytes, write, false, pc);
 }
 
 void race_atomic(uintptr_t address, size_t bytes, bool write, uintptr_t pc)
 {
-    note_code(pc, true);
     check_range(address, bytes, write, true, pc);
 }

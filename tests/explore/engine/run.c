@@ -121,6 +121,7 @@ static void step(void)
     }
     if (config.schedule)
         trace_event(next, &threads[next].op, nullptr);
+    note_operation(threads[next].op.pc);
     unsigned self = current;
     current = next; // whose access it is
     memory_perform(next, choice, mark);
@@ -165,24 +166,34 @@ unsigned explore_choose(unsigned count)
     return op.chosen;
 }
 
-void explore_lock(void *lock)
+static void lock_operation(enum operation_kind kind, void *lock, const void *caller)
 {
-    struct operation op = {.kind = OP_LOCK,
+    struct operation op = {.kind = kind,
                            .address = (uintptr_t)lock,
                            .order = __ATOMIC_RELAXED,
-                           .pc = (uintptr_t)__builtin_return_address(0)};
+                           .pc = (uintptr_t)caller};
     if (exploring)
         operation_perform(&op);
 }
 
+void explore_lock_at(void *lock, const void *caller)
+{
+    lock_operation(OP_LOCK, lock, caller);
+}
+
+void explore_unlock_at(void *lock, const void *caller)
+{
+    lock_operation(OP_UNLOCK, lock, caller);
+}
+
+void explore_lock(void *lock)
+{
+    lock_operation(OP_LOCK, lock, __builtin_return_address(0));
+}
+
 void explore_unlock(void *lock)
 {
-    struct operation op = {.kind = OP_UNLOCK,
-                           .address = (uintptr_t)lock,
-                           .order = __ATOMIC_RELAXED,
-                           .pc = (uintptr_t)__builtin_return_address(0)};
-    if (exploring)
-        operation_perform(&op);
+    lock_operation(OP_UNLOCK, lock, __builtin_return_address(0));
 }
 
 void explore_wait(const void *flag)
@@ -292,6 +303,7 @@ void explore_run(const struct explore_scenario *scenario, const struct explore_c
     execution = stamp;
     uint64_t first = stamp;
     scenario->setup();
+    reached_reset();
     do {
         run_one();
         stamp = execution;
@@ -315,5 +327,4 @@ void explore_run(const struct explore_scenario *scenario, const struct explore_c
     } while (search_next() || (result->complete = true, false));
     if (result->failed)
         result->failed_at = execution - first;
-    result->lines = race_code_count();
 }

@@ -16,6 +16,7 @@
 #include "machine.h"
 #include "object.h"
 #include "pages.h"
+#include "runner.h"
 
 constexpr unsigned STEPS_MAX = 8;
 
@@ -287,7 +288,12 @@ void plan_time(uint64_t ns)
     others[other_count++].function = machine_time_comes;
 }
 
-static void setup(void)
+void harness_choose(const struct kernel_scenario *scenario)
+{
+    running = scenario;
+}
+
+void harness_setup(void)
 {
     static const char *const names[] = {"cpu0", "cpu1", "cpu2", "cpu3"};
     memset(plans, 0, sizeof plans);
@@ -354,7 +360,7 @@ void seen(uint64_t outcome)
     explore_outcome(outcome);
 }
 
-static void finish(void)
+void harness_finish(void)
 {
     if (!running->raw) {
         host_running = &cpus[0]->arch;
@@ -368,89 +374,4 @@ static void finish(void)
         running->finish();
     if (!running->raw)
         world_check();
-}
-
-// ---- the runner's side
-
-extern const struct kernel_scenario *const __start_scenarios[], *const __stop_scenarios[];
-
-static struct explore_result result;
-
-static void print_failure(const char *name, bool sequential)
-{
-    printf("  %s: %s\n  schedule %s:%s:%s\n", result.kind, result.message, name,
-           sequential ? "sequential" : "weak", result.schedule);
-}
-
-static void explore(const struct kernel_scenario *scenario, const char *bug,
-                    const struct explore_config *how)
-{
-    running = scenario;
-    seeded_bug = bug;
-    const struct explore_scenario as = {.name = scenario->name, .setup = setup, .finish = finish};
-    explore_run(&as, how, &result);
-}
-
-// One row: name executions pruned events points lines outcomes complete failure canary seconds.
-static bool run(const struct kernel_scenario *scenario, uint64_t budget, bool with_canary)
-{
-    struct explore_config how = {.budget = budget};
-    explore(scenario, nullptr, &how);
-    struct explore_result plain = result;
-    printf("%s %lu %lu %lu %lu %u %u %s %s", scenario->name, (unsigned long)result.executions,
-           (unsigned long)result.pruned, (unsigned long)result.events, (unsigned long)result.points,
-           result.lines, result.outcome_count, result.complete ? "complete" : "budget",
-           result.failed ? result.kind : "-");
-    bool failed = result.failed;
-    if (!failed && with_canary && scenario->canary) {
-        explore(scenario, scenario->canary, &how);
-        printf(" %s %lu", result.failed ? result.kind : "missed", (unsigned long)result.failed_at);
-        failed = !result.failed;
-        // What only weak memory shows is not found without it.
-        const char *sequential = "-";
-        if (scenario->weak_only) {
-            how = (struct explore_config){.sequential = true, .budget = 5 * budget};
-            explore(scenario, scenario->canary, &how);
-            sequential = result.failed ? "found" : result.complete ? "missed" : "budget";
-        }
-        printf(" %s", sequential);
-    } else {
-        printf(" none 0 -");
-    }
-    printf("\n");
-    if (plain.failed) {
-        result = plain;
-        print_failure(scenario->name, false);
-    }
-    fflush(stdout);
-    return !failed;
-}
-
-int main(int argc, char **argv)
-{
-    if (argc < 2) {
-        fprintf(stderr,
-                "usage: %s list | run NAME [budget] [nocanary] | replay NAME MODE SCHEDULE [bug]\n",
-                argv[0]);
-        return 2;
-    }
-    for (const struct kernel_scenario *const *at = __start_scenarios; at < __stop_scenarios; at++) {
-        const struct kernel_scenario *scenario = *at;
-        if (strcmp(argv[1], "list") == 0) {
-            printf("%s\n", scenario->name);
-            continue;
-        }
-        if (argc < 3 || strcmp(scenario->name, argv[2]) != 0)
-            continue;
-        if (strcmp(argv[1], "run") == 0) {
-            uint64_t budget = argc > 3 ? strtoull(argv[3], nullptr, 0) : 20000;
-            return run(scenario, budget, argc <= 4) ? 0 : 1;
-        }
-        struct explore_config how = {.sequential = argc > 3 && strcmp(argv[3], "sequential") == 0,
-                                     .schedule = argc > 4 ? argv[4] : ""};
-        explore(scenario, argc > 5 ? argv[5] : nullptr, &how);
-        printf("%s: %s\n", result.failed ? result.kind : "nothing failed", result.message);
-        return 0;
-    }
-    return strcmp(argv[1], "list") == 0 ? 0 : 2;
 }

@@ -16,12 +16,12 @@ void lock_init(struct spinlock *lock, enum lock_rank rank)
 
 void lock_acquire(struct spinlock *lock) NO_THREAD_SAFETY
 {
-    explore_lock(lock);
+    explore_lock_at(lock, __builtin_return_address(0));
 }
 
 void lock_release(struct spinlock *lock) NO_THREAD_SAFETY
 {
-    explore_unlock(lock);
+    explore_unlock_at(lock, __builtin_return_address(0));
 }
 
 bool lock_held(const struct spinlock *lock)
