@@ -124,6 +124,7 @@ struct conflict {
 void search_performed(const struct conflict *conflict);
 // A turn of a waiting loop. `waits`: the thread's reads since the last one never happened.
 void search_turn(unsigned thread, bool waits);
+bool search_is_void(unsigned event);
 unsigned search_event_count(void);
 unsigned search_point_count(void);
 void search_describe(char *out, size_t size);

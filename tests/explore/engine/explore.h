@@ -80,6 +80,10 @@ enum explore_mode { EXPLORE_DPOR, EXPLORE_NAIVE, EXPLORE_RANDOM };
 struct explore_config {
     enum explore_mode mode;
     bool sequential;      // no weak memory
+    bool ordered;         // accesses of a location never commute: to check the reduction by
+    bool bounded;         // not more preemptions than `bound`; ordered
+    unsigned bound;
+    unsigned depth;       // EXPLORE_RANDOM: changes of priority
     uint64_t budget;      // executions at most; 0: no bound
     uint64_t seed;        // EXPLORE_RANDOM
     const char *schedule; // replay this one, with a trace on stdout

@@ -6,10 +6,10 @@
 // reads, which it closes. A release hands on what its thread knows with the store, an acquire
 // takes it in; fences do so for the relaxed accesses before and after them. Sequentially
 // consistent fences share what they know through one more view; such accesses, per location.
+#include "memory.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "engine.h"
 
 // What a thread, a store, a lock hands on: the newest store known of each location, and how far
 // each thread had come (its releases counted).
@@ -30,15 +30,6 @@ struct thread_memory {
     uint64_t signature, last_signature; // of the loads since the last turn, and before
 };
 
-struct store {
-    uint16_t location, next, previous;
-    uint32_t rank;
-    uint8_t thread, closed;
-    uint64_t value;
-    int event;
-    struct knowledge *message;
-};
-
 struct location {
     uintptr_t address;
     uint8_t size;
@@ -51,7 +42,7 @@ struct location {
 
 static struct location locations[LOCATIONS_MAX];
 static unsigned location_count;
-static struct store stores[STORES_MAX];
+struct store stores[STORES_MAX];
 static uint32_t store_count; // 0 is no store
 static struct thread_memory memories[THREADS];
 static struct knowledge *sequential;
@@ -130,6 +121,7 @@ void memory_reset(void)
     location_count = 0;
     store_count = 0;
     sequential = knowledge_full();
+    order_reset();
     for (unsigned i = 0; i < THREADS; i++) {
         memories[i] = (struct thread_memory){.now = knowledge_full(),
                                              .acquired = knowledge_full(),
@@ -238,7 +230,7 @@ unsigned memory_plain_choice;
 
 static bool is_sequential(const struct operation *op)
 {
-    return op->order == __ATOMIC_SEQ_CST || config.sequential;
+    return op->order == __ATOMIC_SEQ_CST && !config.sequential;
 }
 
 static bool acquires(uint8_t order)
@@ -262,15 +254,18 @@ static uint32_t lower_bound(unsigned thread, const struct operation *op, uint16_
         bound = other > bound ? other : bound;
     }
     const struct location *location = &locations[number];
-    if (config.sequential)
+    if (config.sequential && config.mode == EXPLORE_NAIVE)
         bound = stores[location->last].rank;
     return bound > location->floor ? bound : location->floor;
 }
 
-static bool can_read(const struct operation *op, const struct store *store)
+static bool can_take(unsigned thread, const struct operation *op, uint16_t store)
 {
-    bool writes = op->kind == OP_RMW || (op->kind == OP_CAS && store->value == op->expected);
-    return !writes || !store->closed;
+    bool writes = op->kind == OP_STORE || op->kind == OP_RMW ||
+                  (op->kind == OP_CAS && stores[store].value == op->expected);
+    if (writes && stores[store].closed)
+        return false;
+    return !config.sequential || !stores[store].next || order_allows(thread, store, writes);
 }
 
 // The `choice`th outcome, newest first; counts them when `choice` is out of reach.
@@ -281,7 +276,7 @@ static uint16_t outcome(unsigned thread, const struct operation *op, uint16_t nu
     unsigned found = 0, all = 0;
     for (uint16_t at = locations[number].last; at && stores[at].rank >= bound;
          at = stores[at].previous) {
-        bool possible = op->kind == OP_STORE ? !stores[at].closed : can_read(op, &stores[at]);
+        bool possible = can_take(thread, op, at);
         bool fresh = op->kind == OP_STORE || stores[at].event + 1 >= (int)mark;
         if (possible && fresh && found++ == choice) {
             memory_plain_choice = all;
@@ -354,8 +349,8 @@ static void do_read(unsigned thread, struct operation *op, uint16_t number, uint
     }
 }
 
-static void do_write(unsigned thread, const struct operation *op, uint16_t number, uint16_t behind,
-                     uint64_t value, const struct knowledge *also)
+static uint16_t do_write(unsigned thread, const struct operation *op, uint16_t number,
+                         uint16_t behind, uint64_t value, const struct knowledge *also)
 {
     struct thread_memory *mine = &memories[thread];
     struct location *location = &locations[number];
@@ -398,6 +393,7 @@ static void do_write(unsigned thread, const struct operation *op, uint16_t numbe
     stores[store].message = message;
     mine->pure = false;
     wake_readers(number, store);
+    return store;
 }
 
 static uint64_t changed(const struct operation *op)
@@ -475,10 +471,13 @@ void memory_perform(unsigned thread, unsigned choice, uint32_t mark)
     if (op->kind == OP_FENCE) {
         do_fence(thread, op);
         conflict.symmetric = is_sequential(op);
+        order_note(thread, 0, 0);
     } else if (op->kind == OP_LOCK || op->kind == OP_UNLOCK) {
         do_lock(thread, op, &conflict);
+        order_note_lock(thread, op->kind == OP_LOCK ? conflict.from : -1);
     } else if (op->kind == OP_CHOOSE) {
         op->chosen = choice;
+        order_note(thread, 0, 0);
     } else {
         uint16_t number = location_at(op->address, op->size, false);
         unsigned count = 0;
@@ -499,9 +498,12 @@ void memory_perform(unsigned thread, unsigned choice, uint32_t mark)
             do_read(thread, op, number, store, order);
         if (conflict.reads && conflict.writes)
             stores[store].closed = 1;
+        uint16_t written = 0;
         if (conflict.writes)
-            do_write(thread, op, number, store, op->kind == OP_RMW ? changed(op) : op->value,
-                     conflict.reads ? stores[store].message : nullptr);
+            written = do_write(thread, op, number, store,
+                               op->kind == OP_RMW ? changed(op) : op->value,
+                               conflict.reads ? stores[store].message : nullptr);
+        order_note(thread, conflict.reads ? store : 0, written);
     }
     search_performed(&conflict);
 }
