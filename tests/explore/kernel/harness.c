@@ -17,6 +17,7 @@
 #include "object.h"
 #include "pages.h"
 #include "runner.h"
+#include "whole.h"
 
 constexpr unsigned STEPS_MAX = 8;
 
@@ -170,21 +171,29 @@ static void user_mode(unsigned number)
 static void cpu_main(void *argument)
 {
     unsigned number = (unsigned)(uintptr_t)argument;
-    for (;;)
-        if (machine_interrupt_comes())
+    for (;;) {
+        bool interrupted = machine_interrupt_comes();
+        whole_enter();
+        if (interrupted)
             (void)entry_interrupt();
         else
             user_mode(number);
+        whole_leave();
+    }
 }
 
 static void idle(void)
 {
+    whole_leave();
     machine_idle();
+    whole_enter();
     entry_kernel_interrupt();
 }
 
 static void window(void)
 {
+    whole_leave();
+    whole_enter();
     if (machine_interrupt_comes())
         entry_kernel_interrupt();
 }
@@ -357,7 +366,20 @@ status_t woken_with(const struct actor *actor)
 
 void seen(uint64_t outcome)
 {
-    explore_outcome(outcome);
+    whole_outcome_add(outcome);
+}
+
+// What the calls of one actor have answered.
+static void add_outcome(const struct actor *actor, const struct record *record)
+{
+    whole_outcome_add(record->done | (uint64_t)record->woken << 32 |
+                      (uint64_t)is_dead(actor) << 33);
+    for (unsigned i = 0; i < record->done + record->woken; i++) {
+        const struct outcome *out = i < record->done ? &record->out[i] : &record->waking;
+        whole_outcome_add(out->status);
+        for (unsigned value = 0; value < 4; value++)
+            whole_outcome_add(out->value[value]);
+    }
 }
 
 void harness_finish(void)
@@ -370,8 +392,13 @@ void harness_finish(void)
             else if (frame_of((paddr_t){machine_root_of(i)})->state != FRAME_TABLE)
                 explore_fail("stale", "CPU %u translates by a table that is free", i);
     }
+    whole_outcome_begin();
     if (running->finish)
         running->finish();
-    if (!running->raw)
+    if (!running->raw) {
         world_check();
+        for (unsigned i = 0; i < world.actor_count; i++)
+            add_outcome(&world.actors[i], &records[i]);
+    }
+    whole_outcome_end();
 }

@@ -17,7 +17,7 @@
 struct kernel_scenario {
     const char *name;
     const char *canary; // the planted bug (SEEDED_BUG) that must be found
-    const char *canary_kind;
+    const char *finer;  // why results need not be those of some order of whole entries
     void (*setup)(void);
     void (*finish)(void);
     bool broadcasts; // TLB invalidation as on AArch64
@@ -66,5 +66,6 @@ uint64_t value_of(const struct actor *actor, unsigned step, unsigned index);
 bool has_woken(const struct actor *actor);
 status_t woken_with(const struct actor *actor);
 
-// For the report: how often each combination was seen.
+// Something that belongs to the outcome, besides what the calls have answered. Each outcome must be
+// one that is found with one big lock around the kernel, too (whole.h).
 void seen(uint64_t outcome);

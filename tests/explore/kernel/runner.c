@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runner.h"
+#include "whole.h"
 
 extern const struct kernel_scenario *const __start_scenarios[], *const __stop_scenarios[];
 
@@ -55,6 +56,14 @@ static bool look_for_canary(const struct kernel_scenario *scenario)
     return found;
 }
 
+static const struct kernel_scenario *again;
+
+static const struct explore_result *explore_again(const struct explore_config *how)
+{
+    explore(again, nullptr, how);
+    return &result;
+}
+
 static bool run(const struct kernel_scenario *scenario)
 {
     struct explore_config how = {.budget = options.budget};
@@ -65,7 +74,8 @@ static bool run(const struct kernel_scenario *scenario)
            search_word());
     if (options.reached && !explore_write_reached(options.reached))
         return false;
-    if (result.failed) {
+    again = scenario;
+    if (result.failed || (!scenario->finer && !whole_explains(&result, &how, explore_again))) {
         print_failure(scenario->name, nullptr, false);
         return false;
     }
