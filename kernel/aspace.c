@@ -406,7 +406,7 @@ static void mapping_detach(struct mapping *mapping) NO_THREAD_SAFETY
         lock_release(&vmo->object.lock);
     } else {
         atomic_store_explicit(&thread_of(mapping->buffer_thread)->buffer_unmapped, true,
-                              memory_order_release);
+                              ORDER("weak unmapped", memory_order_release));
         operation_resume(mapping->buffer_thread);
     }
 }
@@ -486,7 +486,7 @@ enum step aspace_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct aspace *aspace = (struct aspace *)(void *)object;
     // The process resumes it when its last thread has ended.
-    if (!atomic_load_explicit(&aspace->quiet, memory_order_acquire))
+    if (!atomic_load_explicit(&aspace->quiet, ORDER("weak is quiet", memory_order_acquire)))
         return STEP_WAIT;
     lock_acquire(&object->lock);
     struct tree_node *node = tree_first(&aspace->mappings);

@@ -22,8 +22,8 @@ static struct handle_entry *entry_at(struct process *process, uint32_t slot)
     if (slot >= HANDLES_MAX)
         return nullptr;
     // Pairs with the store in grow_locked.
-    struct handle_entry *page =
-        atomic_load_explicit(&process->pages[slot / HANDLES_PER_PAGE], memory_order_acquire);
+    struct handle_entry *page = atomic_load_explicit(&process->pages[slot / HANDLES_PER_PAGE],
+                                                     ORDER("weak page read", memory_order_acquire));
     return page ? &page[slot % HANDLES_PER_PAGE] : nullptr;
 }
 
@@ -35,12 +35,13 @@ static bool read_entry(struct process *process, uint64_t handle, struct handle_t
     struct handle_entry *entry = entry_at(process, (uint32_t)handle);
     if (!entry)
         return false;
-    uint64_t tag = atomic_load_explicit(&entry->tag, memory_order_acquire);
+    uint64_t tag = atomic_load_explicit(&entry->tag, ORDER("weak lookup", memory_order_acquire));
     if (tag != make_tag(handle >> 32, HANDLE_LIVE))
         return false;
     uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
     out->generation = atomic_load_explicit(&entry->object_generation, memory_order_relaxed);
-    atomic_thread_fence(memory_order_acquire);
+    if (!SEEDED_BUG("weak again"))
+        atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&entry->tag, memory_order_relaxed) != tag)
         return false;
     out->object = object_at((uint32_t)(word & 0xff'ffff));
@@ -86,7 +87,8 @@ static void free_slot_locked(struct process *process, uint32_t slot, uint64_t ge
         return;
     }
     entry->next_free = NO_SLOT;
-    atomic_store_explicit(&entry->tag, make_tag(generation + 1, HANDLE_FREE), memory_order_release);
+    atomic_store_explicit(&entry->tag, make_tag(generation + 1, HANDLE_FREE),
+                          ORDER("weak free", memory_order_release));
     if (process->free_head == NO_SLOT)
         process->free_head = slot;
     else
@@ -104,7 +106,7 @@ static bool grow_locked(struct process *process) REQUIRES(process->table_lock)
         process->free_head = NO_SLOT;
     atomic_store_explicit(&process->pages[page],
                           arch_ram(frame_allocate(FRAME_KERNEL, &process->object)),
-                          memory_order_release);
+                          ORDER("weak page", memory_order_release));
     process->handle_pages++;
     for (uint32_t i = 0; i < HANDLES_PER_PAGE; i++)
         free_slot_locked(process, page * HANDLES_PER_PAGE + i, 0);
@@ -221,12 +223,14 @@ status_t handles_hold(struct process *process, const uint64_t *values, uint32_t 
         if (status != STATUS_OK)
             break;
         atomic_store_explicit(&entry_at(process, transfer->slot)->tag,
-                              make_tag(values[held] >> 32, HANDLE_HELD), memory_order_release);
+                              make_tag(values[held] >> 32, HANDLE_HELD),
+                              ORDER("weak hold", memory_order_release));
     }
     if (status != STATUS_OK)
         while (held-- > 0)
             atomic_store_explicit(&entry_at(process, out[held].slot)->tag,
-                                  make_tag(values[held] >> 32, HANDLE_LIVE), memory_order_release);
+                                  make_tag(values[held] >> 32, HANDLE_LIVE),
+                                  ORDER("weak back", memory_order_release));
     lock_release(&process->table_lock);
     return status;
 }
@@ -254,7 +258,7 @@ void handles_restore(struct process *process, const uint16_t *held, uint32_t cou
         struct handle_entry *entry = entry_at(process, held[i]);
         CHECK(O3, (entry->tag & 3) == HANDLE_HELD);
         atomic_store_explicit(&entry->tag, make_tag(entry->tag >> 2, HANDLE_LIVE),
-                              memory_order_release);
+                              ORDER("weak restore", memory_order_release));
     }
     lock_release(&process->table_lock);
 }

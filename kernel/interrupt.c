@@ -136,7 +136,7 @@ static status_t line_take(struct interrupt *interrupt, uint32_t line)
     lock_acquire(&interrupts.lock);
     if (!hal.irq->usable(line)) {
         status = STATUS_INVALID;
-    } else if (interrupts.lines[line]) {
+    } else if (interrupts.lines[line] && !SEEDED_BUG("Q taken")) {
         status = STATUS_OVERLAP;
     } else {
         interrupts.lines[line] = interrupt;
@@ -283,7 +283,8 @@ enum step interrupt_teardown(struct object *object)
     if (interrupt->message)
         *interrupt->vector_control = 1;
     hal.irq->mask(interrupt->line);
-    interrupts.lines[interrupt->line] = nullptr;
+    if (!SEEDED_BUG("Q unregister"))
+        interrupts.lines[interrupt->line] = nullptr;
     if (interrupt->message)
         hal.irq->message_free(interrupt->line);
     lock_release(&interrupts.lock);

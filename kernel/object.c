@@ -312,13 +312,15 @@ void object_wake_all_locked(struct object *object, status_t status)
 static bool phase_move(struct operation *operation, uint8_t from, uint8_t to)
 {
     return atomic_compare_exchange_strong_explicit(&operation->phase, &from, to,
-                                                   memory_order_acq_rel, memory_order_acquire);
+                                                   ORDER("weak phase", memory_order_acq_rel),
+                                                   memory_order_acquire);
 }
 
 // By its CPU alone: a read-modify-write, so that it is seen what AGAIN was set for.
 static void phase_set(struct operation *operation, uint8_t phase)
 {
-    atomic_exchange_explicit(&operation->phase, phase, memory_order_acq_rel);
+    atomic_exchange_explicit(&operation->phase, phase,
+                             ORDER("weak phase set", memory_order_acq_rel));
 }
 
 bool operation_try_start(struct object *object, enum step (*step)(struct object *),

@@ -194,7 +194,7 @@ static bool end_aspace(struct process *process) NO_THREAD_SAFETY
         return false;
     // Its teardown cannot end before this, and it does not go on without it.
     struct object_ref ref = object_reference(&aspace->object);
-    atomic_store_explicit(&aspace->quiet, true, memory_order_release);
+    atomic_store_explicit(&aspace->quiet, true, ORDER("weak quiet", memory_order_release));
     if (!object_kill(ref, process->object.operation.runnable.priority))
         operation_resume(&aspace->object);
     return true;

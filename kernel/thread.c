@@ -46,7 +46,8 @@ void thread_begin_exit(struct thread *thread)
     thread_set_state(thread, THREAD_EXITING);
     // Not zero: it is in an inbox, or somebody is about to put it there; then whoever takes it
     // out goes on.
-    if (atomic_fetch_or_explicit(&thread->requests, REQUEST_CLOSED, memory_order_acq_rel) == 0)
+    if (atomic_fetch_or_explicit(&thread->requests, REQUEST_CLOSED,
+                                 ORDER("weak close", memory_order_acq_rel)) == 0)
         leave(thread);
 }
 
@@ -137,13 +138,14 @@ static void make_ready(struct thread *thread)
 
 static struct cpu *home_of(struct thread *thread)
 {
-    return atomic_load_explicit(&thread->home, memory_order_acquire);
+    return atomic_load_explicit(&thread->home, ORDER("weak home of", memory_order_acquire));
 }
 
 void thread_request(struct thread *thread, uint32_t request)
 {
     // Whoever moves the mask from zero owns the post until a CPU takes it.
-    if (atomic_fetch_or_explicit(&thread->requests, request, memory_order_acq_rel) == 0)
+    if (atomic_fetch_or_explicit(&thread->requests, request,
+                                 ORDER("weak request", memory_order_acq_rel)) == 0)
         inbox_post(home_of(thread), &thread->post);
 }
 
@@ -231,8 +233,8 @@ static struct cpu *wanted_cpu(const struct thread *thread)
 void thread_move_away(struct thread *thread)
 {
     struct cpu *to = wanted_cpu(thread);
-    bool mine =
-        atomic_fetch_or_explicit(&thread->requests, REQUEST_ARRIVE, memory_order_acq_rel) == 0;
+    bool mine = atomic_fetch_or_explicit(&thread->requests, REQUEST_ARRIVE,
+                                         ORDER("weak arrive", memory_order_acq_rel)) == 0;
     atomic_store_explicit(&thread->home, to, ORDER("weak home", memory_order_release));
     if (mine)
         inbox_post(to, &thread->post);
@@ -251,7 +253,7 @@ static void move(struct thread *thread)
         break;
     case THREAD_NEW:
     case THREAD_BLOCKED:
-        atomic_store_explicit(&thread->home, to, memory_order_release);
+        atomic_store_explicit(&thread->home, to, ORDER("weak move", memory_order_release));
         break;
     case THREAD_RUNNING:
         thread->moves = true;
@@ -270,8 +272,8 @@ void thread_take_requests(struct thread *thread)
         inbox_post(home, &thread->post); // it has moved on
         return;
     }
-    uint32_t requests =
-        atomic_fetch_and_explicit(&thread->requests, REQUEST_CLOSED, memory_order_acq_rel);
+    uint32_t requests = atomic_fetch_and_explicit(&thread->requests, REQUEST_CLOSED,
+                                                  ORDER("weak requests", memory_order_acq_rel));
     if (requests & REQUEST_CLOSED) {
         leave(thread);
         return;
@@ -309,7 +311,7 @@ enum step thread_teardown(struct object *object) NO_THREAD_SAFETY
     struct thread *thread = thread_of(object);
     if (thread_state(thread) == THREAD_DEAD)
         return STEP_DONE;
-    if (!atomic_load_explicit(&thread->left, memory_order_acquire)) {
+    if (!atomic_load_explicit(&thread->left, ORDER("weak has left", memory_order_acquire))) {
         // Torn down with its account while it lives: stop it first. Its own end resumes this.
         thread_kill(thread);
         return STEP_WAIT;
@@ -317,7 +319,8 @@ enum step thread_teardown(struct object *object) NO_THREAD_SAFETY
     // The buffer's frame goes after its mapping.
     if (thread->buffer_mapping.object) {
         (void)object_kill(thread->buffer_mapping, thread_priority(thread));
-        if (!atomic_load_explicit(&thread->buffer_unmapped, memory_order_acquire))
+        if (!atomic_load_explicit(&thread->buffer_unmapped,
+                                  ORDER("weak has unmapped", memory_order_acquire)))
             return STEP_WAIT;
         frame_free(arch_ram_address(thread->message));
         frame_free(arch_ram_address(thread->context));

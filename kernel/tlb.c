@@ -33,7 +33,8 @@ void tlb_enter(struct cpu *cpu, struct aspace *aspace)
         aspace_load_kernel();
     }
     if (old && !SEEDED_BUG("M6 leave"))
-        atomic_fetch_and_explicit(&old->holders.cpus, ~cpu_bit(cpu), memory_order_release);
+        atomic_fetch_and_explicit(&old->holders.cpus, ~cpu_bit(cpu),
+                                  ORDER("weak leave", memory_order_release));
 }
 
 // ---- asking
@@ -52,7 +53,7 @@ static void begin_round(struct cpu *cpu)
         struct cpu *other = cpus[__builtin_ctzll(asked)];
         // Release: the entries that were cleared, and the count.
         if (atomic_fetch_or_explicit(&other->flush_requests.from, cpu_bit(cpu),
-                                     memory_order_acq_rel) == 0)
+                                     ORDER("weak ask", memory_order_acq_rel)) == 0)
             hal.irq->ipi(other->number);
     }
 }
@@ -75,7 +76,9 @@ static uint64_t others(const struct cpu *cpu, const struct aspace *aspace)
 {
     if (!SEEDED_BUG("weak others"))
         atomic_thread_fence(memory_order_seq_cst); // pairs with the one in tlb_enter
-    return atomic_load_explicit(&aspace->holders.cpus, memory_order_acquire) & ~cpu_bit(cpu);
+    return atomic_load_explicit(&aspace->holders.cpus,
+                                ORDER("weak holders", memory_order_acquire)) &
+           ~cpu_bit(cpu);
 }
 
 bool tlb_flush(struct aspace *aspace, uint64_t address, uint64_t pages, struct operation *operation)
@@ -106,7 +109,8 @@ bool tlb_leave(struct aspace *aspace, struct operation *operation)
 void tlb_answer(struct cpu *cpu)
 {
     // Acquire: what was cleared before it was asked for is walked no more.
-    uint64_t from = atomic_exchange_explicit(&cpu->flush_requests.from, 0, memory_order_acq_rel);
+    uint64_t from = atomic_exchange_explicit(&cpu->flush_requests.from, 0,
+                                             ORDER("weak asked", memory_order_acq_rel));
     if (!from)
         return;
     struct aspace *aspace = cpu->aspace;
@@ -117,8 +121,8 @@ void tlb_answer(struct cpu *cpu)
     counter_add(&cpu->flushes, 1);
     for (; from; from &= from - 1) {
         struct cpu *owner = cpus[__builtin_ctzll(from)];
-        if (atomic_fetch_sub_explicit(&owner->flush_ticket.unanswered, 1, memory_order_acq_rel) ==
-            1)
+        if (atomic_fetch_sub_explicit(&owner->flush_ticket.unanswered, 1,
+                                      ORDER("weak answer", memory_order_acq_rel)) == 1)
             inbox_post(owner, &owner->flush_ticket.post);
     }
 }

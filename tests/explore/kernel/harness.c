@@ -396,6 +396,7 @@ void harness_finish(void)
     if (running->finish)
         running->finish();
     if (!running->raw) {
+        machine_show_lines();
         world_check();
         for (unsigned i = 0; i < world.actor_count; i++)
             add_outcome(&world.actors[i], &records[i]);

@@ -14,7 +14,9 @@
 #include "object.h"
 
 _Atomic uint32_t machine_pending[MACHINE_CPUS];
-static _Atomic uint64_t line_masked, line_latched;
+static _Atomic uint32_t lines[HOST_LINES];
+enum line_bit : uint32_t { LINE_MASKED = 1, LINE_LATCHED = 2, LINE_LEVEL = 4, LINE_BUSY = 8 };
+static uint64_t claimed[HOST_LINES]; // by CPU 0
 static _Atomic uint64_t now;
 static _Atomic uint64_t armed[MACHINE_CPUS];
 
@@ -48,12 +50,9 @@ static uint32_t claim(void)
         return IRQ_IPI;
     if (bit == PENDING_TIMER)
         return IRQ_TIMER;
-    return (uint32_t)__builtin_ctz(bit) - 2 + HOST_LINE_FIRST;
-}
-
-static void nothing(uint32_t line)
-{
-    (void)line;
+    uint32_t line = (uint32_t)__builtin_ctz(bit) - 2 + HOST_LINE_FIRST;
+    claimed[line]++;
+    return line;
 }
 
 static bool usable(uint32_t line)
@@ -61,32 +60,48 @@ static bool usable(uint32_t line)
     return line >= HOST_LINE_FIRST && line < HOST_LINE_FIRST + MACHINE_LINES;
 }
 
+// Changes a line; what is latched goes to the CPU as soon as nothing keeps it: the mask, or, of a
+// level line, that it is on its way or in service already.
+static void change(uint32_t line, uint32_t set, uint32_t clear)
+{
+    uint32_t old = atomic_load_explicit(&lines[line], memory_order_relaxed), next;
+    bool comes;
+    do {
+        next = (old | set) & ~clear;
+        comes = next & LINE_LATCHED && !(next & LINE_MASKED) &&
+                (next & (LINE_LEVEL | LINE_BUSY)) != (LINE_LEVEL | LINE_BUSY);
+        if (comes)
+            next = (next | LINE_BUSY) & ~LINE_LATCHED;
+    } while (!atomic_compare_exchange_strong_explicit(&lines[line], &old, next,
+                                                      memory_order_relaxed, memory_order_relaxed));
+    if (comes)
+        raise(0, 4u << (line - HOST_LINE_FIRST));
+}
+
+static void complete(uint32_t line)
+{
+    if (line < HOST_LINES)
+        change(line, 0, LINE_BUSY);
+}
+
 static void configure(uint32_t line, enum abi_trigger trigger)
 {
-    (void)trigger;
-    atomic_fetch_or_explicit(&line_masked, 1ull << line, memory_order_relaxed);
+    change(line, LINE_MASKED | (trigger == TRIGGER_EDGE ? 0 : LINE_LEVEL), 0);
 }
 
 static void mask(uint32_t line)
 {
-    atomic_fetch_or_explicit(&line_masked, 1ull << line, memory_order_seq_cst);
+    change(line, LINE_MASKED, 0);
 }
 
 static void unmask(uint32_t line)
 {
-    atomic_fetch_and_explicit(&line_masked, ~(1ull << line), memory_order_seq_cst);
-    if (atomic_fetch_and_explicit(&line_latched, ~(1ull << line), memory_order_seq_cst) >> line & 1)
-        raise(0, 4u << (line - HOST_LINE_FIRST));
+    change(line, 0, LINE_MASKED);
 }
 
-void machine_device_raises(void *line_number)
+void machine_device_raises(void *line)
 {
-    uint32_t line = (uint32_t)(uintptr_t)line_number;
-    atomic_fetch_or_explicit(&line_latched, 1ull << line, memory_order_seq_cst);
-    if (atomic_load_explicit(&line_masked, memory_order_seq_cst) >> line & 1)
-        return;
-    if (atomic_fetch_and_explicit(&line_latched, ~(1ull << line), memory_order_seq_cst) >> line & 1)
-        raise(0, 4u << (line - HOST_LINE_FIRST));
+    change((uint32_t)(uintptr_t)line, LINE_LATCHED, 0);
 }
 
 static const char *cpu_init(uint32_t cpu)
@@ -101,7 +116,7 @@ static const struct irq_controller controller = {
     .cpu_init = cpu_init,
     .ipi = ipi,
     .claim = claim,
-    .complete = nothing,
+    .complete = complete,
     .usable = usable,
     .configure = configure,
     .mask = mask,
@@ -138,11 +153,23 @@ void machine_take_over(void)
         machine_pending[cpu] = 0;
         armed[cpu] = UINT64_MAX;
     }
-    line_masked = ~0ull;
-    line_latched = 0;
+    for (unsigned line = 0; line < HOST_LINES; line++) {
+        bool level = host_lines[line].trigger != TRIGGER_EDGE;
+        lines[line] = (host_lines[line].masked ? LINE_MASKED : 0) | (level ? LINE_LEVEL : 0);
+        claimed[line] = host_lines[line].claimed;
+    }
     now = host_ticks;
     hal.irq = &controller;
     hal.clock = &clock;
+}
+
+// What world_check looks at.
+void machine_show_lines(void)
+{
+    for (unsigned line = 0; line < HOST_LINES; line++) {
+        host_lines[line].masked = lines[line] & LINE_MASKED;
+        host_lines[line].claimed = claimed[line];
+    }
 }
 
 void machine_idle(void)

@@ -16,6 +16,7 @@ void machine_take_over(void); // at the end of setup, from the machine of the un
 void machine_reset_translation(bool broadcasts);
 void machine_page(uint64_t address); // a page that accesses are about
 uint64_t machine_root_of(unsigned cpu);
+void machine_show_lines(void); // at the end of an execution, to that machine
 void machine_idle(void);
 bool machine_interrupt_comes(void);
 bool machine_access(uint64_t address, bool write); // false: a fault

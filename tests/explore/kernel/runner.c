@@ -92,6 +92,18 @@ static int replay(const struct kernel_scenario *scenario, char **words, int coun
     return 0;
 }
 
+// One search, for a planted bug maybe, and nothing else.
+static int search(const struct kernel_scenario *scenario, char **words, int count)
+{
+    struct explore_config how = {.sequential = count > 0 && strcmp(words[0], "sequential") == 0,
+                                 .budget = count > 1 ? strtoull(words[1], nullptr, 0) : 0};
+    explore(scenario, count > 2 ? words[2] : nullptr, &how);
+    printf("%s %lu %s %s: %s\n", scenario->name,
+           (unsigned long)(result.failed ? result.failed_at : result.executions), search_word(),
+           result.failed ? result.kind : "nothing failed", result.message);
+    return 0;
+}
+
 static bool read_option(const char *word)
 {
     if (strncmp(word, "budget=", 7) == 0)
@@ -109,7 +121,8 @@ static int usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s list | run NAME [budget=N] [nocanary] [reached=FILE] |\n"
-            "       replay NAME weak|sequential SCHEDULE [bug]\n",
+            "       replay NAME weak|sequential SCHEDULE [bug] |\n"
+            "       search NAME weak|sequential BUDGET [bug]\n",
             program);
     return 2;
 }
@@ -128,6 +141,8 @@ int main(int argc, char **argv)
             continue;
         if (strcmp(argv[1], "replay") == 0)
             return replay(scenario, argv + 3, argc - 3);
+        if (strcmp(argv[1], "search") == 0)
+            return search(scenario, argv + 3, argc - 3);
         for (int i = 3; i < argc; i++)
             if (!read_option(argv[i]))
                 return usage(argv[0]);
