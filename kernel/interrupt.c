@@ -60,6 +60,16 @@ static struct object_ref owner_of(uint32_t line)
     return owner;
 }
 
+// After its owner was found dying. By now that may be gone, and the line a new one's, who must not
+// find it masked.
+static void mask_of_the_dying(uint32_t line)
+{
+    lock_acquire(&interrupts.lock);
+    if (interrupts.lines[line] && object_dies(&interrupts.lines[line]->object))
+        hal.irq->mask(line);
+    lock_release(&interrupts.lock);
+}
+
 static void set_masked(uint32_t line, bool masked)
 {
     lock_acquire(&interrupts.lock);
@@ -78,7 +88,7 @@ static void raise(struct cpu *cpu, uint32_t line) NO_THREAD_SAFETY
         return;
     }
     if (!object_ref_lock(owner)) {
-        set_masked(line, true); // its end has begun
+        mask_of_the_dying(line);
         return;
     }
     struct object *object = owner.object;
