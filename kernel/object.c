@@ -57,9 +57,10 @@ static enum object_life object_life(const struct object *object)
     return atomic_load_explicit(&object->life, memory_order_relaxed);
 }
 
+// Release: who finds a new object alive sees its generation.
 static void set_life(struct object *object, enum object_life life)
 {
-    atomic_store_explicit(&object->life, life, memory_order_relaxed);
+    atomic_store_explicit(&object->life, life, ORDER("weak life", memory_order_release));
 }
 
 static uint64_t generation_of(const struct object *object)
@@ -149,8 +150,11 @@ struct object_ref object_reference(struct object *object)
 bool object_lock(struct object *object, uint64_t generation) NO_THREAD_SAFETY
 {
     lock_acquire(&object->lock);
-    if (generation_of(object) == generation &&
-        (object_life(object) == LIFE_LIVE || SEEDED_BUG("O2")))
+    // A reference that was taken of a dying object has the generation that the slot keeps until it
+    // is used again. So its life is looked at first: found alive again, the generation is a new one.
+    bool lives =
+        atomic_load_explicit(&object->life, ORDER("weak lives", memory_order_acquire)) == LIFE_LIVE;
+    if ((lives || SEEDED_BUG("O2")) && generation_of(object) == generation)
         return true;
     lock_release(&object->lock);
     return false;
