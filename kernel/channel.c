@@ -305,7 +305,11 @@ status_t sys_channel_receive(struct entry *entry, const struct handle_lookup *ha
     if (!object_lock(handle->object, handle->generation))
         return STATUS_GONE;
     struct delivery delivery = {};
+    if (SEEDED_BUG("I2 receive"))
+        lock_release(&handle->object->lock);
     status_t status = channel_take_locked(channel, entry->thread, &delivery);
+    if (SEEDED_BUG("I2 receive"))
+        lock_acquire(&handle->object->lock);
     entry->result[0] = delivery.message;
     entry->result[1] = delivery.token;
     if (status == STATUS_NOT_FOUND) {

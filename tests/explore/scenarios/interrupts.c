@@ -135,7 +135,7 @@ static void told_or_timed_out(void)
     EXPLORE_CHECK(woken_with(driver) == STATUS_OK || woken_with(driver) == STATUS_TIMED_OUT);
     EXPLORE_CHECK(its_object()->object.state == INTERRUPT_PENDING);
 }
-SCENARIO(raise_against_deadline, .canary = "two wakers", .setup = raise_against_deadline,
+SCENARIO(raise_against_deadline, .canary = "I3", .setup = raise_against_deadline,
          .finish = told_or_timed_out);
 
 static void raise_against_cancel(void)
