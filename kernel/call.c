@@ -304,34 +304,52 @@ void call_take_fault_locked(struct channel *channel, struct thread *receiver, st
 
 // ---- the end of an end
 
-enum step calls_end_one(struct channel *channel, status_t status) NO_THREAD_SAFETY
+static enum step end_one_locked(struct channel *channel, status_t status,
+                                struct object_ref *to_kill) REQUIRES(channel->object.lock)
 {
-    struct object *object = &channel->object;
-    struct object_ref to_kill = {};
-    enum step step = STEP_MORE;
-    lock_acquire(&object->lock);
     struct list_node *node = list_first(&channel->callers);
     if (!node)
         node = list_first(&channel->faults);
-    if (!node) {
-        step = STEP_DONE;
+    if (!node)
+        return STEP_DONE;
+    struct thread *thread = CONTAINER_OF(node, struct thread, wait_node);
+    if (thread->wait_kind == WAIT_FAULT) {
+        // Nobody will answer: the process ends, and the end of its thread resumes us.
+        struct process *process = thread->process;
+        if (process_ends(process))
+            return STEP_WAIT;
+        *to_kill = object_reference(&process->object);
+    } else if (thread_win(thread)) {
+        channel_call_abandoned_locked(&channel->object, thread);
+        thread_wake(thread, status);
     } else {
-        struct thread *thread = CONTAINER_OF(node, struct thread, wait_node);
-        if (thread->wait_kind == WAIT_FAULT) {
-            // Nobody will answer: the process ends, and the end of its thread resumes us.
-            struct process *process = thread->process;
-            if (process_ends(process))
-                step = STEP_WAIT;
-            else
-                to_kill = object_reference(&process->object);
-        } else if (thread_win(thread)) {
-            channel_call_abandoned_locked(object, thread);
-            thread_wake(thread, status);
-        } else {
-            step = STEP_WAIT; // whoever won resumes us
-        }
+        return STEP_WAIT; // whoever won resumes us
     }
-    lock_release(&object->lock);
+    return STEP_MORE;
+}
+
+enum step calls_end_one(struct channel *channel, status_t status) NO_THREAD_SAFETY
+{
+    struct object_ref to_kill = {};
+    lock_acquire(&channel->object.lock);
+    enum step step = end_one_locked(channel, status, &to_kill);
+    lock_release(&channel->object.lock);
+    if (to_kill.object)
+        process_kill(to_kill, UINT64_MAX);
+    return step;
+}
+
+enum step calls_end_one_of_peer(struct object_ref peer, status_t status) NO_THREAD_SAFETY
+{
+    struct object_ref to_kill = {};
+    if (!object_ref_lock(peer))
+        return STEP_DONE; // its own end does it
+    if (SEEDED_BUG("O2 peer")) {
+        object_unlock(peer.object);
+        lock_acquire(&peer.object->lock);
+    }
+    enum step step = end_one_locked(channel_of(peer.object), status, &to_kill);
+    object_unlock(peer.object);
     if (to_kill.object)
         process_kill(to_kill, UINT64_MAX);
     return step;

@@ -37,6 +37,7 @@ void call_taken_locked(struct channel *channel, uint16_t slot, struct delivery *
 void call_take_fault_locked(struct channel *channel, struct thread *receiver, struct delivery *out)
     REQUIRES(channel->object.lock);
 
-// Ends the wait of one caller, or of one thread that faulted, at an end that dies or whose other
-// end dies. STEP_DONE: none is left.
+// Ends the wait of one caller, or of one thread that faulted, at an end that dies, or at the other
+// one if that lives. STEP_DONE: none is left.
 enum step calls_end_one(struct channel *channel, status_t status);
+enum step calls_end_one_of_peer(struct object_ref peer, status_t status);

@@ -379,12 +379,9 @@ enum step channel_teardown(struct object *object) NO_THREAD_SAFETY
     enum step step = calls_end_one(channel, STATUS_PEER_CLOSED);
     if (step != STEP_DONE)
         return step;
-    if (object_ref_lock(channel->peer)) {
-        object_unlock(channel->peer.object);
-        step = calls_end_one(channel_of(channel->peer.object), STATUS_GONE);
-        if (step != STEP_DONE)
-            return step;
-    }
+    step = calls_end_one_of_peer(channel->peer, STATUS_GONE);
+    if (step != STEP_DONE)
+        return step;
     if (drop_one_message(channel))
         return STEP_MORE;
     for (unsigned i = 0; i < channel->pages; i++)

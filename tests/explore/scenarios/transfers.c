@@ -193,7 +193,7 @@ static void made_in_its_place(void)
 {
     EXPLORE_CHECK(status_of(sender, 2) == STATUS_OK);
 }
-SCENARIO(close_against_close_of_ends, .canary = "I4", .setup = close_against_close_of_ends,
+SCENARIO(close_against_close_of_ends, .canary = "O2 peer", .setup = close_against_close_of_ends,
          .finish = made_in_its_place);
 
 // An end travels in the other channel, and an event in the end that travels.
