@@ -248,7 +248,8 @@ enum step pin_teardown(struct object *object) NO_THREAD_SAFETY
 static uint64_t quiet_one(uint64_t device)
 {
     uint64_t pages = 0;
-    lock_acquire(&quarantine.lock);
+    if (!SEEDED_BUG("M7 quiet"))
+        lock_acquire(&quarantine.lock);
     LIST_FOR_EACH(node, &quarantine.pins)
     {
         struct pin *pin = CONTAINER_OF(node, struct pin, quarantine_node);
@@ -262,7 +263,8 @@ static uint64_t quiet_one(uint64_t device)
         operation_resume(&pin->object);
         break;
     }
-    lock_release(&quarantine.lock);
+    if (!SEEDED_BUG("M7 quiet"))
+        lock_release(&quarantine.lock);
     return pages;
 }
 

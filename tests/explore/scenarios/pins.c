@@ -128,7 +128,7 @@ static void quiet_at_most_once(void)
 {
     EXPLORE_CHECK(value_of(manager, 0, 0) + value_of(third, 0, 0) <= 1);
 }
-SCENARIO(two_quiets_against_close, .canary = "M7", .setup = two_quiets_against_close,
+SCENARIO(two_quiets_against_close, .canary = "M7 quiet", .setup = two_quiets_against_close,
          .finish = quiet_at_most_once);
 
 static uint64_t doomed;
