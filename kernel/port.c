@@ -224,6 +224,10 @@ status_t sys_port_bind(struct entry *entry, const struct handle_lookup *port_han
     } else if (!object_lock(&port->object, port_handle->generation)) {
         status = STATUS_GONE;
     } else {
+        if (SEEDED_BUG("P bind")) {
+            lock_release(&object->lock);
+            lock_acquire(&object->lock);
+        }
         status = account_charge(port->object.account, 0, 1);
         if (status == STATUS_OK) {
             object->binding.port = &port->object;

@@ -47,7 +47,8 @@ static void begin_round(struct cpu *cpu)
     uint64_t asked = ticket->next_cpus;
     ticket->next_cpus = 0;
     // Written before anybody can answer.
-    atomic_store_explicit(&ticket->unanswered, (uint32_t)__builtin_popcountll(asked),
+    atomic_store_explicit(&ticket->unanswered,
+                          SEEDED_BUG("M6 one") ? 1 : (uint32_t)__builtin_popcountll(asked),
                           memory_order_relaxed);
     for (; asked; asked &= asked - 1) {
         struct cpu *other = cpus[__builtin_ctzll(asked)];
