@@ -50,6 +50,7 @@ include tools/make/kernel.mk
 include tools/make/user.mk
 include tools/make/host.mk
 include tools/make/explore.mk
+include tools/make/worlds.mk
 
 # --- building ---------------------------------------------------------------
 
@@ -79,8 +80,8 @@ debug: all
 # --- testing ----------------------------------------------------------------
 
 .PHONY: test test-host test-qemu test-long lint size bench
-test: both host-tests explore-programs
-	$(Q)$(PYTHON) tests/run.py host explore lint qemu
+test: both host-tests worlds-program explore-programs
+	$(Q)$(PYTHON) tests/run.py host worlds explore lint qemu
 
 test-host: host-tests
 	$(Q)$(PYTHON) tests/run.py host
@@ -88,9 +89,9 @@ test-host: host-tests
 test-qemu: both
 	$(Q)$(PYTHON) tests/run.py qemu
 
-test-long: both host-tests explore-programs
+test-long: both host-tests worlds-program explore-programs
 	$(Q)sh tools/setup.sh debootstrap
-	$(Q)$(PYTHON) tests/run.py --long host explore lint qemu fresh
+	$(Q)$(PYTHON) tests/run.py --long host worlds explore lint qemu fresh
 
 lint: both
 	$(Q)$(PYTHON) tools/lint.py
@@ -144,6 +145,7 @@ make run CMD='ls /disk; ps'       run commands, print their output, power off (T
 make debug                        QEMU waits for gdb-multiarch; prints the line to type
 make test                         everything below in its short form
 make test-host  make test-qemu  make test-long    T=pattern chooses tests
+make worlds                       every call in every state of small worlds (T=; docs/testing.md)
 make explore                      the kernel's interleavings (T= BUDGET= REPLAY=; docs/explore.md)
 make lint       make format     make size       make bench      make graph
 make invariants                   the table of invariants and the planted bugs they catch

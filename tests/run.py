@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Runs tests and counts them.
 
-usage: tests/run.py [--long] [host] [explore] [lint] [qemu] [fresh]
+usage: tests/run.py [--long] [host] [worlds] [explore] [lint] [qemu] [fresh]
 
 host    the programs of tests/unit, built under build/host/bin
+worlds  each small world of tests/worlds, exhausted
 explore the explorer's own proof, and each of its scenarios of the kernel
 lint    each check of tools/lint.py
 qemu    the functions of tests/system/test_*.py, two at a time
@@ -136,6 +137,26 @@ def host_jobs(wanted, long):
             status, output, seconds = run_process([str(program)], limit, environment)
             parse_host(program.name, status, output, seconds, results, wanted)
         yield job
+
+
+# --- small worlds -----------------------------------------------------------------
+
+WORLDS_LIMIT, WORLDS_LIMIT_LONG = 300, 7200
+
+
+def worlds_jobs(wanted, long):
+    program = TOP / "build" / "worlds" / "worlds"
+    listed = subprocess.run([program, "list"], capture_output=True, text=True, check=True).stdout
+    for name in (line.split()[0] for line in listed.splitlines()):
+        def job(results, name=name):
+            limit = WORLDS_LIMIT_LONG if long else WORLDS_LIMIT
+            status, output, seconds = run_process(
+                [str(program), "run", name] + (["whole"] if long else []), limit)
+            why = None if status == 0 else f"{output}\nended with {how_it_ended(status, limit)}"
+            results.add(f"worlds/{name}", seconds, why,
+                        output.rstrip("\n").split("\n") if status == 0 else ())
+        if wanted(f"worlds/{name}"):
+            yield job
 
 
 # --- the explorer ---------------------------------------------------------------
@@ -306,6 +327,8 @@ def main():
     results, start = Results(), time.monotonic()
     if "host" in words:
         run_jobs(host_jobs(wanted, long), results)
+    if "worlds" in words:
+        run_jobs(worlds_jobs(wanted, long), results)
     if "explore" in words:
         run_jobs(explore_jobs(wanted, long), results)
     if "lint" in words:

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+//
+// What the ABI's documentation (abi/abi.toml, docs/) promises, as a small program of its own. It
+// shares no code with the kernel but the ABI's header: no slots, no generations, no bounded steps,
+// no queues of nodes. A call is one step; what it causes in the background has happened when the
+// machine rests, and that is when the two are compared.
+//
+// Handles are registers of actors (worlds.h). Where the documentation leaves open which of two
+// errors is answered, the model says: handles first, in the order of the arguments, for each
+// BAD_HANDLE, WRONG_TYPE, NO_RIGHT, GONE; then values that are never good (INVALID); then the
+// state; then who pays (pages before objects).
+#pragma once
+
+#include "describe.h"
+#include "worlds.h"
+
+constexpr unsigned M_ACTORS = 3, M_OBJECTS = 28, M_CARRIED = 2, M_DEPTH = 2, M_CALLS = 2;
+constexpr unsigned M_MAPPINGS = 4, M_BOUND = 4, M_DEADLINES = 8;
+
+// The values of a description, by the meaning that the ABI gives them.
+enum m_phase : uint8_t { M_EMPTY, M_USABLE, M_HELD }; // HELD: in a call that was not taken yet
+enum m_wait : uint8_t { M_RUNS, M_SLEEPS, M_SIGNALS, M_MESSAGE, M_PORT, M_OPERATION, M_REPLY };
+enum m_call_phase : uint8_t { M_NO_CALL, M_QUEUED, M_TAKEN, M_ABANDONED };
+enum m_life : uint8_t { M_FREE, M_LIVE, M_DYING, M_LAST_EVENT };
+
+struct m_handle {
+    enum m_phase phase;
+    uint8_t type;
+    uint8_t object; // NOTHING: it is gone
+    uint32_t rights;
+};
+
+struct m_list {
+    uint8_t count, at[8];
+};
+
+struct m_message {
+    uint8_t bytes, tag, handles;
+    uint8_t call; // NOTHING: none waits for an answer
+    struct m_handle carried[M_CARRIED];
+};
+
+struct m_call {
+    enum m_call_phase phase;
+    uint8_t caller, reply_handles;
+    uint32_t serial; // what a token stands for
+};
+
+struct m_mapping {
+    uint8_t vmo;
+    uint64_t page, pages, offset, protection;
+    bool foreign; // paid by its own account
+};
+
+struct m_object {
+    enum m_life life;
+    uint8_t type, state, payer, owner; // owner: the actor of an account, address space, thread
+    uint32_t signals, handles;
+    uint8_t port; // NOTHING: not bound
+    bool pending;
+    uint64_t key;
+    uint32_t mask;
+    struct m_list waiters;
+    struct { // account
+        uint64_t limit, used, children;
+    } pages, objects;
+    uint8_t parent;
+    struct m_list children;
+    uint8_t peer; // channel
+    uint32_t message_bytes, message_handles, depth, calls_max;
+    uint8_t queued;
+    struct m_message queue[M_DEPTH];
+    struct m_call calls[M_CALLS];
+    struct m_list callers;
+    struct m_list bound, telling; // port
+    uint64_t size;                // VMO, in pages
+    bool orphan;
+    uint8_t mapped;
+    uint8_t mapping_count; // address space
+    struct m_mapping mappings[M_MAPPINGS];
+    bool armed; // timer
+    uint64_t when;
+};
+
+struct m_outcome {
+    bool over;
+    uint8_t status;
+    uint64_t value[4];
+    uint8_t compared; // bit i: value[i] is predicted
+    uint8_t tag;      // first byte of a message that came; 0: none
+    uint8_t brought;  // handles that came: in `handles`, not in registers yet
+    struct m_handle handles[M_CARRIED];
+};
+
+struct m_actor {
+    bool dead;
+    uint8_t account, aspace, thread;
+    struct m_handle registers[REGISTERS];
+    uint8_t token_end, token_slot;
+    uint32_t token_serial;
+    enum m_wait waits;
+    uint8_t waits_on, call_slot;
+    uint32_t wait_mask;
+    uint64_t reply_flag;                 // MSG_REPLY_FAILED for what comes next from a port
+    uint8_t held[M_CARRIED], held_count; // registers of a call that was not taken yet
+    struct m_outcome outcome;
+};
+
+struct m_deadline {
+    uint64_t when;
+    uint8_t timer, actor; // one of them is NOTHING
+};
+
+extern struct model {
+    uint64_t now;
+    uint8_t actor_count;
+    struct m_actor actors[M_ACTORS];
+    struct m_object objects[M_OBJECTS];
+    struct m_deadline deadlines[M_DEADLINES]; // in the order in which they pass
+    uint8_t deadline_count;
+    uint32_t serial;
+    uint8_t roots[M_ACTORS]; // accounts of the actors
+} model;
+
+// ---- for perform.c
+
+// One more actor. The figures of its account are those of the kernel's.
+void model_actor(uint64_t pages_limit, uint64_t pages_used, uint64_t objects_limit,
+                 uint64_t objects_used, const uint32_t handles[3]);
+void model_grant(uint8_t from, uint8_t from_register, uint8_t to, uint8_t to_register);
+struct m_outcome *model_call(const struct action *action);
+void model_time(uint64_t ns);
+bool model_access(uint8_t actor, uint64_t address, uint64_t kind);
+void model_describe(struct description *out);
+uint8_t model_empty_register(uint8_t actor); // the first one; NOTHING: none
+
+// ---- between the parts of the model
+
+static inline struct m_object *object_of(uint8_t object)
+{
+    return &model.objects[object];
+}
+
+void list_add(struct m_list *list, uint8_t item);
+bool list_take_out(struct m_list *list, uint8_t item);
+
+// A handle argument: the object, or why not. `type` 0: any.
+uint8_t handle_argument(const struct action *action, unsigned index, uint8_t type, uint32_t rights,
+                        uint8_t *object);
+const struct m_handle *handle_in(const struct action *action, unsigned index);
+uint64_t value_argument(const struct action *action, unsigned index);
+
+uint8_t charge(uint8_t account, uint64_t pages, uint64_t objects);
+void uncharge(uint8_t account, uint64_t pages, uint64_t objects);
+uint8_t object_make(uint8_t type, uint8_t payer); // paid for
+void object_free(uint8_t object);                 // and what it costs its payer
+void give_handle(struct m_outcome *out, unsigned index, uint8_t actor, uint8_t object,
+                 uint32_t rights);
+void handle_drop(struct m_handle *handle);
+void object_end(uint8_t object);
+void begin_end(uint8_t object); // its handles and waiters hear of it; the rest follows
+void account_take_down(uint8_t account);
+void actor_end(uint8_t actor);
+
+void wait_begin(uint8_t actor, enum m_wait kind, uint8_t object, uint64_t deadline);
+struct m_outcome *wait_end(uint8_t actor, uint8_t status);
+void wait_give_up(uint8_t actor, uint8_t status); // for another reason than what it waits for
+void raise_signals(uint8_t object, uint32_t signals);
+void deadline_add(uint64_t when, uint8_t timer, uint8_t actor);
+void deadline_remove(uint8_t timer, uint8_t actor);
+void deadlines_pass(void);
+
+// model_channels.c
+void channel_end(uint8_t object);
+void call_abandon(uint8_t actor);
+void first_message(uint8_t end, uint8_t actor, struct m_outcome *out, unsigned value);
+uint8_t call_reply(const struct action *action);
+uint8_t call_channels(const struct action *action, struct m_outcome *out);
+
+// model_ports.c
+void port_tell(uint8_t object);
+void port_end(uint8_t object);
+void last_event(uint8_t object);
+uint8_t call_ports(const struct action *action, struct m_outcome *out);
+
+// model_memory.c
+uint8_t call_memory(const struct action *action, struct m_outcome *out);
+void vmo_end(uint8_t object, bool revoked);
+void aspace_end(uint8_t object);

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+//
+// The model's calls on objects of any kind, on accounts, events, timers and threads.
+#include <stdlib.h>
+
+#include "model.h"
+
+static uint8_t call_close(const struct action *action)
+{
+    struct m_handle *handle = &model.actors[action->actor].registers[action->argument[0].value];
+    if (!handle_in(action, 0))
+        return STATUS_BAD_HANDLE;
+    handle_drop(handle);
+    return STATUS_OK;
+}
+
+static uint8_t call_duplicate(const struct action *action, struct m_outcome *out)
+{
+    uint8_t object;
+    uint8_t status = handle_argument(action, 0, 0, RIGHT_DUPLICATE, &object);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t rights = value_argument(action, 1);
+    if (rights & ~(uint64_t)handle_in(action, 0)->rights)
+        return STATUS_INVALID;
+    give_handle(out, 0, action->actor, object, (uint32_t)rights);
+    return STATUS_OK;
+}
+
+static uint8_t call_destroy(const struct action *action)
+{
+    uint8_t object;
+    uint8_t status = handle_argument(action, 0, 0, RIGHT_MANAGE, &object);
+    if (status != STATUS_OK)
+        return status;
+    switch (object_of(object)->type) {
+    case OBJECT_ASPACE:
+    case OBJECT_MACHINE:
+    case OBJECT_LOG:
+        return STATUS_NOT_SUPPORTED;
+    case OBJECT_ACCOUNT:
+        if (object_of(object)->state != 0)
+            return STATUS_BAD_STATE;
+        account_take_down(object);
+        return STATUS_OK;
+    case OBJECT_THREAD:
+        actor_end(object_of(object)->owner);
+        return STATUS_OK;
+    case OBJECT_VMO:
+        begin_end(object);
+        vmo_end(object, true);
+        return STATUS_OK;
+    default:
+        object_end(object);
+        return STATUS_OK;
+    }
+}
+
+static uint8_t call_account_create(const struct action *action, struct m_outcome *out)
+{
+    uint8_t parent;
+    uint8_t status = handle_argument(action, 0, OBJECT_ACCOUNT, RIGHT_CHARGE, &parent);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t pages = value_argument(action, 1), objects = value_argument(action, 2);
+    if (pages == 0 || objects == 0)
+        return STATUS_INVALID;
+    // The reservation, and the account itself.
+    status = charge(parent, pages, objects == UINT64_MAX ? objects : objects + 1);
+    if (status != STATUS_OK)
+        return status;
+    struct m_object *above = object_of(parent);
+    above->pages.used -= pages;
+    above->pages.children += pages;
+    above->objects.used -= objects;
+    above->objects.children += objects;
+    uint8_t account = object_make(OBJECT_ACCOUNT, parent);
+    object_of(account)->parent = parent;
+    object_of(account)->pages.limit = pages;
+    object_of(account)->objects.limit = objects;
+    list_add(&above->children, account);
+    give_handle(out, 0, action->actor, account, RIGHTS_ACCOUNT);
+    return STATUS_OK;
+}
+
+static uint8_t call_wait(const struct action *action, struct m_outcome *out)
+{
+    uint8_t object;
+    uint8_t status = handle_argument(action, 0, 0, RIGHT_WAIT, &object);
+    if (status != STATUS_OK)
+        return status;
+    uint32_t mask = (uint32_t)value_argument(action, 1);
+    if (mask == 0)
+        return STATUS_INVALID;
+    out->value[0] = object_of(object)->signals & mask;
+    if (out->value[0]) {
+        out->compared = 1;
+        return STATUS_OK;
+    }
+    if (value_argument(action, 2) <= model.now)
+        return STATUS_TIMED_OUT;
+    model.actors[action->actor].wait_mask = mask;
+    wait_begin(action->actor, M_SIGNALS, object, value_argument(action, 2));
+    return STATUS_COUNT;
+}
+
+static uint8_t call_create(const struct action *action, uint8_t type, uint32_t rights,
+                           struct m_outcome *out)
+{
+    uint8_t account;
+    uint8_t status = handle_argument(action, 0, OBJECT_ACCOUNT, RIGHT_CHARGE, &account);
+    if (status == STATUS_OK)
+        status = charge(account, 0, 1);
+    if (status == STATUS_OK)
+        give_handle(out, 0, action->actor, object_make(type, account), rights);
+    return status;
+}
+
+static uint8_t call_event(const struct action *action, struct m_outcome *out)
+{
+    uint8_t event;
+    uint8_t status = handle_argument(action, 0, OBJECT_EVENT, RIGHT_SIGNAL, &event);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t bits = value_argument(action, 1);
+    if (bits >> 16)
+        return STATUS_INVALID;
+    if (action->number == SYSCALL_EVENT_SIGNAL) {
+        raise_signals(event, (uint32_t)bits);
+    } else {
+        out->value[0] = object_of(event)->signals;
+        out->compared = 1;
+        object_of(event)->signals &= ~(uint32_t)bits;
+    }
+    return STATUS_OK;
+}
+
+static uint8_t call_timer(const struct action *action)
+{
+    uint8_t timer;
+    uint8_t status = handle_argument(action, 0, OBJECT_TIMER, RIGHT_SIGNAL, &timer);
+    if (status != STATUS_OK)
+        return status;
+    deadline_remove(timer, NOTHING);
+    struct m_object *object = object_of(timer);
+    object->signals &= ~(uint32_t)SIGNAL_FIRED;
+    object->armed = action->number == SYSCALL_TIMER_SET;
+    if (!object->armed)
+        return STATUS_OK;
+    object->when = value_argument(action, 1);
+    if (object->when != ABI_DEADLINE_NEVER)
+        deadline_add(object->when, timer, NOTHING);
+    deadlines_pass(); // one that is past fires at once
+    return STATUS_OK;
+}
+
+static uint8_t call_cancel(const struct action *action)
+{
+    uint8_t thread;
+    uint8_t status = handle_argument(action, 0, OBJECT_THREAD, RIGHT_MANAGE, &thread);
+    if (status != STATUS_OK)
+        return status;
+    uint8_t actor = object_of(thread)->owner;
+    if (model.actors[actor].dead || actor == action->actor)
+        return STATUS_BAD_STATE;
+    // An actor with nothing to do sleeps, and is no worse for it.
+    if (model.actors[actor].waits != M_RUNS)
+        wait_give_up(actor, STATUS_CANCELLED);
+    return STATUS_OK;
+}
+
+static uint8_t call_sleep(const struct action *action)
+{
+    if (value_argument(action, 0) <= model.now)
+        return STATUS_OK;
+    wait_begin(action->actor, M_SLEEPS, NOTHING, value_argument(action, 0));
+    return STATUS_COUNT;
+}
+
+static uint8_t call_inspect(const struct action *action, struct m_outcome *out)
+{
+    uint8_t object;
+    uint8_t status = handle_argument(action, 0, 0, RIGHT_INSPECT, &object);
+    out->value[0] = sizeof(struct abi_inspect);
+    out->compared = status == STATUS_OK;
+    return status;
+}
+
+static uint8_t perform_call(const struct action *action, struct m_outcome *out)
+{
+    switch (action->number) {
+    case SYSCALL_HANDLE_CLOSE:
+        return call_close(action);
+    case SYSCALL_HANDLE_DUPLICATE:
+        return call_duplicate(action, out);
+    case SYSCALL_OBJECT_DESTROY:
+        return call_destroy(action);
+    case SYSCALL_OBJECT_WAIT:
+        return call_wait(action, out);
+    case SYSCALL_OBJECT_INSPECT:
+        return call_inspect(action, out);
+    case SYSCALL_ACCOUNT_CREATE:
+        return call_account_create(action, out);
+    case SYSCALL_EVENT_CREATE:
+        return call_create(action, OBJECT_EVENT, RIGHTS_EVENT, out);
+    case SYSCALL_TIMER_CREATE:
+        return call_create(action, OBJECT_TIMER, RIGHTS_TIMER, out);
+    case SYSCALL_PORT_CREATE:
+        return call_create(action, OBJECT_PORT, RIGHTS_PORT, out);
+    case SYSCALL_EVENT_SIGNAL:
+    case SYSCALL_EVENT_CLEAR:
+        return call_event(action, out);
+    case SYSCALL_TIMER_SET:
+    case SYSCALL_TIMER_CANCEL:
+        return call_timer(action);
+    case SYSCALL_THREAD_CANCEL:
+        return call_cancel(action);
+    case SYSCALL_THREAD_SLEEP:
+        return call_sleep(action);
+    case SYSCALL_VMO_CREATE:
+    case SYSCALL_VM_MAP:
+    case SYSCALL_VM_UNMAP:
+        return call_memory(action, out);
+    default:
+        return call_channels(action, out);
+    }
+}
+
+struct m_outcome *model_call(const struct action *action)
+{
+    struct m_outcome *out = &model.actors[action->actor].outcome;
+    *out = (struct m_outcome){};
+    uint8_t status = perform_call(action, out);
+    if (status != STATUS_COUNT && !model.actors[action->actor].dead) {
+        out->over = true;
+        out->status = status;
+    }
+    return out;
+}

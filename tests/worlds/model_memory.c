@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+//
+// The model's memory: VMOs, mappings, who pays for them, and what user code can touch.
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+constexpr uint64_t PAGE = ABI_PAGE_SIZE, MAX_BYTES = 1ull << 30;
+constexpr uint64_t USER_PROTECTION = PROT_READ | PROT_WRITE | PROT_EXECUTE;
+
+// ---- VMOs
+
+static uint8_t call_vmo_create(const struct action *action, struct m_outcome *out)
+{
+    uint8_t account;
+    uint8_t status = handle_argument(action, 0, OBJECT_ACCOUNT, RIGHT_CHARGE, &account);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t bytes = value_argument(action, 1), flags = value_argument(action, 2);
+    if (bytes == 0 || bytes > MAX_BYTES || flags & ~(uint64_t)VMO_CONTIGUOUS)
+        return STATUS_INVALID;
+    if (flags & VMO_CONTIGUOUS)
+        return STATUS_NOT_SUPPORTED;
+    uint64_t pages = (bytes + PAGE - 1) / PAGE;
+    status = charge(account, pages, 1);
+    if (status != STATUS_OK)
+        return status;
+    uint8_t vmo = object_make(OBJECT_VMO, account);
+    object_of(vmo)->size = pages;
+    object_of(vmo)->state = 1;
+    give_handle(out, 0, action->actor, vmo, RIGHTS_VMO);
+    return STATUS_OK;
+}
+
+// Its life has ended. What is mapped stays for those who map it, until they unmap; its own account
+// pays on, unless that ends too: then those who pay for their mappings keep it.
+static void vmo_maybe_free(uint8_t vmo)
+{
+    struct m_object *object = object_of(vmo);
+    bool account_ends = object->payer != NOTHING && object_of(object->payer)->state != 0;
+    if (object->mapped > 0 && account_ends) {
+        uncharge(object->payer, object->size, 1);
+        object->payer = NOTHING;
+        object->orphan = true;
+    }
+    if (object->mapped > 0)
+        return;
+    if (!object->orphan)
+        uncharge(object->payer, object->size, 0);
+    object_free(vmo);
+}
+
+static void mapping_remove(uint8_t aspace, unsigned at)
+{
+    struct m_object *space = object_of(aspace);
+    struct m_mapping mapping = space->mappings[at];
+    space->mapping_count--;
+    memmove(&space->mappings[at], &space->mappings[at + 1],
+            (space->mapping_count - at) * sizeof mapping);
+    uncharge(space->payer, mapping.foreign ? mapping.pages : 0, mapping.foreign ? 2 : 1);
+    object_of(mapping.vmo)->mapped--;
+    if (object_of(mapping.vmo)->life == M_DYING)
+        vmo_maybe_free(mapping.vmo);
+}
+
+void vmo_end(uint8_t vmo, bool revoked)
+{
+    for (uint8_t i = 0; revoked && i < M_OBJECTS; i++)
+        for (unsigned n = object_of(i)->mapping_count; n-- > 0;)
+            if (object_of(i)->mappings[n].vmo == vmo) {
+                object_of(vmo)->life = M_LIVE; // not yet
+                mapping_remove(i, n);
+                object_of(vmo)->life = M_DYING;
+            }
+    vmo_maybe_free(vmo);
+}
+
+void aspace_end(uint8_t aspace)
+{
+    while (object_of(aspace)->mapping_count > 0)
+        mapping_remove(aspace, 0);
+}
+
+// ---- mappings
+
+static uint8_t protection_allowed(uint64_t protection, uint32_t rights)
+{
+    if (!(protection & PROT_READ) || protection & ~USER_PROTECTION)
+        return STATUS_INVALID;
+    if (protection & PROT_WRITE && protection & PROT_EXECUTE)
+        return STATUS_INVALID;
+    uint32_t needed = RIGHT_READ;
+    if (protection & PROT_WRITE)
+        needed |= RIGHT_WRITE;
+    if (protection & PROT_EXECUTE)
+        needed |= RIGHT_EXECUTE;
+    return (rights & needed) == needed ? STATUS_OK : STATUS_NO_RIGHT;
+}
+
+static bool overlaps(const struct m_object *space, uint64_t page, uint64_t pages)
+{
+    for (unsigned i = 0; i < space->mapping_count; i++) {
+        const struct m_mapping *mapping = &space->mappings[i];
+        if (page < mapping->page + mapping->pages && mapping->page < page + pages)
+            return true;
+    }
+    uint64_t buffer = ABI_INIT_MESSAGE_BUFFER / PAGE;
+    return page <= buffer && buffer < page + pages;
+}
+
+static void mapping_insert(struct m_object *space, struct m_mapping mapping)
+{
+    unsigned at = space->mapping_count;
+    if (space->mapping_count++ == M_MAPPINGS)
+        abort();
+    for (; at > 0 && space->mappings[at - 1].page > mapping.page; at--)
+        space->mappings[at] = space->mappings[at - 1];
+    space->mappings[at] = mapping;
+}
+
+static uint8_t call_map(const struct action *action)
+{
+    uint8_t aspace, vmo;
+    uint8_t status = handle_argument(action, 0, OBJECT_ASPACE, RIGHT_MAP, &aspace);
+    if (status == STATUS_OK)
+        status = handle_argument(action, 1, OBJECT_VMO, RIGHT_MAP, &vmo);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t offset = value_argument(action, 2), address = value_argument(action, 3);
+    uint64_t bytes = value_argument(action, 4), protection = value_argument(action, 5);
+    if (offset % PAGE || bytes % PAGE || address % PAGE || bytes == 0 || address < ABI_USER_MIN ||
+        address >= ABI_USER_MAX || bytes > ABI_USER_MAX - address || bytes > MAX_BYTES)
+        return STATUS_INVALID;
+    status = protection_allowed(protection, handle_in(action, 1)->rights);
+    if (status != STATUS_OK)
+        return status;
+    struct m_object *space = object_of(aspace);
+    struct m_mapping mapping = {.vmo = vmo,
+                                .page = address / PAGE,
+                                .pages = bytes / PAGE,
+                                .offset = offset / PAGE,
+                                .protection = protection,
+                                .foreign = object_of(vmo)->payer != space->payer};
+    if (mapping.offset > object_of(vmo)->size ||
+        mapping.pages > object_of(vmo)->size - mapping.offset)
+        return STATUS_INVALID;
+    if (overlaps(space, mapping.page, mapping.pages))
+        return STATUS_OVERLAP;
+    // All of these worlds' mappings are near the message buffer: they need no page-table pages.
+    status = charge(space->payer, mapping.foreign ? mapping.pages : 0, mapping.foreign ? 2 : 1);
+    if (status != STATUS_OK)
+        return status;
+    mapping_insert(space, mapping);
+    object_of(vmo)->mapped++;
+    return STATUS_OK;
+}
+
+static uint8_t call_unmap(const struct action *action)
+{
+    uint8_t aspace;
+    uint8_t status = handle_argument(action, 0, OBJECT_ASPACE, RIGHT_MAP, &aspace);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t address = value_argument(action, 1);
+    for (unsigned i = 0; i < object_of(aspace)->mapping_count; i++)
+        if (object_of(aspace)->mappings[i].page * PAGE == address) {
+            mapping_remove(aspace, i);
+            return STATUS_OK;
+        }
+    return STATUS_NOT_FOUND;
+}
+
+uint8_t call_memory(const struct action *action, struct m_outcome *out)
+{
+    switch (action->number) {
+    case SYSCALL_VMO_CREATE:
+        return call_vmo_create(action, out);
+    case SYSCALL_VM_MAP:
+        return call_map(action);
+    default:
+        return call_unmap(action);
+    }
+}
+
+bool model_access(uint8_t actor, uint64_t address, uint64_t kind)
+{
+    static const uint64_t needed[] = {PROT_READ, PROT_WRITE, PROT_EXECUTE};
+    const struct m_object *space = object_of(model.actors[actor].aspace);
+    for (unsigned i = 0; i < space->mapping_count; i++) {
+        const struct m_mapping *mapping = &space->mappings[i];
+        if (address / PAGE - mapping->page < mapping->pages)
+            return mapping->protection & needed[kind];
+    }
+    return address / PAGE == ABI_INIT_MESSAGE_BUFFER / PAGE && kind != 2;
+}

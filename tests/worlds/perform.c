@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+//
+// Actions, made in the kernel and in the model, and compared.
+#include "perform.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <abi_table.h>
+
+#include "model.h"
+
+constexpr unsigned SETUP_MAX = 40;
+constexpr uint64_t ACTOR_PAGES = 7, ACTOR_OBJECTS = 4; // what an actor costs
+
+const struct world_definition *here;
+struct hands hands[M_ACTORS];
+uint8_t hands_count, register_count = REGISTERS;
+
+static struct {
+    uint64_t pages, objects;
+} rooms[M_ACTORS];
+static struct action setup[SETUP_MAX];
+static struct done setup_done[SETUP_MAX];
+static unsigned setup_count;
+struct done last_done;
+
+// ---- making a world
+
+uint8_t make_actor(uint64_t pages, uint64_t objects)
+{
+    uint64_t account = new_account(ACTOR_PAGES + pages, ACTOR_OBJECTS + objects);
+    uint8_t number = hands_count++;
+    struct hands *hand = &hands[number];
+    *hand = (struct hands){.actor = spawn(account, 10)};
+    hand->registers[ACCOUNT] = hand->actor->account;
+    hand->registers[ASPACE] = hand->actor->own_aspace;
+    hand->registers[THREAD] = hand->actor->own_thread;
+    rooms[number].pages = pages;
+    rooms[number].objects = objects;
+    const struct account *payer = account_behind(world.boss, account);
+    if (payer->pages.used != ACTOR_PAGES || payer->objects.used != ACTOR_OBJECTS)
+        search_fail("setup", "an actor costs %lu pages and %lu objects",
+                    (unsigned long)payer->pages.used, (unsigned long)payer->objects.used);
+    uint32_t handles[3];
+    for (unsigned i = 0; i < FIRST; i++)
+        handles[i] = object_behind(hand->actor, hand->registers[i])->handles;
+    model_actor(payer->pages.limit, payer->pages.used, payer->objects.limit, payer->objects.used,
+                handles);
+    return number;
+}
+
+void prepare(struct action action)
+{
+    if (setup_count == SETUP_MAX)
+        abort();
+    setup[setup_count] = action;
+    if (!action_possible(&setup[setup_count]))
+        search_fail("setup", "action %u cannot be done", setup_count);
+    action_perform(&setup[setup_count]);
+    setup_done[setup_count++] = last_done;
+}
+
+void world_make(const struct world_definition *definition)
+{
+    here = definition;
+    world_begin((struct world_options){.ram_bytes = 1 << 20});
+    definition->setup();
+    world_check();
+}
+
+// ---- what can be done
+
+static unsigned empty_registers(uint8_t actor)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < register_count; i++)
+        count += !handle_entry_of(hands[actor].actor, hands[actor].registers[i]);
+    return count;
+}
+
+bool action_possible(const struct action *action)
+{
+    if (action->kind == ACTION_TIME)
+        return true;
+    const struct actor *actor = hands[action->actor].actor;
+    if (is_dead(actor) || actor->calling)
+        return false;
+    return empty_registers(action->actor) >= action->new_handles + action->takes;
+}
+
+// ---- performing in the kernel
+
+static uint64_t operand_value(const struct hands *hand, struct operand operand)
+{
+    switch (operand.kind) {
+    case OPERAND_VALUE:
+        return operand.value;
+    case OPERAND_REGISTER:
+        return hand->registers[operand.value];
+    case OPERAND_AFTER:
+        return host_ticks + operand.value * TIME_UNIT;
+    case OPERAND_TOKEN:
+        return hand->token;
+    }
+    abort();
+}
+
+static void call(const struct action *action)
+{
+    struct hands *hand = &hands[action->actor];
+    struct abi_message_buffer *buffer = hand->actor->thread->message;
+    for (unsigned i = 0; i < action->sends; i++)
+        buffer->handles[i] = hand->registers[action->sent[i]];
+    buffer->data[0] = (uint8_t)(action->actor + 1);
+    uint64_t arguments[6];
+    for (unsigned i = 0; i < 6; i++)
+        arguments[i] = operand_value(hand, action->argument[i]);
+    (void)call_number(hand->actor, action->number, arguments);
+    hand->waiting = action;
+}
+
+static void kernel_access(const struct action *action)
+{
+    struct actor *actor = hands[action->actor].actor;
+    uint64_t address = action->argument[0].value;
+    enum host_access kind = (enum host_access)action->argument[1].value;
+    hold(actor);
+    paddr_t physical;
+    bool works = host_access(actor->cpu, address, kind, &physical);
+    settle();
+    bool expected = model_access(action->actor, address, kind);
+    last_done.status = works ? STATUS_OK : STATUS_NOT_FOUND;
+    if (works != expected)
+        search_fail("model", "the access %s, and should%s", works ? "works" : "faults",
+                    expected ? "" : " not");
+}
+
+static void grant_setup(const struct action *action)
+{
+    uint8_t to = (uint8_t)action->argument[1].value, at = (uint8_t)action->argument[2].value;
+    hands[to].registers[at] = grant(hands[to].actor, hands[action->actor].actor,
+                                    hands[action->actor].registers[action->argument[0].value]);
+    model_grant(action->actor, (uint8_t)action->argument[0].value, to, at);
+}
+
+// ---- comparing
+
+static const char *status_name(uint64_t status)
+{
+    return status < STATUS_COUNT ? abi_status_names[status] : "BLOCKED";
+}
+
+static uint8_t first_empty(uint8_t number)
+{
+    for (uint8_t i = 0; i < register_count; i++)
+        if (!handle_entry_of(hands[number].actor, hands[number].registers[i]))
+            return i;
+    search_fail("harness", "no register is empty");
+}
+
+// Which result of a call is the message that it brings; NOTHING: none.
+static uint8_t message_result(uint16_t number)
+{
+    switch (number) {
+    case SYSCALL_CHANNEL_RECEIVE:
+    case SYSCALL_CHANNEL_CALL:
+        return 0;
+    case SYSCALL_PORT_RECEIVE:
+    case SYSCALL_CHANNEL_REPLY_RECEIVE:
+        return 2;
+    default:
+        return NOTHING;
+    }
+}
+
+static void keep(uint8_t number, enum kept_from from, unsigned index, uint64_t value)
+{
+    struct kept *kept = &last_done.kept[last_done.kept_count++];
+    *kept = (struct kept){number, NOTHING, from, (uint8_t)index};
+    if (from == KEPT_TOKEN) {
+        hands[number].token = value;
+        return;
+    }
+    kept->at = first_empty(number);
+    hands[number].registers[kept->at] = value;
+}
+
+// Puts the results where later actions find them.
+static void keep_results(uint8_t number, const struct action *action, const struct outcome *out)
+{
+    struct hands *hand = &hands[number];
+    for (unsigned i = 0; i < action->new_handles; i++)
+        keep(number, KEPT_RESULT, i, out->value[i]);
+    uint8_t result = message_result(action->number);
+    if (result == NOTHING)
+        return;
+    bool is_port = result == 2;
+    uint64_t message = out->value[result];
+    for (unsigned i = 0; i < MSG_HANDLES(message); i++)
+        keep(number, KEPT_MESSAGE, i, handle_of(hand->actor, i));
+    if (!(message & MSG_CALL))
+        return;
+    keep(number, KEPT_TOKEN, is_port ? 3 : 1, out->value[is_port ? 3 : 1]);
+    // A port tells by its key which end: keys are registers.
+    uint64_t end = is_port ? out->value[0] : action->argument[0].value;
+    struct object *object = object_behind(hand->actor, hand->registers[end]);
+    hand->token_end = object ? object_reference(object) : (struct object_ref){};
+}
+
+static void compare_outcome(uint8_t number)
+{
+    struct hands *hand = &hands[number];
+    struct m_outcome *predicted = &model.actors[number].outcome;
+    const struct action *action = hand->waiting;
+    if (!action)
+        return;
+    bool over = has_ended(hand->actor);
+    const char *name = abi_calls[action->number].name;
+    const struct outcome *out = &hand->actor->out;
+    if (over != predicted->over)
+        search_fail("model", "%s of actor %u: kernel: %s; model: %s", name, number,
+                    over ? status_name(out->status) : "it waits",
+                    predicted->over ? status_name(predicted->status) : "it waits");
+    if (!over)
+        return;
+    hand->waiting = nullptr;
+    if (out->status != predicted->status)
+        search_fail("model", "%s of actor %u: kernel: %s; model: %s", name, number,
+                    status_name(out->status), status_name(predicted->status));
+    for (unsigned i = 0; i < 4; i++)
+        if (predicted->compared >> i & 1 && out->value[i] != predicted->value[i])
+            search_fail("model", "%s of actor %u: result %u: kernel: %#lx; model: %#lx", name,
+                        number, i, (unsigned long)out->value[i],
+                        (unsigned long)predicted->value[i]);
+    if (predicted->tag && text_of(hand->actor)[0] != (char)predicted->tag)
+        search_fail("model", "%s of actor %u: another message than that of actor %u", name, number,
+                    predicted->tag - 1u);
+    if (out->status == STATUS_OK)
+        keep_results(number, action, out);
+    *predicted = (struct m_outcome){};
+}
+
+static void compare_descriptions(void)
+{
+    static struct description kernel, expected;
+    describe(&kernel);
+    model_describe(&expected);
+    char said[1500];
+    if (description_differs(&kernel, &expected, said, sizeof said))
+        search_fail("model", "%s", said);
+}
+
+void action_perform(const struct action *action)
+{
+    last_done = (struct done){};
+    switch (action->kind) {
+    case ACTION_CALL: {
+        struct m_outcome *predicted = model_call(action);
+        last_done.status = predicted->over ? predicted->status : STATUS_BLOCKED;
+        call(action);
+        break;
+    }
+    case ACTION_TIME:
+        last_done.status = STATUS_OK;
+        model_time(action->argument[0].value * TIME_UNIT);
+        advance(action->argument[0].value * TIME_UNIT);
+        break;
+    case ACTION_ACCESS:
+        kernel_access(action);
+        break;
+    case ACTION_GRANT:
+        last_done.status = STATUS_OK;
+        grant_setup(action);
+        break;
+    }
+    for (uint8_t i = 0; i < hands_count; i++) {
+        if (is_dead(hands[i].actor))
+            hands[i].waiting = nullptr;
+        compare_outcome(i);
+    }
+    compare_descriptions();
+    world_check();
+}
+
+// ---- printing
+
+static void print_operand(const struct action *action, unsigned index)
+{
+    struct operand operand = action->argument[index];
+    switch (operand.kind) {
+    case OPERAND_VALUE:
+        if (operand.value == ABI_DEADLINE_NEVER)
+            printf(", ABI_DEADLINE_NEVER");
+        else
+            printf(operand.value < 10 ? ", %lu" : ", %#lx", (unsigned long)operand.value);
+        break;
+    case OPERAND_REGISTER:
+        printf(", r%u[%lu]", action->actor, (unsigned long)operand.value);
+        break;
+    case OPERAND_AFTER:
+        printf(", host_ticks + %lu", (unsigned long)(operand.value * TIME_UNIT));
+        break;
+    case OPERAND_TOKEN:
+        printf(", token%u", action->actor);
+        break;
+    }
+}
+
+static void print_call(const struct action *action, uint8_t status)
+{
+    if (action->sends > 0) {
+        printf("    set_handles(a%u, %u, (uint64_t[]){", action->actor, action->sends);
+        for (unsigned i = 0; i < action->sends; i++)
+            printf("%sr%u[%u]", i ? ", " : "", action->actor, action->sent[i]);
+        printf("});\n");
+    }
+    char name[40];
+    snprintf(name, sizeof name, "%s", abi_calls[action->number].name);
+    for (char *c = name; *c; c++)
+        *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
+    printf("    EXPECT_CALL(%s, a%u, %s", status_name(status), action->actor, name);
+    for (unsigned i = 0; i < abi_calls[action->number].args; i++)
+        print_operand(action, i);
+    printf(");\n");
+}
+
+static void print_access(const struct action *action, uint8_t status)
+{
+    static const char *const accesses[] = {"HOST_LOAD", "HOST_STORE", "HOST_FETCH"};
+    printf("    hold(a%u);\n    EXPECT(%shost_access(0, %#lx, %s, &(paddr_t){}));\n    settle();\n",
+           action->actor, status == STATUS_OK ? "" : "!", (unsigned long)action->argument[0].value,
+           accesses[action->argument[1].value]);
+}
+
+static void print_grant(const struct action *action)
+{
+    unsigned to = (unsigned)action->argument[1].value;
+    printf("    r%u[%u] = grant(a%u, a%u, r%u[%u]);\n", to, (unsigned)action->argument[2].value, to,
+           action->actor, action->actor, (unsigned)action->argument[0].value);
+}
+
+void action_print(const struct action *action, const struct done *done)
+{
+    switch (action->kind) {
+    case ACTION_CALL:
+        print_call(action, done->status);
+        break;
+    case ACTION_TIME:
+        printf("    advance(%lu);\n", (unsigned long)(action->argument[0].value * TIME_UNIT));
+        break;
+    case ACTION_ACCESS:
+        print_access(action, done->status);
+        break;
+    case ACTION_GRANT:
+        print_grant(action);
+        break;
+    }
+    for (unsigned i = 0; i < done->kept_count; i++) {
+        const struct kept *kept = &done->kept[i];
+        if (kept->from == KEPT_MESSAGE)
+            printf("    r%u[%u] = handle_of(a%u, %u);\n", kept->actor, kept->at, kept->actor,
+                   kept->index);
+        else if (kept->from == KEPT_RESULT)
+            printf("    r%u[%u] = a%u->out.value[%u];\n", kept->actor, kept->at, kept->actor,
+                   kept->index);
+        else
+            printf("    token%u = a%u->out.value[%u];\n", kept->actor, kept->actor, kept->index);
+    }
+}
+
+void setup_print(void)
+{
+    printf("    world_begin((struct world_options){.ram_bytes = 1 << 20});\n");
+    for (unsigned i = 0; i < hands_count; i++) {
+        printf("    struct actor *a%u = spawn(new_account(%lu, %lu), 10);\n", i,
+               (unsigned long)(ACTOR_PAGES + rooms[i].pages),
+               (unsigned long)(ACTOR_OBJECTS + rooms[i].objects));
+        printf(
+            "    uint64_t r%u[%u] = {a%u->account, a%u->own_aspace, a%u->own_thread}, token%u;\n",
+            i, REGISTERS, i, i, i, i);
+    }
+    for (unsigned i = 0; i < setup_count; i++)
+        action_print(&setup[i], &setup_done[i]);
+}

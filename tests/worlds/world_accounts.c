@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+//
+// Accounts: carved out of one another, filled with what costs pages and objects, destroyed with
+// their contents while others still map them or hear of them.
+#include "worlds.h"
+
+constexpr uint64_t PAGE = ABI_PAGE_SIZE, BASE = ABI_INIT_MESSAGE_BUFFER;
+
+static void setup(void)
+{
+    register_count = whole ? FIRST + 3 : FIRST + 2;
+    (void)make_actor(4, 8);
+}
+
+static void creates(struct operand parent, uint64_t pages, uint64_t objects)
+{
+    offer((struct action){.number = SYSCALL_ACCOUNT_CREATE,
+                          .argument = {parent, V(pages), V(objects), V('a'), V(0)},
+                          .new_handles = 1});
+}
+
+static void actions(void)
+{
+    creates(R(ACCOUNT), 2, 4);
+    creates(R(ACCOUNT), 1, 2);
+    creates(R(ACCOUNT), 5, 1);
+    creates(R(ACCOUNT), 1, 9);
+    creates(R(ACCOUNT), 0, 1);
+    creates(R(ACCOUNT), 1, 0);
+    creates(R(ACCOUNT), UINT64_MAX, 1);
+    creates(R(ACCOUNT), 1, UINT64_MAX);
+    for (uint8_t r = FIRST; r < register_count; r++) {
+        creates(R(r), 1, 1);
+        offer((struct action){
+            .number = SYSCALL_VMO_CREATE, .argument = {R(r), V(PAGE), V(0)}, .new_handles = 1});
+        if (r == FIRST)
+            offer((struct action){.number = SYSCALL_CHANNEL_CREATE,
+                                  .argument = {R(r), R(ACCOUNT), V(ABI_CHANNEL_SHAPE(1, 8, 0, 0)),
+                                               V(OVERFLOW_REJECT)},
+                                  .new_handles = 2});
+        offer(
+            (struct action){.number = SYSCALL_EVENT_CREATE, .argument = {R(r)}, .new_handles = 1});
+        offer(CALLS(0, HANDLE_CLOSE, R(r)));
+        offer(CALLS(0, OBJECT_DESTROY, R(r)));
+        offer(CALLS(0, OBJECT_WAIT, R(r), V(SIGNAL_TERMINATED), NOW));
+        offer(CALLS(0, VM_MAP, R(ASPACE), R(r), V(0), V(BASE + PAGE), V(PAGE), V(PROT_READ)));
+    }
+    offer(CALLS(0, VM_UNMAP, R(ASPACE), V(BASE + PAGE)));
+    offer((struct action){.kind = ACTION_ACCESS, .argument = {V(BASE + PAGE), V(0)}});
+}
+
+WORLD(accounts, .about = "accounts in accounts, their contents and their end",
+      .bugs = {"A1", "A2", "A3", "O2"}, .setup = setup, .actions = actions);
