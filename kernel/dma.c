@@ -48,29 +48,38 @@ status_t sys_machine_dma_space(struct entry *entry, const struct handle_lookup *
     return STATUS_OK;
 }
 
+// Whether the slice can be pinned. What it looks at never changes in a VMO's life.
+static status_t vmo_allows(const struct handle_lookup *handle, uint64_t first, uint64_t pages)
+    NO_THREAD_SAFETY
+{
+    const struct vmo *vmo = vmo_of(handle->object);
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    status_t status = STATUS_OK;
+    if (vmo->device)
+        status = STATUS_NOT_SUPPORTED;
+    else if (first > vmo->pages || pages > vmo->pages - first)
+        status = STATUS_INVALID;
+    object_unlock(handle->object);
+    return status;
+}
+
 // Takes the frames of the slice: from here on they outlive everything but the pin.
 static status_t pin_attach(struct pin *pin, const struct handle_lookup *vmo_handle) NO_THREAD_SAFETY
 {
     struct vmo *vmo = vmo_of(vmo_handle->object);
     if (!object_lock(&vmo->object, vmo_handle->generation))
         return STATUS_GONE;
-    status_t status = STATUS_OK;
-    if (vmo->device)
-        status = STATUS_NOT_SUPPORTED;
-    else if (pin->first > vmo->pages || pin->pages > vmo->pages - pin->first)
-        status = STATUS_INVALID;
+    uint64_t pages = pin->pages + vmo_index_pages(vmo->pages);
+    status_t status = account_charge(pin->object.account, pages, 1);
     if (status == STATUS_OK) {
-        uint64_t pages = pin->pages + vmo_index_pages(vmo->pages);
-        status = account_charge(pin->object.account, pages, 1);
-        if (status == STATUS_OK) {
-            pin->charged_pages = pages;
-            pin->charged_objects = 1;
-            pin->vmo = vmo;
-            vmo->pin_count++;
-            for (uint64_t i = 0; i < pin->pages; i++)
-                frame_of(vmo_page(vmo, pin->first + i))->pins++;
-            CHECK(M8, pin->charged_pages >= pin->pages);
-        }
+        pin->charged_pages = pages;
+        pin->charged_objects = 1;
+        pin->vmo = vmo;
+        vmo->pin_count++;
+        for (uint64_t i = 0; i < pin->pages; i++)
+            frame_of(vmo_page(vmo, pin->first + i))->pins++;
+        CHECK(M8, pin->charged_pages >= pin->pages);
     }
     object_unlock(&vmo->object);
     return status;
@@ -96,11 +105,14 @@ status_t sys_pin_create(struct entry *entry, const struct handle_lookup *dmaspac
     rights |= direction & DMA_FROM_DEVICE ? (uint32_t)RIGHT_WRITE : 0;
     if ((vmo->rights & rights) != rights)
         return STATUS_NO_RIGHT;
+    status_t status = vmo_allows(vmo, offset >> PAGE_SHIFT, bytes >> PAGE_SHIFT);
+    if (status != STATUS_OK)
+        return status;
     uint64_t device;
     if (!dmaspace_device(dmaspace, &device))
         return STATUS_GONE;
     struct object *object;
-    status_t status = create_with_handle(entry, account, OBJECT_PIN, &object);
+    status = create_with_handle(entry, account, OBJECT_PIN, &object);
     if (status != STATUS_OK)
         return status;
     struct pin *pin = pin_of(object);

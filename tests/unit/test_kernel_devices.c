@@ -237,6 +237,11 @@ TEST(pins)
     EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 0, PAGE_SIZE, 4);
     EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 20 * PAGE_SIZE, PAGE_SIZE, DMA_BOTH);
     EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 0, 21 * PAGE_SIZE, DMA_BOTH);
+    // Who cannot pay hears all the same what can never be.
+    uint64_t poor = MUST(a, ACCOUNT_CREATE, acc, 1, 1);
+    MUST(a, EVENT_CREATE, poor);
+    EXPECT_CALL(NO_OBJECTS, a, PIN_CREATE, space, poor, vmo, 0, PAGE_SIZE, DMA_BOTH);
+    EXPECT_CALL(INVALID, a, PIN_CREATE, space, poor, vmo, 0, 21 * PAGE_SIZE, DMA_BOTH);
     uint64_t readable = MUST(a, HANDLE_DUPLICATE, vmo, RIGHT_READ | RIGHT_PIN);
     EXPECT_CALL(NO_RIGHT, a, PIN_CREATE, space, acc, readable, 0, PAGE_SIZE, DMA_FROM_DEVICE);
     EXPECT_CALL(OK, a, PIN_CREATE, space, acc, readable, 0, PAGE_SIZE, DMA_TO_DEVICE);
