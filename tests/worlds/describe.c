@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "cpu.h"
+#include "dma.h"
 #include "interrupt.h"
 #include "perform.h"
 #include "port.h"
@@ -144,6 +145,10 @@ static void say_account(const struct object *object)
         if (child->type == OBJECT_ACCOUNT)
             say(WORD_CHILD, number_of(child));
     }
+    LIST_FOR_EACH(node, &account->quarantined)
+    {
+        say(WORD_QUARANTINED, number_of(CONTAINER_OF(node, struct object, account_node)));
+    }
 }
 
 static void say_channel(const struct object *object)
@@ -197,6 +202,22 @@ static void say_vmo(const struct object *object)
     const struct vmo *vmo = (const struct vmo *)(const void *)object;
     say(WORD_PAGES, vmo->pages);
     say(WORD_MAPPINGS, vmo->mapping_count);
+    say(WORD_PINS, vmo->pin_count);
+}
+
+static void say_pin(const struct object *object)
+{
+    const struct pin *pin = (const struct pin *)(const void *)object;
+    say(WORD_STATE, object->state);
+    say(WORD_DEVICE, pin->device);
+    say(WORD_PAGES, pin->pages);
+    say(WORD_PINNED_VMO, number_of(&pin->vmo->object));
+}
+
+static void say_interrupt(const struct object *object)
+{
+    say(WORD_STATE, object->state);
+    say(WORD_LINE, ((const struct interrupt *)(const void *)object)->line);
 }
 
 // But for the message buffer.
@@ -243,14 +264,20 @@ static void say_kind(const struct object *object)
     case OBJECT_TIMER:
         say_timer(object);
         break;
+    case OBJECT_PIN:
+        say_pin(object);
+        break;
+    case OBJECT_INTERRUPT:
+        say_interrupt(object);
+        break;
+    case OBJECT_DMASPACE:
+        say(WORD_DEVICE, ((const struct dmaspace *)(const void *)object)->device);
+        break;
     case OBJECT_NONE:
     case OBJECT_PROCESS:
     case OBJECT_THREAD:
     case OBJECT_EVENT:
-    case OBJECT_INTERRUPT:
     case OBJECT_IORANGE:
-    case OBJECT_DMASPACE:
-    case OBJECT_PIN:
     case OBJECT_MACHINE:
     case OBJECT_LOG:
     case OBJECT_MAPPING:
@@ -271,6 +298,7 @@ static void say_object(const struct object *object)
     }
     if (object->life == LIFE_GHOST)
         return;
+    // The machine and the actors' accounts are the root account's, which is not described.
     bool is_root = object->account == world.root;
     say(WORD_PAYER,
         object->account && !is_root ? number_of(&object->account->object) : WORD_NOBODY);
@@ -314,6 +342,10 @@ void describe(struct description *out)
 void describe_hidden(struct description *out)
 {
     to = out;
+    for (unsigned i = HOST_LINE_FIRST; i < HOST_LINE_FIRST + 2; i++) {
+        const struct host_line *line = &host_lines[i];
+        say(WORD_LINE_STATE, line->masked + 2ull * line->level + 4ull * line->latched);
+    }
     for (uint64_t last = 0;;) {
         const struct host_tlb_entry *next = nullptr;
         for (unsigned i = 0; i < HOST_TLB_ENTRIES; i++) {

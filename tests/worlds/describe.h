@@ -29,7 +29,7 @@ void put(struct description *description, enum word word, uint64_t value);
 // The kernel's.
 void describe(struct description *out);
 
-// What the machine remembers and no documentation speaks of: translations in TLBs. It tells states
+// What the machine remembers and no documentation speaks of: translations in TLBs, lines. It tells states
 // apart, and is compared with nothing.
 void describe_hidden(struct description *out);
 

@@ -131,6 +131,9 @@ void object_end(uint8_t object)
     case OBJECT_TIMER:
         deadline_remove(object, NOTHING);
         break;
+    case OBJECT_PIN:
+        pin_end(object);
+        return;
     default:
         break;
     }
@@ -202,6 +205,7 @@ void handle_drop(struct m_handle *handle)
     case OBJECT_PROCESS:
     case OBJECT_THREAD:
     case OBJECT_ASPACE:
+    case OBJECT_MACHINE:
         break;
     default:
         object_end(object);

@@ -8,7 +8,8 @@
 // Handles are registers of actors (worlds.h). Where the documentation leaves open which of two
 // errors is answered, the model says: handles first, in the order of the arguments, for each
 // BAD_HANDLE, WRONG_TYPE, NO_RIGHT, GONE; then values that are never good (INVALID); then the
-// state; then who pays (pages before objects).
+// state; then who pays (pages before objects). Only the mint of a line pays first: whether the
+// controller has it, and who has it already, is asked last.
 #pragma once
 
 #include "describe.h"
@@ -80,6 +81,11 @@ struct m_object {
     struct m_mapping mappings[M_MAPPINGS];
     bool armed; // timer
     uint64_t when;
+    uint64_t device;               // DMA space, pin
+    uint8_t pinned;                // VMO
+    uint8_t vmo;                   // pin
+    struct m_list quarantined;     // account: pins
+    uint64_t line, trigger, count; // interrupt
 };
 
 struct m_outcome {
@@ -119,7 +125,7 @@ extern struct model {
     struct m_deadline deadlines[M_DEADLINES]; // in the order in which they pass
     uint8_t deadline_count;
     uint32_t serial;
-    uint8_t roots[M_ACTORS]; // accounts of the actors
+    bool asserted[64]; // lines
 } model;
 
 // ---- for perform.c
@@ -130,6 +136,8 @@ void model_actor(uint64_t pages_limit, uint64_t pages_used, uint64_t objects_lim
 void model_grant(uint8_t from, uint8_t from_register, uint8_t to, uint8_t to_register);
 struct m_outcome *model_call(const struct action *action);
 void model_time(uint64_t ns);
+void model_machine(uint8_t actor, uint8_t at, uint32_t handles);
+void model_line(uint64_t line, uint64_t what);
 bool model_access(uint8_t actor, uint64_t address, uint64_t kind);
 void model_describe(struct description *out);
 uint8_t model_empty_register(uint8_t actor); // the first one; NOTHING: none
@@ -183,7 +191,13 @@ void port_end(uint8_t object);
 void last_event(uint8_t object);
 uint8_t call_ports(const struct action *action, struct m_outcome *out);
 
+// model_devices.c
+uint8_t call_devices(const struct action *action, struct m_outcome *out);
+void pin_end(uint8_t object); // not released: into quarantine
+void pin_let_go(uint8_t object);
+
 // model_memory.c
+void vmo_maybe_free(uint8_t vmo);
 uint8_t call_memory(const struct action *action, struct m_outcome *out);
 void vmo_end(uint8_t object, bool revoked);
 void aspace_end(uint8_t object);

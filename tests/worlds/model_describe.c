@@ -85,6 +85,8 @@ static void say_account(const struct m_object *account)
     say(WORD_OBJECTS_CHILDREN, account->objects.children);
     for (unsigned i = 0; i < account->children.count; i++)
         say(WORD_CHILD, number_of(account->children.at[i]));
+    for (unsigned i = 0; i < account->quarantined.count; i++)
+        say(WORD_QUARANTINED, number_of(account->quarantined.at[i]));
 }
 
 static void say_channel(const struct m_object *channel)
@@ -140,6 +142,20 @@ static void say_kind(const struct m_object *object)
     case OBJECT_VMO:
         say(WORD_PAGES, object->size);
         say(WORD_MAPPINGS, object->mapped);
+        say(WORD_PINS, object->pinned);
+        break;
+    case OBJECT_PIN:
+        say(WORD_STATE, object->state);
+        say(WORD_DEVICE, object->device);
+        say(WORD_PAGES, object->size);
+        say(WORD_PINNED_VMO, number_of(object->vmo));
+        break;
+    case OBJECT_INTERRUPT:
+        say(WORD_STATE, object->state);
+        say(WORD_LINE, object->line);
+        break;
+    case OBJECT_DMASPACE:
+        say(WORD_DEVICE, object->device);
         break;
     case OBJECT_ASPACE:
         say_aspace(object);

@@ -33,18 +33,19 @@ static uint8_t call_vmo_create(const struct action *action, struct m_outcome *ou
     return STATUS_OK;
 }
 
-// Its life has ended. What is mapped stays for those who map it, until they unmap; its own account
+// Its life has ended. What is mapped or pinned stays until that ends; its own account
 // pays on, unless that ends too: then those who pay for their mappings keep it.
-static void vmo_maybe_free(uint8_t vmo)
+void vmo_maybe_free(uint8_t vmo)
 {
     struct m_object *object = object_of(vmo);
     bool account_ends = object->payer != NOTHING && object_of(object->payer)->state != 0;
-    if (object->mapped > 0 && account_ends) {
+    bool used = object->mapped > 0 || object->pinned > 0;
+    if (used && account_ends) {
         uncharge(object->payer, object->size, 1);
         object->payer = NOTHING;
         object->orphan = true;
     }
-    if (object->mapped > 0)
+    if (used)
         return;
     if (!object->orphan)
         uncharge(object->payer, object->size, 0);

@@ -195,6 +195,6 @@ uint8_t call_ports(const struct action *action, struct m_outcome *out)
     case SYSCALL_PORT_RECEIVE:
         return call_port_receive(action, out);
     default:
-        abort(); // the model does not know this call
+        return call_devices(action, out);
     }
 }

@@ -20,6 +20,7 @@ uint8_t hands_count, register_count = REGISTERS;
 
 static struct {
     uint64_t pages, objects;
+    bool machine;
 } rooms[M_ACTORS];
 static struct action setup[SETUP_MAX];
 static struct done setup_done[SETUP_MAX];
@@ -49,6 +50,16 @@ uint8_t make_actor(uint64_t pages, uint64_t objects)
     model_actor(payer->pages.limit, payer->pages.used, payer->objects.limit, payer->objects.used,
                 handles);
     return number;
+}
+
+uint8_t give_machine(uint8_t actor)
+{
+    struct hands *hand = &hands[actor];
+    const struct object *machine = object_behind(world.boss, world.machine);
+    hand->registers[FIRST] = grant(hand->actor, world.boss, world.machine);
+    rooms[actor].machine = true;
+    model_machine(actor, FIRST, machine->handles);
+    return FIRST;
 }
 
 void prepare(struct action action)
@@ -82,7 +93,7 @@ static unsigned empty_registers(uint8_t actor)
 
 bool action_possible(const struct action *action)
 {
-    if (action->kind == ACTION_TIME)
+    if (action->kind == ACTION_TIME || action->kind == ACTION_LINE)
         return true;
     const struct actor *actor = hands[action->actor].actor;
     if (is_dead(actor) || actor->calling)
@@ -135,6 +146,18 @@ static void kernel_access(const struct action *action)
     if (works != expected)
         search_fail("model", "the access %s, and should%s", works ? "works" : "faults",
                     expected ? "" : " not");
+}
+
+static void line_changes(const struct action *action)
+{
+    uint32_t line = (uint32_t)action->argument[0].value;
+    uint64_t what = action->argument[1].value;
+    model_line(line, what);
+    if (what == 0)
+        host_line_pulse(line);
+    else
+        host_line_level(line, what == 1);
+    settle();
 }
 
 static void grant_setup(const struct action *action)
@@ -270,6 +293,10 @@ void action_perform(const struct action *action)
     case ACTION_ACCESS:
         kernel_access(action);
         break;
+    case ACTION_LINE:
+        last_done.status = STATUS_OK;
+        line_changes(action);
+        break;
     case ACTION_GRANT:
         last_done.status = STATUS_OK;
         grant_setup(action);
@@ -352,6 +379,15 @@ void action_print(const struct action *action, const struct done *done)
         break;
     case ACTION_ACCESS:
         print_access(action, done->status);
+        break;
+    case ACTION_LINE:
+        if (action->argument[1].value == 0)
+            printf("    host_line_pulse(%lu);\n    settle();\n",
+                   (unsigned long)action->argument[0].value);
+        else
+            printf("    host_line_level(%lu, %s);\n    settle();\n",
+                   (unsigned long)action->argument[0].value,
+                   action->argument[1].value == 1 ? "true" : "false");
         break;
     case ACTION_GRANT:
         print_grant(action);

@@ -79,7 +79,7 @@ void search_fail(const char *kind, const char *format, ...)
         if (search->count)
             print_way(search->at);
         if (search->taking_down)
-            printf("    world_end();\n");
+            printf("    world_end_after_quarantine(%lu);\n", (unsigned long)DEVICE);
         else if (search->doing)
             action_print(search->doing, &last_done);
     }
@@ -161,7 +161,7 @@ static void add_state(uint32_t parent, unsigned action)
     // A planted bug is to be found by the search, not by the end of the first state.
     if (!seeded_bug || parent != NO_STATE) {
         search->taking_down = true;
-        world_end();
+        world_end_after_quarantine(DEVICE);
         search->taking_down = false;
     }
     // Counted after: a failure is told from the state before.

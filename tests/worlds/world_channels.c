@@ -13,19 +13,18 @@ static void setup(void)
     register_count = FIRST + 3;
     (void)make_actor(8, 6);
     (void)make_actor(4, 4);
-    prepare((struct action){
-        .actor = CLIENT,
-        .number = SYSCALL_CHANNEL_CREATE,
-        .argument = {R(ACCOUNT), R(ACCOUNT), V(ABI_CHANNEL_SHAPE(2, 8, 1, 1)), V(OVERFLOW_REJECT)},
-        .new_handles = 2});
+    prepare((struct action){.actor = CLIENT,
+                            .number = SYSCALL_CHANNEL_CREATE,
+                            .argument = {R(ACCOUNT), R(ACCOUNT),
+                                         V(ABI_CHANNEL_SHAPE(2, 8, 1, whole ? 2 : 1)),
+                                         V(OVERFLOW_REJECT)},
+                            .new_handles = 2});
     prepare((struct action){
         .kind = ACTION_GRANT, .actor = CLIENT, .argument = {V(END + 1), V(SERVER), V(END)}});
     prepare(CALLS(CLIENT, HANDLE_CLOSE, R(END + 1)));
-    if (whole) {
-        (void)make_actor(4, 4);
-        prepare((struct action){
-            .kind = ACTION_GRANT, .actor = CLIENT, .argument = {V(END), V(OTHER_CLIENT), V(END)}});
-    }
+    (void)make_actor(4, 4);
+    prepare((struct action){
+        .kind = ACTION_GRANT, .actor = CLIENT, .argument = {V(END), V(OTHER_CLIENT), V(END)}});
     prepare((struct action){
         .kind = ACTION_GRANT, .actor = CLIENT, .argument = {V(THREAD), V(SERVER), V(PEER_THREAD)}});
     prepare((struct action){.actor = CLIENT,
@@ -112,8 +111,6 @@ static void actions(void)
     of_client();
     of_server();
     offer((struct action){.kind = ACTION_TIME, .argument = {V(1)}});
-    if (!whole)
-        return;
     sends(OTHER_CLIENT, MSG(1, 0), 0);
     calls(OTHER_CLIENT, MSG(7, 0), NEVER, 0);
     receives(OTHER_CLIENT, NEVER);

@@ -19,6 +19,7 @@
 
 constexpr unsigned REGISTERS = 8;
 constexpr uint8_t NOTHING = 0xff;
+constexpr uint64_t DEVICE = 7;       // the only one that pins are for
 constexpr uint64_t TIME_UNIT = 1000; // nanoseconds; all deadlines are multiples of it
 
 // ---- actions
@@ -45,6 +46,7 @@ enum action_kind : uint8_t {
     ACTION_CALL,
     ACTION_TIME,   // argument[0] units pass
     ACTION_ACCESS, // user code touches argument[0] as argument[1] (enum host_access)
+    ACTION_LINE,   // a device on line argument[0]: an edge (0), asserted (1), no longer (2)
     ACTION_GRANT,  // setup only: argument[0] of the actor's for register argument[2] of actor [1]
 };
 
@@ -87,8 +89,9 @@ extern bool whole; // the long form
 enum { ACCOUNT, ASPACE, THREAD, FIRST };
 extern uint8_t register_count; // of each actor; set by the setup
 uint8_t make_actor(uint64_t pages, uint64_t objects);
-void prepare(struct action action); // performs it, compared with the model
-void offer(struct action action);   // in actions
+uint8_t give_machine(uint8_t actor); // the register
+void prepare(struct action action);  // performs it, compared with the model
+void offer(struct action action);    // in actions
 
 // ---- performing (perform.c)
 
