@@ -161,7 +161,7 @@ def worlds_jobs(wanted, long):
 
 # --- the explorer ---------------------------------------------------------------
 
-EXPLORE_BUDGET, EXPLORE_BUDGET_LONG = 2_000, 200_000
+EXPLORE_SHORT, EXPLORE_LONG = ["budget=2000", "nobounds"], ["budget=200000"]
 EXPLORE_RANDOM, EXPLORE_RANDOM_LONG = 10_000, 100_000
 
 
@@ -170,7 +170,7 @@ def explore_jobs(wanted, long):
     spec = importlib.util.spec_from_file_location("explore", TOP / "tests" / "explore" / "run.py")
     explorer = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(explorer)
-    budget = EXPLORE_BUDGET_LONG if long else EXPLORE_BUDGET
+    options = EXPLORE_LONG if long else EXPLORE_SHORT
 
     def proof(results):
         start = time.monotonic()
@@ -187,7 +187,7 @@ def explore_jobs(wanted, long):
                 continue
 
             def job(results, name=name, level=level):
-                out = explorer.explore(name, level, budget)
+                out = explorer.explore(name, level, options)
                 outcomes.append(out)
                 results.add(f"explore/{name}/{level}", out.seconds,
                             None if out.why is None else str(out))

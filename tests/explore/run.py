@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: MIT
 """Explores: the litmus tests, random programs, and each scenario of the kernel, two at a time.
 
-T=pattern       scenarios by name
+T=pattern       scenarios by name, and nothing else
 BUDGET=n        executions of a scenario at most (20000)
+RESUME=1        unfinished searches go on where the last run of the same programs has left them
+MODE=pct        priorities and values at random, BUDGET executions; SEED=n DEPTH=n: changes of
+                priority (3)
 REPLAY='name:weak|sequential:schedule[:planted bug]'   one execution, with every operation
 
 A row: executions and those given up as shown by others; events of the longest one, and how many
 of them had a choice of CPU; source lines of kernel/ reached (at -O0); outcomes seen; complete, or
-how far; the planted bug and the execution that found it; the same without weak memory, where only
+how far, or up to how many preemptions; the planted bug and the execution that found it; the same without weak memory, where only
 that shows it. Then totals, and what of kernel/ no scenario reaches. The status is 0 if nothing
 failed.
 """
@@ -16,6 +19,7 @@ failed.
 import functools
 import os
 import re
+import statistics
 import subprocess
 import sys
 import threading
@@ -28,8 +32,10 @@ import sites
 TOP = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = TOP / "build" / "explore" / "bin"
 LEVELS = ["O0", "O2"]
+SEQUENTIAL_AT = "O2"
 LINES_AT = "O0"  # where each line has code of its own
 REACHED = TOP / "build" / "explore" / "reached"
+STATE = TOP / "build" / "explore" / "state"
 RANDOM_PROGRAMS = 10_000
 
 HEADER = (f"{'scenario':42} {'executions':>10} {'shown':>7} {'events':>6} {'points':>6} "
@@ -65,7 +71,7 @@ class Outcome:
         self.words, rest = {}, []
         for line in text.rstrip("\n").split("\n"):
             word, *pairs = line.split() or [""]
-            if word in ("row", "canary"):
+            if word in ("row", "canary", "bound"):
                 self.words[word] = dict(pair.split("=", 1) for pair in pairs)
             else:
                 rest.append(line)
@@ -79,6 +85,12 @@ class Outcome:
     @property
     def complete(self):
         return self.row is not None and self.row["search"] == "complete"
+
+    def search(self):
+        if self.row is None:
+            return "?"
+        bound = self.words.get("bound")
+        return f"bound {bound['preemptions']}" if bound else self.row["search"]
 
     def bug(self):
         canary = self.words.get("canary")
@@ -94,17 +106,22 @@ class Outcome:
         text = (f"{self.name + ' -' + self.level:42} {row.get('executions', '?'):>10} "
                 f"{row.get('pruned', '?'):>7} {row.get('events', '?'):>6} "
                 f"{row.get('points', '?'):>6} {lines:>5} {row.get('outcomes', '?'):>8}  "
-                f"{row.get('search', '?'):8}  {self.bug():22} {self.seconds:7.1f}")
+                f"{self.search():8}  {self.bug():22} {self.seconds:7.1f}")
         return text if self.why is None else f"{text}\n{self.why}"
 
 
-def explore(name, level, budget):
+def explore(name, level, options):
     start = time.monotonic()
     program = PROGRAMS / f"kernel-{level}"
     reached = REACHED / name
     REACHED.mkdir(parents=True, exist_ok=True)
-    options = [f"budget={budget}"] + ([f"reached={reached}"] if level == LINES_AT else [])
-    done = subprocess.run([program, "run", name, *options], capture_output=True, text=True,
+    STATE.mkdir(parents=True, exist_ok=True)
+    own = [f"state={STATE / name}-{level}"]
+    if level == LINES_AT:
+        own += [f"reached={reached}"]
+    if level != SEQUENTIAL_AT:
+        own += ["nosequential"]  # once is enough: source orders are the same at each level
+    done = subprocess.run([program, "run", name, *own, *options], capture_output=True, text=True,
                           cwd=TOP)
     out = Outcome(name, level, done.stdout, symbolise(done.stderr, program), done.returncode,
                   time.monotonic() - start)
@@ -143,18 +160,47 @@ def replay(text):
     return done.returncode
 
 
+def summary(outcomes):
+    """Lines about all scenarios; each counts with the lesser of its levels."""
+    names = {}
+    for out in outcomes:
+        names.setdefault(out.name, []).append(out)
+    least = {name: min(out.number("executions") for out in outs) for name, outs in names.items()}
+    points = [min(out.number("points") for out in outs) for outs in names.values()]
+    complete = sum(all(out.complete for out in outs) for outs in names.values())
+    weak = sum(any(out.words.get("canary", {}).get("sequential") == "missed" for out in outs)
+               for outs in names.values())
+    total = sum(out.number("executions") + out.number("pruned") for out in outcomes)
+    failures = sum(out.why is not None for out in outcomes)
+    median = statistics.median(least.values()) if least else 0
+    return [f"{complete} complete; median {median:.0f} executions; "
+            f"{sum(p >= 60 for p in points)} with 60 points or more; "
+            f"{weak} planted bugs that only weak memory shows, the search without it complete",
+            f"{len(names)} scenarios, {total} executions, {failures} failures"]
+
+
+def options_from_environment():
+    options = [f"budget={os.environ.get('BUDGET') or 20_000}"]
+    if os.environ.get("MODE") == "pct":
+        options += ["random", f"seed={os.environ.get('SEED') or 1}",
+                    f"depth={os.environ.get('DEPTH') or 3}"]
+    elif os.environ.get("MODE"):
+        sys.exit("MODE is pct or nothing")
+    return options + (["resume"] if os.environ.get("RESUME") else [])
+
+
 def main():
     if os.environ.get("REPLAY"):
         return replay(os.environ["REPLAY"])
     pattern = re.compile(os.environ.get("T") or ".")
-    budget = int(os.environ.get("BUDGET") or 20_000)
+    options = options_from_environment()
     failures = 0
-    for name, passed, output in self_tests(RANDOM_PROGRAMS):
+    for name, passed, output in [] if os.environ.get("T") else self_tests(RANDOM_PROGRAMS):
         failures += not passed
         print(output if not passed else output.rstrip("\n").split("\n")[-1])
     print(HEADER)
     work = [(name, level) for name in scenarios("O2") for level in LEVELS if pattern.search(name)]
-    lock, outcomes, chosen = threading.Lock(), [], "T" in os.environ and os.environ["T"]
+    lock, outcomes = threading.Lock(), []
 
     def worker():
         while True:
@@ -162,7 +208,7 @@ def main():
                 if not work:
                     return
                 name, level = work.pop(0)
-            out = explore(name, level, budget)
+            out = explore(name, level, options)
             with lock:
                 outcomes.append(out)
                 print(out, flush=True)
@@ -173,15 +219,11 @@ def main():
     for thread in workers:
         thread.join()
     failures += sum(out.why is not None for out in outcomes)
-    if not chosen:
+    if not os.environ.get("T"):
         wrong, text = reach(outcomes)
         failures += len(wrong)
         print("\n".join(text))
-    names = {out.name for out in outcomes}
-    whole = names - {out.name for out in outcomes if not out.complete}
-    total = sum(out.number("executions") + out.number("pruned") for out in outcomes)
-    print(f"{len(names)} scenarios ({len(whole)} complete), {total} executions, "
-          f"{failures} failures")
+    print("\n".join(summary(outcomes)))
     return failures > 0
 
 

@@ -216,7 +216,6 @@ void search_turn(unsigned thread, bool waits)
     turn_started[thread] = event_count;
 }
 
-
 bool search_is_void(unsigned event)
 {
     return events[event].is_void;

@@ -129,6 +129,8 @@ unsigned search_event_count(void);
 unsigned search_point_count(void);
 void search_describe(char *out, size_t size);
 bool search_replay(const char *schedule);
+bool search_save(const char *file, const struct explore_result *result);
+bool search_load(const char *file, struct explore_result *result); // false: not of this search
 
 // ---- report.c
 

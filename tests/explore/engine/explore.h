@@ -79,13 +79,15 @@ enum explore_mode { EXPLORE_DPOR, EXPLORE_NAIVE, EXPLORE_RANDOM };
 
 struct explore_config {
     enum explore_mode mode;
-    bool sequential;      // no weak memory
-    bool ordered;         // accesses of a location never commute: to check the reduction by
-    bool bounded;         // not more preemptions than `bound`; ordered
+    bool sequential; // no weak memory
+    bool ordered;    // accesses of a location never commute: to check the reduction by
+    bool bounded;    // not more preemptions than `bound`; ordered
     unsigned bound;
     unsigned depth;       // EXPLORE_RANDOM: changes of priority
     uint64_t budget;      // executions at most; 0: no bound
     uint64_t seed;        // EXPLORE_RANDOM
+    const char *state;    // a file: where an unfinished search goes on from there, next time
+    bool resume;          // this is the next time
     const char *schedule; // replay this one, with a trace on stdout
 };
 
@@ -93,6 +95,7 @@ constexpr unsigned EXPLORE_OUTCOMES = 4096;
 
 struct explore_result {
     uint64_t executions; // to their ends
+    uint64_t resumed;    // of these, by runs before
     uint64_t pruned;     // given up: another execution shows the same
     uint64_t events;     // of the longest execution
     uint64_t points;     // of the longest: where more than one thread could go on

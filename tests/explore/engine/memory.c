@@ -500,9 +500,9 @@ void memory_perform(unsigned thread, unsigned choice, uint32_t mark)
             stores[store].closed = 1;
         uint16_t written = 0;
         if (conflict.writes)
-            written = do_write(thread, op, number, store,
-                               op->kind == OP_RMW ? changed(op) : op->value,
-                               conflict.reads ? stores[store].message : nullptr);
+            written =
+                do_write(thread, op, number, store, op->kind == OP_RMW ? changed(op) : op->value,
+                         conflict.reads ? stores[store].message : nullptr);
         order_note(thread, conflict.reads ? store : 0, written);
     }
     search_performed(&conflict);
@@ -519,6 +519,9 @@ enum turn memory_turn(unsigned thread)
     mine->pure = true;
     if (same && newest)
         return TURN_WAITS; // the reads are forgotten when it is woken
+    // At random it goes on: what it does not know yet it sees next.
+    for (unsigned i = 0; same && i < mine->read_count; i++)
+        see(mine->now, mine->reads[i].location, locations[mine->reads[i].location].last);
     mine->read_count = 0;
     return same ? TURN_STALE : TURN_GOES_ON;
 }

@@ -14,7 +14,7 @@
 constexpr uint16_t NOTHING = UINT16_MAX;
 
 static struct {
-    uint16_t next;       // of its thread
+    uint16_t next; // of its thread
     uint16_t read, written;
     uint16_t reader;     // another one of the store that it read
     uint16_t lock_after; // the lock that its unlock has let in

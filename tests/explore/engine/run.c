@@ -213,7 +213,7 @@ void explore_relax(void)
         return;
     enum turn turn = memory_turn(current);
     search_turn(current, turn == TURN_WAITS);
-    if (turn == TURN_STALE) {
+    if (turn == TURN_STALE && config.mode != EXPLORE_RANDOM) {
         pruned = true;
         execution_end();
     }
@@ -304,6 +304,9 @@ void explore_run(const struct explore_scenario *scenario, const struct explore_c
     uint64_t first = stamp;
     scenario->setup();
     reached_reset();
+    if (config.resume && config.state && search_load(config.state, result))
+        result->resumed = result->executions + result->pruned;
+    uint64_t limit = config.budget ? config.budget + result->resumed : UINT64_MAX;
     do {
         run_one();
         stamp = execution;
@@ -321,10 +324,14 @@ void explore_run(const struct explore_scenario *scenario, const struct explore_c
             result->events = search_event_count();
         if (search_point_count() > result->points)
             result->points = search_point_count();
-        if (config.schedule ||
-            (config.budget && result->executions + result->pruned >= config.budget))
+        if (config.schedule)
             break;
-    } while (search_next() || (result->complete = true, false));
+        result->complete = !search_next();
+    } while (!result->complete && result->executions + result->pruned < limit);
+    if (config.state && (result->failed || result->complete))
+        remove(config.state);
+    else if (config.state && !search_save(config.state, result))
+        fprintf(stderr, "explorer: %s cannot be written\n", config.state);
     if (result->failed)
         result->failed_at = execution - first;
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The path of decisions outside of the search: a schedule as text, to be pasted.
+// The path of decisions outside of the search: a schedule as text, to be pasted; a file from which
+// another run of the same program goes on.
 #include <stdio.h>
+#include <string.h>
 
 #include "search.h"
 
@@ -55,4 +57,70 @@ bool search_replay(const char *schedule)
                 .thread = (uint8_t)thread, .choice = run == 1 ? (uint16_t)choice : (uint16_t)0};
     }
     return true;
+}
+
+// ---- files: a header, the nodes
+
+struct header {
+    char magic[8];
+    uint64_t program; // its bytes, hashed: another one's decisions mean something else
+    bool sequential, bounded;
+    unsigned bound, path_length;
+    struct explore_result result;
+};
+
+static uint64_t hash_of_program(void)
+{
+    static uint64_t hash;
+    uint8_t bytes[4096];
+    FILE *file = hash ? nullptr : fopen("/proc/self/exe", "rb");
+    for (size_t got; file && (got = fread(bytes, 1, sizeof bytes, file)) > 0;)
+        for (size_t i = 0; i < got; i++)
+            hash = (hash ^ bytes[i]) * 0x100'0000'01b3;
+    if (file)
+        fclose(file);
+    return hash;
+}
+
+static struct header header_now(void)
+{
+    return (struct header){.magic = "explore",
+                           .program = hash_of_program(),
+                           .sequential = config.sequential,
+                           .bounded = config.bounded,
+                           .bound = config.bound};
+}
+
+bool search_save(const char *name, const struct explore_result *result)
+{
+    static struct header header;
+    header = header_now();
+    header.path_length = path_length;
+    header.result = *result;
+    FILE *file = fopen(name, "wb");
+    if (!file)
+        return false;
+    bool done = fwrite(&header, sizeof header, 1, file) == 1 &&
+                fwrite(path, sizeof path[0], path_length, file) == path_length;
+    return fclose(file) == 0 && done;
+}
+
+bool search_load(const char *name, struct explore_result *result)
+{
+    static struct header header;
+    const struct header wanted = header_now();
+    FILE *file = fopen(name, "rb");
+    if (!file)
+        return false;
+    bool done = fread(&header, sizeof header, 1, file) == 1 &&
+                memcmp(header.magic, wanted.magic, sizeof header.magic) == 0 &&
+                header.program == wanted.program && header.sequential == wanted.sequential &&
+                header.bounded == wanted.bounded && header.bound == wanted.bound &&
+                header.path_length <= EVENTS_MAX &&
+                fread(path, sizeof path[0], header.path_length, file) == header.path_length;
+    fclose(file);
+    path_length = done ? header.path_length : 0;
+    if (done)
+        *result = header.result;
+    return done;
 }

@@ -136,9 +136,8 @@ static bool node_choose(struct node *node)
 {
     if (!node->available)
         return false;
-    unsigned thread = current < THREADS && node->available & bit(current)
-                          ? current
-                          : nth(node->available, 0);
+    unsigned thread =
+        current < THREADS && node->available & bit(current) ? current : nth(node->available, 0);
     if (config.mode == EXPLORE_RANDOM)
         thread = highest(node->available);
     node->thread = (uint8_t)thread;

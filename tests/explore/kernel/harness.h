@@ -22,6 +22,7 @@ struct kernel_scenario {
     void (*finish)(void);
     bool broadcasts; // TLB invalidation as on AArch64
     bool weak_only;  // the canary cannot be seen without weak memory
+    bool random;     // too long for anything but chance: priorities and values at random
     bool raw;        // no kernel: setup and finish are all
     uint64_t budget; // executions in the short form; 0: the default
 };

@@ -14,10 +14,18 @@ extern const struct kernel_scenario *const __start_scenarios[], *const __stop_sc
 static struct explore_result result;
 
 static struct options {
-    uint64_t budget;
-    bool canary;         // look for the planted bug, too
+    uint64_t budget, seed;
+    unsigned depth;
+    bool random;
+    bool canary, sequential; // look for the planted bug, and without weak memory
+    bool bounds;             // of what is not finished: up to how many preemptions it is
+    bool resume;
+    const char *state;   // a file: what is unfinished goes on from there
     const char *reached; // a file for the addresses of code that was reached
-} options = {.budget = 20'000, .canary = true};
+} options = {.budget = 20'000, .depth = 3, .canary = true, .sequential = true, .bounds = true};
+
+// How the sequential search for a bug that needs weak memory is bounded: it must come to its end.
+constexpr uint64_t SEQUENTIAL_BUDGET = 2'000'000;
 
 static void explore(const struct kernel_scenario *scenario, const char *bug,
                     const struct explore_config *how)
@@ -35,25 +43,61 @@ static void print_failure(const char *name, const char *bug, bool sequential)
            sequential ? "sequential" : "weak", result.schedule, bug ? ":" : "", bug ? bug : "");
 }
 
-static const char *search_word(void)
+static struct explore_config how_to(const struct kernel_scenario *scenario)
 {
-    return result.complete ? "complete" : "budget";
+    bool random = options.random || scenario->random;
+    return (struct explore_config){.mode = random ? EXPLORE_RANDOM : EXPLORE_DPOR,
+                                   .seed = options.seed,
+                                   .depth = options.depth,
+                                   .budget = options.budget};
 }
 
+// Within the same budget.
 static bool look_for_canary(const struct kernel_scenario *scenario)
 {
-    struct explore_config how = {.budget = options.budget};
+    struct explore_config how = how_to(scenario);
     explore(scenario, scenario->canary, &how);
     printf("canary kind=%s at=%lu", result.failed ? result.kind : "missed",
            (unsigned long)result.failed_at);
-    bool found = result.failed;
-    if (scenario->weak_only) { // what only weak memory shows is not found without it
-        how = (struct explore_config){.sequential = true, .budget = 5 * options.budget};
+    bool right = result.failed;
+    if (right && scenario->weak_only && options.sequential) {
+        how = (struct explore_config){.sequential = true, .budget = SEQUENTIAL_BUDGET};
         explore(scenario, scenario->canary, &how);
-        printf(" sequential=%s", result.failed ? "found" : result.complete ? "missed" : "budget");
+        right = result.complete && !result.failed;
+        printf(" sequential=%s", result.failed ? "found" : right ? "missed" : "unfinished");
     }
     printf("\n");
-    return found;
+    if (!right)
+        printf("the planted bug \"%s\" is not found, or not only under weak memory\n",
+               scenario->canary);
+    return right;
+}
+
+// What is too large to finish: complete up to how many preemptions, each within the budget.
+static void find_bound(const struct kernel_scenario *scenario)
+{
+    int bound = -1;
+    do {
+        struct explore_config how = {
+            .budget = options.budget, .bounded = true, .bound = (unsigned)(bound + 1)};
+        explore(scenario, nullptr, &how);
+        bound += result.complete;
+    } while (result.complete);
+    if (bound >= 0)
+        printf("bound preemptions=%d executions=%lu\n", bound,
+               (unsigned long)(result.executions + result.pruned));
+}
+
+static void print_row(bool random)
+{
+    printf("row executions=%lu pruned=%lu resumed=%lu events=%lu points=%lu outcomes=%u "
+           "search=%s\n",
+           (unsigned long)result.executions, (unsigned long)result.pruned,
+           (unsigned long)result.resumed, (unsigned long)result.events,
+           (unsigned long)result.points, result.outcome_count,
+           result.complete ? "complete"
+           : random        ? "random"
+                           : "budget");
 }
 
 static const struct kernel_scenario *again;
@@ -66,18 +110,24 @@ static const struct explore_result *explore_again(const struct explore_config *h
 
 static bool run(const struct kernel_scenario *scenario)
 {
-    struct explore_config how = {.budget = options.budget};
+    struct explore_config how = how_to(scenario);
+    how.state = how.mode == EXPLORE_DPOR ? options.state : nullptr;
+    how.resume = options.resume;
     explore(scenario, nullptr, &how);
-    printf("row executions=%lu pruned=%lu events=%lu points=%lu outcomes=%u search=%s\n",
-           (unsigned long)result.executions, (unsigned long)result.pruned,
-           (unsigned long)result.events, (unsigned long)result.points, result.outcome_count,
-           search_word());
+    print_row(how.mode == EXPLORE_RANDOM);
     if (options.reached && !explore_write_reached(options.reached))
         return false;
     again = scenario;
     if (result.failed || (!scenario->finer && !whole_explains(&result, &how, explore_again))) {
         print_failure(scenario->name, nullptr, false);
         return false;
+    }
+    if (!result.complete && options.bounds && how.mode == EXPLORE_DPOR) {
+        find_bound(scenario);
+        if (result.failed) {
+            print_failure(scenario->name, nullptr, false);
+            return false;
+        }
     }
     fflush(stdout);
     return !options.canary || !scenario->canary || look_for_canary(scenario);
@@ -99,28 +149,49 @@ static int search(const struct kernel_scenario *scenario, char **words, int coun
                                  .budget = count > 1 ? strtoull(words[1], nullptr, 0) : 0};
     explore(scenario, count > 2 ? words[2] : nullptr, &how);
     printf("%s %lu %s %s: %s\n", scenario->name,
-           (unsigned long)(result.failed ? result.failed_at : result.executions), search_word(),
+           (unsigned long)(result.failed ? result.failed_at : result.executions), result.complete ? "complete" : "open",
            result.failed ? result.kind : "nothing failed", result.message);
     return 0;
 }
 
 static bool read_option(const char *word)
 {
-    if (strncmp(word, "budget=", 7) == 0)
-        options.budget = strtoull(word + 7, nullptr, 0);
-    else if (strcmp(word, "nocanary") == 0)
+    const char *value = strchr(word, '=');
+    size_t length = value ? (size_t)(value++ - word) : strlen(word);
+#define IS(name) (length == sizeof(name) - 1 && memcmp(word, name, length) == 0)
+    if (IS("nocanary"))
         options.canary = false;
-    else if (strncmp(word, "reached=", 8) == 0)
-        options.reached = word + 8;
+    else if (IS("nosequential"))
+        options.sequential = false;
+    else if (IS("nobounds"))
+        options.bounds = false;
+    else if (IS("random"))
+        options.random = true;
+    else if (IS("resume"))
+        options.resume = true;
+    else if (!value)
+        return false;
+    else if (IS("budget"))
+        options.budget = strtoull(value, nullptr, 0);
+    else if (IS("seed"))
+        options.seed = strtoull(value, nullptr, 0);
+    else if (IS("depth"))
+        options.depth = (unsigned)strtoul(value, nullptr, 0);
+    else if (IS("state"))
+        options.state = value;
+    else if (IS("reached"))
+        options.reached = value;
     else
         return false;
+#undef IS
     return true;
 }
 
 static int usage(const char *program)
 {
     fprintf(stderr,
-            "usage: %s list | run NAME [budget=N] [nocanary] [reached=FILE] |\n"
+            "usage: %s list | run NAME [budget=N] [nocanary] [nosequential] [nobounds]\n"
+            "       [random] [seed=N] [depth=N] [state=FILE] [resume] [reached=FILE] |\n"
             "       replay NAME weak|sequential SCHEDULE [bug] |\n"
             "       search NAME weak|sequential BUDGET [bug]\n",
             program);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The explorer against itself: small random programs, whose outcomes must be the same by
-// reduction as by trying everything (every thread at every event, nothing asleep).
+// The explorer against itself: small random programs, whose outcomes must be the same by the
+// search as it is used, by one to which accesses of a location never commute, and by trying
+// everything (every thread at every event, nothing asleep; without weak memory: newest values
+// only). The same under a bound on preemptions.
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,7 +12,7 @@
 
 #include "explore.h"
 
-constexpr unsigned THREADS = 3, OPERATIONS = 4, LOCATIONS = 2;
+constexpr unsigned THREADS = 3, OPERATIONS = 4, LOCATIONS = 3;
 
 enum kind : uint8_t { LOAD, STORE, EXCHANGE, ADD, COMPARE, FENCE, LOCKED, CHOOSE, KINDS };
 
@@ -118,12 +120,13 @@ static void make_program(uint64_t seed)
     state = seed * 0x9e37'79b9'7f4a'7c15 + 1;
     memset(&program, 0, sizeof program);
     program.threads = 2 + roll(2);
+    unsigned places = 1 + roll(LOCATIONS);
     for (unsigned t = 0; t < program.threads; t++) {
-        program.lengths[t] = 1 + roll(program.threads == 2 ? OPERATIONS : 2);
+        program.lengths[t] = 1 + roll(program.threads == 2 ? OPERATIONS : 3);
         for (unsigned i = 0; i < program.lengths[t]; i++) {
             struct instruction *at = &program.code[t][i];
             at->kind = kinds[roll(sizeof kinds / sizeof kinds[0])];
-            at->location = (uint8_t)roll(LOCATIONS);
+            at->location = (uint8_t)roll(places);
             at->value = (uint8_t)(1 + roll(3));
             at->expected = (uint8_t)roll(3);
             at->order = at->kind == LOAD    ? loads[roll(4)]
@@ -149,51 +152,78 @@ static void print_program(void)
         }
 }
 
-static struct explore_result by_reduction, by_everything;
+// ---- the comparison
 
-static bool agree(bool sequential)
+enum { BY_REDUCTION, IN_ORDER, BY_EVERYTHING, WAYS };
+static struct explore_result results[WAYS];
+static uint64_t executions[WAYS], unfinished[WAYS], budget;
+
+static bool explore(unsigned way, struct explore_config how)
 {
     static const struct explore_scenario scenario = {"random", setup, finish};
-    struct explore_config how = {.mode = EXPLORE_DPOR, .sequential = sequential};
-    explore_run(&scenario, &how, &by_reduction);
+    explore_run(&scenario, &how, &results[way]);
+    executions[way] += results[way].executions + results[way].pruned;
+    bool finished = results[way].complete || results[way].failed;
+    unfinished[way] += !finished;
+    return finished;
+}
+
+static bool same(unsigned a, unsigned b)
+{
+    return !results[a].failed && !results[b].failed &&
+           results[a].outcome_count == results[b].outcome_count &&
+           memcmp(results[a].outcomes, results[b].outcomes,
+                  results[a].outcome_count * sizeof(uint64_t)) == 0;
+}
+
+// Whether the ways agree that have come to their ends.
+static bool agree(struct explore_config how)
+{
+    if (!explore(BY_REDUCTION, how))
+        return false;
+    how.budget = budget;
+    how.ordered = true;
+    if (!how.bounded && explore(IN_ORDER, how) && !same(BY_REDUCTION, IN_ORDER))
+        return false;
     how.mode = EXPLORE_NAIVE;
-    how.budget = 200'000;
-    explore_run(&scenario, &how, &by_everything);
-    if (!by_everything.complete && !by_everything.failed)
-        return true; // too many to try: not counted
-    return !by_reduction.failed && !by_everything.failed &&
-           by_reduction.outcome_count == by_everything.outcome_count &&
-           memcmp(by_reduction.outcomes, by_everything.outcomes,
-                  by_reduction.outcome_count * sizeof(uint64_t)) == 0;
+    return !explore(BY_EVERYTHING, how) || same(BY_REDUCTION, BY_EVERYTHING);
+}
+
+static bool check(const char *what, uint64_t seed, struct explore_config how)
+{
+    if (agree(how))
+        return true;
+    printf("program %" PRIu64 ", %s:", seed, what);
+    for (unsigned way = 0; way < WAYS; way++)
+        printf(" %u outcomes%s%s%s", results[way].outcome_count,
+               results[way].complete ? "" : " so far", way + 1 < WAYS ? "," : "",
+               results[way].message);
+    printf("\n");
+    print_program();
+    return false;
 }
 
 int main(int argc, char **argv)
 {
     uint64_t count = argc > 1 ? strtoull(argv[1], nullptr, 0) : 10'000;
     uint64_t seed = argc > 2 ? strtoull(argv[2], nullptr, 0) : 1;
-    uint64_t reduced = 0, all = 0, unfinished = 0, mismatches = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        make_program(seed + i);
-        for (unsigned sequential = 0; sequential < 2; sequential++) {
-            bool same = agree(sequential);
-            reduced += by_reduction.executions + by_reduction.pruned;
-            all += by_everything.executions;
-            unfinished += !by_everything.complete;
-            if (same)
-                continue;
-            mismatches++;
-            printf("program %" PRIu64
-                   ", %s memory: %u outcomes by reduction, %u by everything %s %s\n",
-                   seed + i, sequential ? "sequential" : "weak", by_reduction.outcome_count,
-                   by_everything.outcome_count, by_reduction.kind, by_reduction.message);
-            print_program();
-        }
-        if (mismatches > 5)
-            break;
+    budget = argc > 3 ? strtoull(argv[3], nullptr, 0) : 2'000;
+    uint64_t compared = 0, mismatches = 0;
+    // Until so many have been compared with everything, in each of the three ways to look.
+    for (; compared < count && mismatches < 5; seed++) {
+        make_program(seed);
+        uint64_t before = unfinished[BY_EVERYTHING];
+        mismatches += !check("weak memory", seed, (struct explore_config){});
+        mismatches += !check("sequential", seed, (struct explore_config){.sequential = true});
+        mismatches += !check("bounded", seed,
+                             (struct explore_config){.bounded = true, .bound = (unsigned)seed % 3});
+        compared += unfinished[BY_EVERYTHING] == before;
     }
-    printf("%" PRIu64 " random programs from seed %" PRIu64 ", %" PRIu64
-           " executions by reduction, %" PRIu64 " by everything (%" PRIu64
-           " not tried out), %" PRIu64 " mismatches\n",
-           count, seed, reduced, all, unfinished, mismatches);
+    printf("%" PRIu64 " random programs, executions: %" PRIu64 " by reduction, %" PRIu64
+           " in order, %" PRIu64 " by everything (%" PRIu64
+           " more programs were too large for it); "
+           "%" PRIu64 " mismatches\n",
+           compared, executions[BY_REDUCTION], executions[IN_ORDER], executions[BY_EVERYTHING],
+           unfinished[BY_EVERYTHING], mismatches);
     return mismatches > 0;
 }
