@@ -4,6 +4,7 @@
 
 T=pattern       scenarios by name, and nothing else
 BUDGET=n        executions of a scenario at most (20000)
+BUG='name'      with a planted bug, as if it were not known: shows a failure
 RESUME=1        unfinished searches go on where the last run of the same programs has left them
 MODE=pct        priorities and values at random, BUDGET executions; SEED=n DEPTH=n: changes of
                 priority (3)
@@ -52,7 +53,7 @@ def symbolise(text, program):
     """Replaces {0x...} by function and line."""
     def name(match):
         found = subprocess.run(["llvm-symbolizer-22", f"--obj={program}", "--relativenames",
-                                hex(int(match[1], 16))], capture_output=True, text=True)
+                                hex(int(match[1], 16) - 1)], capture_output=True, text=True)
         lines = found.stdout.split("\n")
         return f"{lines[0]} {lines[1]}" if len(lines) > 1 and lines[0] != "??" else match[0]
     return re.sub(r"\{(0x[0-9a-f]+)\}", name, text)
@@ -186,6 +187,8 @@ def options_from_environment():
                     f"depth={os.environ.get('DEPTH') or 3}"]
     elif os.environ.get("MODE"):
         sys.exit("MODE is pct or nothing")
+    if os.environ.get("BUG"):
+        options += [f"bug={os.environ['BUG']}"]
     return options + (["resume"] if os.environ.get("RESUME") else [])
 
 
@@ -200,6 +203,8 @@ def main():
         print(output if not passed else output.rstrip("\n").split("\n")[-1])
     print(HEADER)
     work = [(name, level) for name in scenarios("O2") for level in LEVELS if pattern.search(name)]
+    if not work:
+        sys.exit("no scenario has such a name")
     lock, outcomes = threading.Lock(), []
 
     def worker():

@@ -44,7 +44,7 @@ $(eval $(call explore_program,random,$(call objects,$E/plain,$(EXPLORE_ENGINE)) 
 .PHONY: explore-programs explore
 explore-programs: $(EXPLORE_PROGRAMS)
 
-export REPLAY BUDGET RESUME MODE DEPTH
+export REPLAY BUDGET RESUME MODE DEPTH BUG
 explore: explore-programs
 	$(Q)$(PYTHON) tests/explore/run.py
 

@@ -37,6 +37,10 @@ void explore_region(void *start, size_t bytes);
 // In setup: memory whose races are nobody's business (figures of tests, counters of checks).
 void explore_ignore(const void *start, size_t bytes);
 
+// In setup: whether the next part of the scenario, one that can be left out, is there. Shrinking
+// leaves out as many as it can.
+bool explore_keeps_part(void);
+
 // Called with the number of each model thread that goes on running.
 extern void (*explore_on_switch)(unsigned thread);
 
@@ -72,6 +76,9 @@ unsigned explore_self(void); // EXPLORE_THREADS: outside of model threads
 
 // Adds a number to the set of outcomes of this execution's end.
 void explore_outcome(uint64_t outcome);
+
+// In finish: it asks about a part that was left out. There is nothing to check.
+[[noreturn]] void explore_finish_nothing(void);
 
 // ---- running
 
@@ -109,6 +116,11 @@ struct explore_result {
 
 void explore_run(const struct explore_scenario *scenario, const struct explore_config *config,
                  struct explore_result *result);
+
+// Of a run that failed: fewer parts, then fewer preemptions, then newer values, as long as it fails
+// in the same way. The result becomes the shortest one's. Returns how many executions it took.
+unsigned explore_shrink(const struct explore_scenario *scenario,
+                        const struct explore_config *config, struct explore_result *result);
 
 // Writes the addresses of code that executions have reached since setup, one a line, of the last
 // run: "operation" atomics, locks and fences; "access" plain ones; where the code is compiled to

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine.h"
+#include "search.h"
 #include "stack.h"
 
 constexpr size_t STACK_BYTES = 1 << 18;
@@ -274,6 +274,17 @@ static void run_one(void)
     exploring = false;
 }
 
+void explore_finish_nothing(void)
+{
+    longjmp(finish_failed, 1);
+}
+
+bool explore_keeps_part(void)
+{
+    unsigned part = part_count++;
+    return part >= 64 || !(parts_left_out >> part & 1);
+}
+
 static void finish_one(void)
 {
     ending = true;
@@ -292,7 +303,7 @@ void explore_run(const struct explore_scenario *scenario, const struct explore_c
     search_reset();
     race_reset(); // what the last scenario changed
     race_forget();
-    thread_count = 0;
+    thread_count = part_count = 0;
     explore_on_switch = nullptr;
     if (!search_replay(config.schedule)) {
         snprintf(result->kind, sizeof result->kind, "schedule");

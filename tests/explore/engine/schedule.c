@@ -8,11 +8,18 @@
 #include "search.h"
 
 // ---- schedules as text: "a12b3.1a" is 12 events of thread 0, 3 of thread 1 of which the last has
-// its second outcome, one more of thread 0
+// its second outcome, one more of thread 0; "-2,5/" in front: without parts 2 and 5 of the scenario
+
+uint64_t parts_left_out;
+unsigned part_count;
 
 void search_describe(char *out, size_t size)
 {
     size_t at = 0;
+    for (uint64_t left = parts_left_out; left && at + 16 < size; left &= left - 1)
+        at += (size_t)snprintf(out + at, size - at, "%c%d", at ? ',' : '-', __builtin_ctzll(left));
+    if (parts_left_out)
+        out[at++] = '/';
     for (unsigned i = 0; i < event_count && at + 16 < size;) {
         unsigned run = 1;
         while (i + run < event_count && path[i + run - 1].plain == 0 &&
@@ -40,6 +47,14 @@ bool search_replay(const char *schedule)
 {
     replaying = schedule != nullptr;
     path_length = 0;
+    if (schedule)
+        parts_left_out = 0;
+    while (schedule && (*schedule == '-' || *schedule == ',')) {
+        schedule++;
+        parts_left_out |= 1ull << (take_number(&schedule) & 63);
+        if (*schedule == '/')
+            schedule++;
+    }
     while (schedule && *schedule) {
         if (*schedule < 'a' || *schedule >= (char)('a' + THREADS))
             return false;

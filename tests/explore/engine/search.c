@@ -17,6 +17,9 @@ struct node path[EVENTS_MAX];
 unsigned path_length, point_count;
 uint32_t sleeping[THREADS];
 bool replaying;
+const struct step *guide;
+unsigned guide_length;
+static unsigned guided; // how far
 
 unsigned search_event_count(void)
 {
@@ -81,7 +84,7 @@ void search_begin(void)
         path_length = 0;
     }
     depend_begin();
-    point_count = 0;
+    point_count = guided = 0;
     memset(sleeping, 0, sizeof sleeping);
 }
 
@@ -145,6 +148,19 @@ static bool node_choose(struct node *node)
     return true;
 }
 
+// As the guide says, while it does.
+static void node_follow(struct node *node)
+{
+    while (guided < guide_length && !(node->enabled & bit(guide[guided].thread)))
+        guided++;
+    if (guided == guide_length)
+        return;
+    node->thread = guide[guided].thread;
+    unsigned choices = memory_choices(node->thread, 0);
+    node->choice = guide[guided].choice < choices ? guide[guided].choice : 0;
+    guided++;
+}
+
 static void node_replay(struct node *node)
 {
     unsigned thread = node->thread, wanted = node->choice;
@@ -165,6 +181,8 @@ unsigned search_pick(unsigned *choice, uint32_t *mark)
         node_open(node);
         if (!node_choose(node))
             return THREADS;
+        if (guide)
+            node_follow(node);
         path_length = event_count + 1;
     } else if (replaying) {
         node_replay(node);

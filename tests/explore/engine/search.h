@@ -51,3 +51,13 @@ static inline unsigned nth(uint8_t mask, unsigned n)
 }
 
 void depend_begin(void);
+
+// A path to be followed as far as it goes: whose event cannot be made is passed over (shrink.c).
+struct step {
+    uint8_t thread;
+    uint16_t choice;
+};
+extern const struct step *guide;
+extern unsigned guide_length;
+extern uint64_t parts_left_out; // bits, in the order of explore_keeps_part
+extern unsigned part_count;

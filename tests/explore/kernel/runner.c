@@ -21,6 +21,7 @@ static struct options {
     bool bounds;             // of what is not finished: up to how many preemptions it is
     bool resume;
     const char *state;   // a file: what is unfinished goes on from there
+    const char *bug;     // planted, as if it were not known
     const char *reached; // a file for the addresses of code that was reached
 } options = {.budget = 20'000, .depth = 3, .canary = true, .sequential = true, .bounds = true};
 
@@ -37,10 +38,22 @@ static void explore(const struct kernel_scenario *scenario, const char *bug,
     explore_run(&as, how, &result);
 }
 
-static void print_failure(const char *name, const char *bug, bool sequential)
+static void print_schedule(const char *word, const char *name)
 {
-    printf("failed %s: %s\nschedule %s:%s:%s%s%s\n", result.kind, result.message, name,
-           sequential ? "sequential" : "weak", result.schedule, bug ? ":" : "", bug ? bug : "");
+    printf("%s %s:weak:%s%s%s\n", word, name, result.schedule, options.bug ? ":" : "",
+           options.bug ? options.bug : "");
+}
+
+static void print_failure(const struct kernel_scenario *scenario, const struct explore_config *how)
+{
+    printf("failed %s: %s\n", result.kind, result.message);
+    print_schedule("schedule", scenario->name);
+    fflush(stdout);
+    const struct explore_scenario as = {
+        .name = scenario->name, .setup = harness_setup, .finish = harness_finish};
+    unsigned tries = explore_shrink(&as, how, &result);
+    printf("after %u more executions %s: %s\n", tries, result.kind, result.message);
+    print_schedule("shrunk", scenario->name);
 }
 
 static struct explore_config how_to(const struct kernel_scenario *scenario)
@@ -80,7 +93,7 @@ static void find_bound(const struct kernel_scenario *scenario)
     do {
         struct explore_config how = {
             .budget = options.budget, .bounded = true, .bound = (unsigned)(bound + 1)};
-        explore(scenario, nullptr, &how);
+        explore(scenario, options.bug, &how);
         bound += result.complete;
     } while (result.complete);
     if (bound >= 0)
@@ -104,7 +117,7 @@ static const struct kernel_scenario *again;
 
 static const struct explore_result *explore_again(const struct explore_config *how)
 {
-    explore(again, nullptr, how);
+    explore(again, options.bug, how);
     return &result;
 }
 
@@ -113,19 +126,27 @@ static bool run(const struct kernel_scenario *scenario)
     struct explore_config how = how_to(scenario);
     how.state = how.mode == EXPLORE_DPOR ? options.state : nullptr;
     how.resume = options.resume;
-    explore(scenario, nullptr, &how);
+    explore(scenario, options.bug, &how);
     print_row(how.mode == EXPLORE_RANDOM);
     if (options.reached && !explore_write_reached(options.reached))
         return false;
-    again = scenario;
-    if (result.failed || (!scenario->finer && !whole_explains(&result, &how, explore_again))) {
-        print_failure(scenario->name, nullptr, false);
+    if (result.failed) {
+        print_failure(scenario, &how);
         return false;
     }
-    if (!result.complete && options.bounds && how.mode == EXPLORE_DPOR) {
+    bool complete = result.complete;
+    again = scenario;
+    how.state = nullptr;
+    how.resume = false;
+    if (!scenario->finer && !whole_explains(&result, &how, explore_again)) {
+        printf("failed %s: %s\n", result.kind, result.message);
+        print_schedule("schedule", scenario->name);
+        return false;
+    }
+    if (!complete && options.bounds && how.mode == EXPLORE_DPOR) {
         find_bound(scenario);
         if (result.failed) {
-            print_failure(scenario->name, nullptr, false);
+            print_failure(scenario, &how);
             return false;
         }
     }
@@ -177,6 +198,8 @@ static bool read_option(const char *word)
         options.seed = strtoull(value, nullptr, 0);
     else if (IS("depth"))
         options.depth = (unsigned)strtoul(value, nullptr, 0);
+    else if (IS("bug"))
+        options.bug = value;
     else if (IS("state"))
         options.state = value;
     else if (IS("reached"))
@@ -191,7 +214,7 @@ static int usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s list | run NAME [budget=N] [nocanary] [nosequential] [nobounds]\n"
-            "       [random] [seed=N] [depth=N] [state=FILE] [resume] [reached=FILE] |\n"
+            "       [random] [seed=N] [depth=N] [state=FILE] [resume] [bug=NAME] [reached=FILE] |\n"
             "       replay NAME weak|sequential SCHEDULE [bug] |\n"
             "       search NAME weak|sequential BUDGET [bug]\n",
             program);
