@@ -43,6 +43,8 @@ struct cpu {
     struct thread *current; // whose registers the next entry from user mode saves; may be nullptr
     uint8_t priority;       // of the thread or operation that runs
 
+    uint64_t interrupts_due; // bit i: CPU i is to be interrupted (cpu_interrupt)
+
     uint64_t ready_mask; // bit p: ready[p] is not empty
     struct list ready[ABI_PRIORITIES];
 
@@ -85,6 +87,11 @@ static inline struct cpu *cpu_self(void)
 }
 
 void cpu_init(struct cpu *cpu, uint32_t number);
+
+// Interrupts another CPU as soon as this one holds no lock, before the end of its entry. L1: what
+// the other does first is often to take the lock under which it was woken. If the holder of that
+// lock loses its processor to it, in a virtual machine, both wait for a slice of the host's time.
+void cpu_interrupt(const struct cpu *cpu);
 
 // Everything but the first process and the other CPUs: `cpu` is the calling one, initialised.
 // Returns the root account, which owns all memory and objects that are left.

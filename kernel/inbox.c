@@ -3,8 +3,6 @@
 // Posting to a CPU and handling what was posted. See inbox.h.
 #include "inbox.h"
 
-#include <hal/hal.h>
-
 #include "cpu.h"
 #include "thread.h"
 
@@ -18,8 +16,8 @@ void inbox_post(struct cpu *cpu, struct post *post)
                                                   ORDER("weak post", memory_order_release),
                                                   memory_order_relaxed));
     // Found empty: the CPU may be on its way out of the kernel, or idle. Itself, it looks again.
-    if (!head && cpu != cpu_self())
-        hal.irq->ipi(cpu->number);
+    if (!head && cpu != cpu_self() && !SEEDED_BUG("S2 interrupt"))
+        cpu_interrupt(cpu);
 }
 
 bool inbox_waiting(const struct cpu *cpu)

@@ -3,7 +3,7 @@
 // The inbox of a CPU: what others want of it. A post is a node embedded in what it is about, in
 // at most one inbox at a time; whoever may post it is decided before (a thread's request mask, an
 // operation's phase, a ticket's last answer). Posting never fails, never waits and needs no
-// memory; whoever finds the inbox empty interrupts its CPU.
+// memory; whoever finds the inbox empty interrupts its CPU (cpu_interrupt).
 //
 // What is written before a post is seen by whoever takes it. Posts are handled in the order in
 // which they came, at the end of an entry, at most CPU_BATCH in one.

@@ -122,6 +122,22 @@ static void switch_to(struct cpu *cpu, struct thread *thread)
     tlb_enter(cpu, thread->process->aspace);
 }
 
+static void interrupt_due(struct cpu *cpu)
+{
+    for (; cpu->interrupts_due; cpu->interrupts_due &= cpu->interrupts_due - 1) {
+        CHECK(L1, cpu->locks_held == 0);
+        hal.irq->ipi((uint32_t)__builtin_ctzll(cpu->interrupts_due));
+    }
+}
+
+void cpu_interrupt(const struct cpu *cpu)
+{
+    struct cpu *self = cpu_self();
+    self->interrupts_due |= cpu_bit(cpu);
+    if (SEEDED_BUG("L1 interrupt"))
+        interrupt_due(self);
+}
+
 static void idle(struct cpu *cpu)
 {
     // What is posted to the inbox from now on comes with an interrupt, which arch_idle never misses.
@@ -142,6 +158,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
         if (current_stays(cpu))
             break;
         current_leaves(cpu);
+        interrupt_due(cpu);
         struct runnable *next = SEEDED_BUG("S4") ? nullptr : highest(cpu);
         if (!next && inbox_waiting(cpu))
             continue;
@@ -159,6 +176,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
         operation_run(CONTAINER_OF(next, struct operation, runnable));
         arch_interrupt_window();
     }
+    interrupt_due(cpu);
     struct thread *thread = cpu->current;
     cpu->priority = thread->runnable.priority;
     struct runnable *next = highest(cpu);

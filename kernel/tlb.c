@@ -3,8 +3,6 @@
 // Address spaces on CPUs, and the flushing of what they remember. See tlb.h.
 #include "tlb.h"
 
-#include <hal/hal.h>
-
 #include "cpu.h"
 #include "vm.h"
 
@@ -55,7 +53,7 @@ static void begin_round(struct cpu *cpu)
         // Release: the entries that were cleared, and the count.
         if (atomic_fetch_or_explicit(&other->flush_requests.from, cpu_bit(cpu),
                                      ORDER("weak ask", memory_order_acq_rel)) == 0)
-            hal.irq->ipi(other->number);
+            cpu_interrupt(other);
     }
 }
 

@@ -139,6 +139,18 @@ static void tour_threads(void)
     advance(200);
 }
 
+static void tour_cpus(void)
+{
+    world_begin((struct world_options){.cpus = 2});
+    a = spawn_on(0, new_account(200, 100), 10);
+    b = spawn_thread_on(1, a, 10);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    MUST(a, EVENT_SIGNAL, event, 1);
+    CHECK(S2, has_ended(b));
+    world_end();
+}
+
 static void tour(void)
 {
     world_begin((struct world_options){});
@@ -152,6 +164,7 @@ static void tour(void)
     tour_memory();
     tour_devices();
     world_end_after_quarantine(7);
+    tour_cpus();
 }
 
 // ---- the table
@@ -181,6 +194,7 @@ static const struct seed {
     {"I5", "I5", "a token that is good twice"},
     {"S1", "S1", "a ready thread in no queue"},
     {"S2", "S2", "a signal that wakes nobody"},
+    {"S2", "S2 interrupt", "a post that nobody looks for"},
     {"S3", "S3", "no preemption at the exit"},
     {"S4", "S4", "idling over a ready thread"},
     {"T1", "T1", "a product that overflows"},
@@ -189,6 +203,7 @@ static const struct seed {
     {"Q1", "Q1", "a level that is not masked"},
     {"Q2", "Q2", "an interrupt that is not counted"},
     {"L1", "L1", "a lock that is held at the exit"},
+    {"L1", "L1 interrupt", "a CPU that is woken under the lock that it needs"},
     {"P1", "P1", "a change that the state table does not allow"},
 };
 
