@@ -4,6 +4,7 @@
 #
 #   ARCH=x86_64|aarch64   the machine (default x86_64)
 #   BUILD=dev|release     dev counts and checks invariants (default dev)
+#   BUG=name              a kernel with a planted bug (kernel/check.h)
 #   V=1                   print whole commands
 #
 # One make instance builds one ARCH and BUILD under build/ARCH-BUILD/, without
@@ -64,6 +65,13 @@ setup:
 both:
 	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a all test-programs || exit 1; done
 
+# Kernels with a planted bug each, which the stress must notice.
+STRESS_BUGS := "M6 one in 64" "S2 one in 32"
+.PHONY: planted
+planted:
+	$(Q)for a in $(ARCHES); do for b in $(STRESS_BUGS); do \
+	    $(MAKE) ARCH=$$a BUG="$$b" kernel || exit 1; done; done
+
 # --- running ----------------------------------------------------------------
 
 # Values reach the tools through the environment, so that no character in them
@@ -79,17 +87,17 @@ debug: all
 
 # --- testing ----------------------------------------------------------------
 
-.PHONY: test test-host test-qemu test-long lint size bench
-test: both host-tests worlds-program explore-programs
+.PHONY: test test-host test-qemu test-long lint size stress bench
+test: both planted host-tests worlds-program explore-programs
 	$(Q)$(PYTHON) tests/run.py host worlds explore lint qemu
 
 test-host: host-tests
 	$(Q)$(PYTHON) tests/run.py host
 
-test-qemu: both
+test-qemu: both planted
 	$(Q)$(PYTHON) tests/run.py qemu
 
-test-long: both host-tests worlds-program explore-programs
+test-long: both planted host-tests worlds-program explore-programs
 	$(Q)sh tools/setup.sh debootstrap
 	$(Q)$(PYTHON) tests/run.py --long host worlds explore lint qemu fresh
 
@@ -108,6 +116,11 @@ size:
 	$(Q)for a in $(ARCHES); do for b in dev release; do \
 	    $(MAKE) ARCH=$$a BUILD=$$b kernel || exit 1; done; done
 	$(Q)$(PYTHON) tools/size.py
+
+# The stress of many CPUs, RUNS times in a row on each machine and number of CPUs: a table.
+export RUNS SEED
+stress: both
+	$(Q)$(PYTHON) tests/stress.py
 
 # They count instructions in the emulator; a plugin for it is a library of the host.
 BENCH_PLUGINS := build/host/bench-plugin.so build/host/bench-cpus_plugin.so
@@ -147,6 +160,7 @@ make test                         everything below in its short form
 make test-host  make test-qemu  make test-long    T=pattern chooses tests
 make worlds                       every call in every state of small worlds (T=; docs/testing.md)
 make explore                      the kernel's interleavings (T= BUDGET= REPLAY=; docs/explore.md)
+make stress                       many CPUs under load (T= SMP= RUNS=10 SEED=), a table
 make lint       make format     make size       make bench      make graph
 make invariants                   the table of invariants and the planted bugs they catch
 make clean      make distclean

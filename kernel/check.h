@@ -3,7 +3,8 @@
 // Three levels of checking. ASSERT is always on and cheap: it guards what the next line relies
 // on. CHECK names an invariant, is counted, and is compiled into dev builds. Neither is ever
 // used on what user space supplies. SEEDED_BUG lets a test switch one planted bug on, to see
-// that the checks report it; outside the host tests it is the constant false.
+// that the checks report it. In a kernel for a machine it is a constant: false, but in one that was
+// built with a planted bug of its own (`make kernel BUG=name`), which the stress must report.
 #pragma once
 
 #include <stdint.h>
@@ -49,6 +50,8 @@ constexpr bool dev_build = false;
 extern const char *seeded_bug; // the planted bug that is switched on, or nullptr
 bool seeded_bug_is(const char *name);
 #define SEEDED_BUG(name) seeded_bug_is(name)
+#elif defined(SKERRY_BUG)
+#define SEEDED_BUG(name) (__builtin_strcmp(name, SKERRY_BUG) == 0)
 #else
 #define SEEDED_BUG(name) false
 #endif

@@ -84,7 +84,8 @@ bool tlb_flush(struct aspace *aspace, uint64_t address, uint64_t pages, struct o
 {
     struct cpu *cpu = cpu_self();
     arch_table_sync();
-    if (SEEDED_BUG("M6 flush"))
+    static unsigned forgotten;
+    if (SEEDED_BUG("M6 flush") || (SEEDED_BUG("M6 one in 64") && ++forgotten % 64 == 0))
         return true;
     if (pages > FLUSH_ALL_PAGES)
         arch_tlb_flush_asid(aspace->asid);

@@ -9,7 +9,9 @@ LD      := ld.lld-22
 AR      := llvm-ar-22
 OBJCOPY := llvm-objcopy-22
 
-OUT  := build/$(ARCH)-$(BUILD)
+# BUG=name: a kernel with that planted bug (kernel/check.h), in a folder of its own.
+SPACE := $(subst ,, )
+OUT  := build/$(ARCH)-$(BUILD)$(if $(BUG),-bug-$(subst $(SPACE),-,$(BUG)))
 DEPS := build/deps
 GEN  := build/gen
 
@@ -23,6 +25,7 @@ WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wcast-qual -Wundef -Wstrict-pro
 
 DEFINES_dev     := -DSKERRY_DEV=1
 DEFINES_release :=
+DEFINES_bug     := $(if $(BUG),-DSKERRY_BUG='"$(BUG)"')
 
 # -fgnu-keywords: `asm`, which plain C23 does not have. Frame pointers are what
 # backtraces follow. Objects overlay frames of memory, so type-based alias

@@ -30,7 +30,7 @@ kernel: $(KERNEL_ELF) $(KERNEL_IMAGE)
 
 define kernel_layer
 $K/$(1)/%.o: $(1)/%.c $(RULES) | $(GENERATED)
-	$$(call compile,$(CC) $(KERNEL_FLAGS) $(WARNINGS) $(ROOTS_$(1)))
+	$$(call compile,$(CC) $(KERNEL_FLAGS) $$(DEFINES_bug) $(WARNINGS) $(ROOTS_$(1)))
 $K/$(1)/%.o: $(1)/%.S $(RULES) | $(GENERATED)
 	$$(call compile,$(CC) $(KERNEL_FLAGS) $(WARNINGS) $(ROOTS_$(1)))
 endef
