@@ -56,7 +56,7 @@ include tools/make/worlds.mk
 # --- building ---------------------------------------------------------------
 
 .PHONY: all setup help clean distclean both
-all: $(KERNEL_ELF) $(KERNEL_IMAGE) $(BUNDLE) $(DEFAULT_DISK)
+all: $(KERNEL_ELF) $(KERNEL_IMAGE) $(BUNDLE) $(DEFAULT_DISK) $(GDB_TABLES)
 
 setup:
 	@:

@@ -164,7 +164,8 @@ def run_interactive():
 def run_debug():
     machine = machine_from_environment(extra=["-s", "-S"])
     kernel = machine.folder.relative_to(TOP) / "kernel.elf"
-    report(f"waiting; in another terminal:  gdb-multiarch {kernel} -ex 'target remote :1234'")
+    report("waiting; in another terminal:  "
+           f"gdb-multiarch {kernel} -x tools/gdb/skerry.py -ex 'target remote :1234'")
     report("Ctrl-A x quits; every other key goes to the guest")
     machine.start()
     try:

@@ -95,6 +95,13 @@ $(PROTO_STAMP): $(PROTO_TABLES)
 	$(if $(PROTO_TABLES),$(Q)$(PYTHON) tools/protogen.py $(GEN)/user/proto $(PROTO_TABLES))
 	@touch $@
 
+# What the debugger calls things (tools/gdb/skerry.py).
+GDB_TABLES := $(GEN)/gdb/skerry_tables.py
+GDB_SOURCES := abi/abi.toml kernel/object_types.c kernel/invariants.def $(wildcard kernel/*.h)
+$(GDB_TABLES): tools/gdbgen.py $(GDB_SOURCES)
+	@echo >&2 "  GEN   $@"
+	$(Q)$(PYTHON) tools/gdbgen.py $@ $(GDB_SOURCES)
+
 $(GEN)/arch/entry:
 	@mkdir -p $(@D)
 	@ln -sfn ../../../kernel/include/entry $@
