@@ -170,8 +170,9 @@ static int search(const struct kernel_scenario *scenario, char **words, int coun
                                  .budget = count > 1 ? strtoull(words[1], nullptr, 0) : 0};
     explore(scenario, count > 2 ? words[2] : nullptr, &how);
     printf("%s %lu %s %s: %s\n", scenario->name,
-           (unsigned long)(result.failed ? result.failed_at : result.executions), result.complete ? "complete" : "open",
-           result.failed ? result.kind : "nothing failed", result.message);
+           (unsigned long)(result.failed ? result.failed_at : result.executions),
+           result.complete ? "complete" : "open", result.failed ? result.kind : "nothing failed",
+           result.message);
     return 0;
 }
 

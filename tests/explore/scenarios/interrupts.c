@@ -214,8 +214,7 @@ static void minted_once(void)
     unsigned made = (status_of(driver, 0) == STATUS_OK) + (status_of(third, 0) == STATUS_OK);
     EXPLORE_CHECK(made == 1);
 }
-SCENARIO(mint_against_mint, .canary = "Q taken", .setup = mint_against_mint,
-         .finish = minted_once);
+SCENARIO(mint_against_mint, .canary = "Q taken", .setup = mint_against_mint, .finish = minted_once);
 
 static void raise_against_account(void)
 {

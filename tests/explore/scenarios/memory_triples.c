@@ -61,8 +61,7 @@ static void unmapped(void)
 {
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && status_of(owner, 1) == STATUS_OK);
 }
-SCENARIO(unmap_two_accesses, .canary = "M6 one", .setup = unmap_two_accesses,
-         .finish = unmapped);
+SCENARIO(unmap_two_accesses, .canary = "M6 one", .setup = unmap_two_accesses, .finish = unmapped);
 SCENARIO(unmap_two_accesses_broadcast, .canary = "M6 flush", .setup = unmap_two_accesses,
          .finish = unmapped, .broadcasts = true);
 
@@ -115,8 +114,8 @@ static void revoked(void)
 {
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK);
 }
-SCENARIO(destroy_against_two_accesses, .canary = "weak ask",
-         .setup = destroy_against_two_accesses, .finish = revoked);
+SCENARIO(destroy_against_two_accesses, .canary = "weak ask", .setup = destroy_against_two_accesses,
+         .finish = revoked);
 
 // ---- CPUs that come and go
 

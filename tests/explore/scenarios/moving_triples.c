@@ -123,8 +123,8 @@ static void move_cancel_signal(void)
 static void moved_and_woken(void)
 {
     EXPLORE_CHECK(home() == 0);
-    EXPLORE_CHECK(woken_with(moved) == STATUS_OK || (woken_with(moved) == STATUS_CANCELLED &&
-                                                     status_of(first, 1) == STATUS_OK));
+    EXPLORE_CHECK(woken_with(moved) == STATUS_OK ||
+                  (woken_with(moved) == STATUS_CANCELLED && status_of(first, 1) == STATUS_OK));
 }
 SCENARIO(move_cancel_signal, .canary = "two wakers", .setup = move_cancel_signal,
          .finish = moved_and_woken);

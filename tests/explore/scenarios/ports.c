@@ -46,8 +46,8 @@ static void two_receivers(void)
 // Who comes second finds the other's report gone, if both signals were in it.
 static void each_signal_is_told(void)
 {
-    uint64_t told = (is_over(one, 0) ? value_of(one, 0, 1) : 0) |
-                    (is_over(two, 0) ? value_of(two, 0, 1) : 0);
+    uint64_t told =
+        (is_over(one, 0) ? value_of(one, 0, 1) : 0) | (is_over(two, 0) ? value_of(two, 0, 1) : 0);
     EXPLORE_CHECK(told == 3);
 }
 SCENARIO(two_receivers, .canary = "machine: lost IPI", .setup = two_receivers,
@@ -213,8 +213,7 @@ static void set_once(void)
     const struct object *object = object_behind(one, timer);
     seen(object->signals);
 }
-SCENARIO(timer_set_against_set, .canary = "T2", .setup = timer_set_against_set,
-         .finish = set_once);
+SCENARIO(timer_set_against_set, .canary = "T2", .setup = timer_set_against_set, .finish = set_once);
 
 static void timer_destroy_reuse_fire(void)
 {
