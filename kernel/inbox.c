@@ -22,12 +22,6 @@ void inbox_post(struct cpu *cpu, struct post *post)
         cpu_interrupt(cpu);
 }
 
-bool inbox_waiting(const struct cpu *cpu)
-{
-    return cpu->inbox.taken ||
-           atomic_load_explicit(&cpu->inbox.head, memory_order_relaxed) != nullptr;
-}
-
 static void take_in(struct inbox *inbox)
 {
     struct post *list =
@@ -44,7 +38,7 @@ static void take_in(struct inbox *inbox)
 
 void inbox_drain(struct cpu *cpu)
 {
-    for (unsigned i = 0; i < CPU_BATCH && inbox_waiting(cpu); i++) {
+    for (unsigned i = 0; i < CPU_BATCH && inbox_waiting(&cpu->inbox); i++) {
         if (!cpu->inbox.taken)
             take_in(&cpu->inbox);
         struct post *post = cpu->inbox.taken;

@@ -28,8 +28,11 @@ struct inbox {
 
 void inbox_post(struct cpu *cpu, struct post *post);
 
-// Whether something waits in the calling CPU's inbox.
-bool inbox_waiting(const struct cpu *cpu);
+// Whether something waits in the calling CPU's own inbox.
+static inline bool inbox_waiting(const struct inbox *inbox)
+{
+    return inbox->taken || atomic_load_explicit(&inbox->head, memory_order_relaxed) != nullptr;
+}
 
 // Handles what others posted, on the CPU itself.
 void inbox_drain(struct cpu *cpu);

@@ -87,7 +87,7 @@ static void raise(struct cpu *cpu, uint32_t line) NO_THREAD_SAFETY
         counter_add(&cpu->spurious, 1);
         return;
     }
-    if (!object_ref_lock(owner)) {
+    if (!object_lock(owner.object, owner.generation)) {
         mask_of_the_dying(line);
         return;
     }

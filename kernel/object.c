@@ -142,11 +142,6 @@ void object_discard(struct object *object)
         account_uncharge(account, 0, 1);
 }
 
-struct object_ref object_reference(struct object *object)
-{
-    return (struct object_ref){object, generation_of(object)};
-}
-
 bool object_lock(struct object *object, uint64_t generation) NO_THREAD_SAFETY
 {
     lock_acquire(&object->lock);

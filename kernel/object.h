@@ -149,7 +149,11 @@ void object_publish(struct object *object);
 // Takes back an object that was not published, and the charge for its slot.
 void object_discard(struct object *object);
 
-struct object_ref object_reference(struct object *object);
+static inline struct object_ref object_reference(struct object *object)
+{
+    return (struct object_ref){object,
+                               atomic_load_explicit(&object->generation, memory_order_relaxed)};
+}
 
 // Whether it was still the one that was meant, a moment ago. For an early answer.
 static inline bool object_is(const struct object *object, uint64_t generation)

@@ -82,8 +82,9 @@ static bool current_stays(struct cpu *cpu)
     const struct runnable *next = highest(cpu);
     if (!next || next->priority < thread->runnable.priority)
         return true;
-    bool slice_used = cpu->slice_end_ns != UINT64_MAX && time_now_ns() >= cpu->slice_end_ns;
-    return next->priority == thread->runnable.priority && !thread->yields && !slice_used;
+    if (next->priority > thread->runnable.priority || thread->yields)
+        return false;
+    return cpu->slice_end_ns == UINT64_MAX || time_now_ns() < cpu->slice_end_ns;
 }
 
 // Puts the current thread, which does not stay, where it belongs.
@@ -110,11 +111,10 @@ static void current_leaves(struct cpu *cpu)
     sched_enqueue(cpu, &thread->runnable, !last && !thread->yields);
 }
 
+// What it gets is its own from when the last one stopped; the time is read once for both.
 static void switch_to(struct cpu *cpu, struct thread *thread)
 {
-    account_time(cpu); // what was idle, or in operations
     thread_set_state(thread, THREAD_RUNNING);
-    thread->yields = false;
     cpu->current = thread;
     counter_add(&cpu->switches, 1);
     cpu->slice_end_ns = UINT64_MAX;
@@ -153,27 +153,34 @@ static void idle(struct cpu *cpu)
 struct arch_context *sched_exit(struct cpu *cpu)
 {
     current_waits(cpu);
+    bool switched = false, others = false; // others: it idled or ran operations meanwhile
     for (;;) {
-        inbox_drain(cpu);
+        if (inbox_waiting(&cpu->inbox))
+            inbox_drain(cpu);
         if (current_stays(cpu))
             break;
         current_leaves(cpu);
         interrupt_due(cpu);
         struct runnable *next = SEEDED_BUG("S4") ? nullptr : highest(cpu);
-        if (!next && inbox_waiting(cpu))
+        if (!next && inbox_waiting(&cpu->inbox))
             continue;
         if (!next) {
             account_time(cpu);
             idle(cpu);
+            others = true;
             continue;
         }
         sched_dequeue(cpu, next);
         cpu->priority = next->priority;
         if (next->kind == RUNNABLE_THREAD) {
+            if (others)
+                account_time(cpu);
             switch_to(cpu, CONTAINER_OF(next, struct thread, runnable));
+            switched = true;
             break;
         }
         operation_run(CONTAINER_OF(next, struct operation, runnable));
+        others = true;
         arch_interrupt_window();
     }
     interrupt_due(cpu);
@@ -182,12 +189,12 @@ struct arch_context *sched_exit(struct cpu *cpu)
     struct runnable *next = highest(cpu);
     CHECK(S3, !next || next->priority <= cpu->priority);
     CHECK(L1, cpu->locks_held == 0);
-    if (inbox_waiting(cpu))
+    if (inbox_waiting(&cpu->inbox))
         hal.irq->ipi(cpu->number); // one entry does not take in more: the next comes at once
     if (!next || next->priority != cpu->priority)
         cpu->slice_end_ns = UINT64_MAX;
     else if (cpu->slice_end_ns == UINT64_MAX)
-        cpu->slice_end_ns = time_now_ns() + SLICE_NS;
+        cpu->slice_end_ns = (switched ? cpu->switched_ns : time_now_ns()) + SLICE_NS;
     thread->yields = false;
     time_arm(cpu);
     return thread->context;

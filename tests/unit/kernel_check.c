@@ -357,7 +357,7 @@ static void check_thread(struct object *object)
 static void check_cpu(struct cpu *cpu)
 {
     CHECK(L1, cpu->locks_held == 0);
-    CHECK(S2, !inbox_waiting(cpu) && !cpu->flush_ticket.busy);
+    CHECK(S2, !inbox_waiting(&cpu->inbox) && !cpu->flush_ticket.busy);
     for (unsigned priority = 0; priority < ABI_PRIORITIES; priority++) {
         struct list *queue = &cpu->ready[priority];
         CHECK(S1, list_empty(queue) == !(cpu->ready_mask >> priority & 1));
