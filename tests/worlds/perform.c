@@ -12,6 +12,7 @@
 #include "model.h"
 
 constexpr unsigned SETUP_MAX = 40;
+constexpr uint64_t TIME_BEGIN = 5 * TIME_UNIT;
 constexpr uint64_t ACTOR_PAGES = 7, ACTOR_OBJECTS = 4; // what an actor costs
 
 const struct world_definition *here;
@@ -77,6 +78,9 @@ void world_make(const struct world_definition *definition)
 {
     here = definition;
     world_begin((struct world_options){.ram_bytes = 1 << 20});
+    // So that a deadline that is due is not one that was never set.
+    model_time(TIME_BEGIN);
+    advance(TIME_BEGIN);
     definition->setup();
     world_check();
 }
@@ -408,7 +412,8 @@ void action_print(const struct action *action, const struct done *done)
 
 void setup_print(void)
 {
-    printf("    world_begin((struct world_options){.ram_bytes = 1 << 20});\n");
+    printf("    world_begin((struct world_options){.ram_bytes = 1 << 20});\n    advance(%lu);\n",
+           (unsigned long)TIME_BEGIN);
     for (unsigned i = 0; i < hands_count; i++) {
         printf("    struct actor *a%u = spawn(new_account(%lu, %lu), 10);\n", i,
                (unsigned long)(ACTOR_PAGES + rooms[i].pages),

@@ -80,7 +80,7 @@ static void of_client(void)
     calls(CLIENT, MSG(5, 1), AFTER(1), 1);
     calls(CLIENT, MSG_WITH_REPLY_HANDLES(MSG(6, 0), 1), AFTER(2), 0);
     calls(CLIENT, MSG(9, 0), NEVER, 0);
-    calls(CLIENT, MSG(0, 0), NOW, 0);
+    calls(CLIENT, MSG(0, 0), AFTER(0), 0);
     receives(CLIENT, NOW);
     receives(CLIENT, AFTER(1));
     offer(CALLS(CLIENT, HANDLE_CLOSE, R(EVENT)));
@@ -91,6 +91,7 @@ static void of_client(void)
 static void of_server(void)
 {
     receives(SERVER, NOW);
+    receives(SERVER, AFTER(0));
     receives(SERVER, NEVER);
     replies(TOKEN, MSG(2, 0));
     replies(TOKEN, MSG(2, 1));

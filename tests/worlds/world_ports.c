@@ -38,6 +38,7 @@ static void of_first(void)
     offer(CALLS(0, EVENT_CLEAR, R(EVENT), V(1)));
     offer(CALLS(0, TIMER_SET, R(TIMER), AFTER(1)));
     offer(CALLS(0, TIMER_SET, R(TIMER), NOW));
+    offer(CALLS(0, TIMER_SET, R(TIMER), AFTER(0)));
     offer(CALLS(0, TIMER_CANCEL, R(TIMER)));
     for (uint8_t r = PORT; r <= TIMER; r++)
         offer(CALLS(0, OBJECT_DESTROY, R(r)));
@@ -54,7 +55,11 @@ static void of_first(void)
 
 static void of_second(void)
 {
+    offer(CALLS(1, PORT_RECEIVE, R(PORT), AFTER(0)));
     offer(CALLS(1, PORT_RECEIVE, R(PORT), AFTER(2)));
+    offer(CALLS(1, OBJECT_WAIT, R(EVENT), V(1), AFTER(0)));
+    offer(CALLS(1, THREAD_SLEEP, AFTER(0)));
+    offer(CALLS(1, THREAD_SLEEP, AFTER(1)));
     offer(CALLS(1, PORT_RECEIVE, R(PORT), NEVER));
     offer(CALLS(1, OBJECT_WAIT, R(EVENT), V(1), AFTER(1)));
     offer(CALLS(1, OBJECT_WAIT, R(TIMER), V(SIGNAL_FIRED), NEVER));
