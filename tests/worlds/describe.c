@@ -220,11 +220,10 @@ static void say_interrupt(const struct object *object)
     say(WORD_LINE, ((const struct interrupt *)(const void *)object)->line);
 }
 
-// But for the message buffer.
+// But for message buffers.
 static void say_aspace(const struct object *object)
 {
     const struct aspace *aspace = (const struct aspace *)(const void *)object;
-    say(WORD_MAPPINGS, aspace->mappings.count - 1);
     for (struct tree_node *node = tree_first(&aspace->mappings); node; node = tree_next(node)) {
         const struct mapping *mapping = CONTAINER_OF(node, struct mapping, node);
         if (!mapping->vmo)
@@ -235,6 +234,16 @@ static void say_aspace(const struct object *object)
         say(WORD_MAPPED_PROTECTION, mapping->protection);
         say(WORD_MAPPED_VMO, number_of(&mapping->vmo->object));
     }
+}
+
+static void say_process(const struct object *object)
+{
+    const struct process *process = (const struct process *)(const void *)object;
+    const struct object_ref *exceptions = &process->exceptions;
+    bool handled = exceptions->object && exceptions->object->generation == exceptions->generation;
+    say(WORD_STATE, object->state);
+    say(WORD_THREADS, process->thread_count);
+    say(WORD_EXCEPTIONS, handled ? number_of(exceptions->object) : WORD_NOBODY);
 }
 
 static void say_timer(const struct object *object)
@@ -273,8 +282,10 @@ static void say_kind(const struct object *object)
     case OBJECT_DMASPACE:
         say(WORD_DEVICE, ((const struct dmaspace *)(const void *)object)->device);
         break;
-    case OBJECT_NONE:
     case OBJECT_PROCESS:
+        say_process(object);
+        break;
+    case OBJECT_NONE:
     case OBJECT_THREAD:
     case OBJECT_EVENT:
     case OBJECT_IORANGE:

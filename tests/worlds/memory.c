@@ -169,8 +169,3 @@ void memory_forget(struct saved_memory *saved)
 {
     free(saved);
 }
-
-size_t memory_pages(void)
-{
-    return memory->page_count;
-}

@@ -13,7 +13,6 @@ void memory_begin(void); // from now on everything is put back by memory_restore
 struct saved_memory *memory_save(void);
 void memory_restore(const struct saved_memory *saved); // nullptr: as it was at the beginning
 void memory_forget(struct saved_memory *saved);
-size_t memory_pages(void); // that were ever written to
 
 // Prints what went wrong and the way to it; ends the process.
 [[noreturn, gnu::format(printf, 2, 3)]] void search_fail(const char *kind, const char *format, ...);

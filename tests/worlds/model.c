@@ -66,7 +66,10 @@ uint8_t object_make(uint8_t type, uint8_t payer)
                                     .port = NOTHING,
                                     .peer = NOTHING,
                                     .parent = NOTHING,
-                                    .owner = NOTHING};
+                                    .owner = NOTHING,
+                                    .exceptions = NOTHING,
+                                    .process = NOTHING,
+                                    .aspace = NOTHING};
         return i;
     }
     abort();
@@ -91,12 +94,9 @@ static void forget_in(struct m_handle *handle, uint8_t object)
 // From now on every handle to it, anywhere, answers GONE.
 static void handles_forget(uint8_t object)
 {
-    for (unsigned i = 0; i < model.actor_count; i++) {
+    for (unsigned i = 0; i < model.actor_count; i++)
         for (unsigned n = 0; n < REGISTERS; n++)
             forget_in(&model.actors[i].registers[n], object);
-        for (unsigned n = 0; n < M_CARRIED; n++)
-            forget_in(&model.actors[i].outcome.handles[n], object);
-    }
     for (uint8_t i = 0; i < M_OBJECTS; i++)
         for (unsigned n = 0; n < object_of(i)->queued; n++)
             for (unsigned k = 0; k < object_of(i)->queue[n].handles; k++)
@@ -204,6 +204,8 @@ void handle_drop(struct m_handle *handle)
         break;
     case OBJECT_PROCESS:
     case OBJECT_THREAD:
+        finished_drop(object);
+        break;
     case OBJECT_ASPACE:
     case OBJECT_MACHINE:
         break;
@@ -368,6 +370,8 @@ void model_actor(uint64_t pages_limit, uint64_t pages_used, uint64_t objects_lim
     }
     actor->account = made[0];
     actor->aspace = made[1];
+    object_of(made[1])->tables = 3;
+    object_of(made[1])->buffer = ABI_INIT_MESSAGE_BUFFER / ABI_PAGE_SIZE;
     actor->thread = made[2];
     struct m_object *account = object_of(made[0]);
     account->pages.limit = pages_limit;

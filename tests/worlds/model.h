@@ -86,16 +86,20 @@ struct m_object {
     uint8_t vmo;                   // pin
     struct m_list quarantined;     // account: pins
     uint64_t line, trigger, count; // interrupt
+    uint8_t aspace, exceptions;    // process
+    struct m_list threads;         // process; those of actors are not objects of the model
+    uint8_t process;               // address space, thread; NOTHING: an actor's
+    uint64_t tables, buffer;       // address space: pages that it pays for; page of the buffer
 };
 
 struct m_outcome {
     bool over;
     uint8_t status;
     uint64_t value[4];
-    uint8_t compared; // bit i: value[i] is predicted
-    uint8_t tag;      // first byte of a message that came; 0: none
-    uint8_t brought;  // handles that came: in `handles`, not in registers yet
-    struct m_handle handles[M_CARRIED];
+    uint8_t compared;  // bit i: value[i] is predicted
+    uint8_t tag;       // first byte of a message that came; 0: none
+    uint8_t inspected; // type of an object whose inspection came; 0: none
+    uint32_t signals, handles;
 };
 
 struct m_actor {
@@ -196,7 +200,15 @@ uint8_t call_devices(const struct action *action, struct m_outcome *out);
 void pin_end(uint8_t object); // not released: into quarantine
 void pin_let_go(uint8_t object);
 
+// model_processes.c
+uint8_t call_processes(const struct action *action, struct m_outcome *out);
+void process_end(uint8_t process);
+void thread_end(uint8_t thread);
+void finished_drop(uint8_t object); // the last handle of what may have ended already
+
 // model_memory.c
+uint64_t tables_missing(uint8_t aspace); // that a mapping needs: all of these are near each other
+bool buffer_fits(uint8_t aspace, uint64_t page);
 void vmo_maybe_free(uint8_t vmo);
 uint8_t call_memory(const struct action *action, struct m_outcome *out);
 void vmo_end(uint8_t object, bool revoked);

@@ -43,8 +43,14 @@ static uint8_t call_destroy(const struct action *action)
             return STATUS_BAD_STATE;
         account_take_down(object);
         return STATUS_OK;
+    case OBJECT_PROCESS:
+        process_end(object);
+        return STATUS_OK;
     case OBJECT_THREAD:
-        actor_end(object_of(object)->owner);
+        if (object_of(object)->owner == NOTHING)
+            thread_end(object);
+        else
+            actor_end(object_of(object)->owner);
         return STATUS_OK;
     case OBJECT_VMO:
         begin_end(object);
@@ -161,6 +167,8 @@ static uint8_t call_cancel(const struct action *action)
     if (status != STATUS_OK)
         return status;
     uint8_t actor = object_of(thread)->owner;
+    if (actor == NOTHING)
+        return STATUS_BAD_STATE; // it never ran
     if (model.actors[actor].dead || actor == action->actor)
         return STATUS_BAD_STATE;
     // An actor with nothing to do sleeps, and is no worse for it.
@@ -181,9 +189,14 @@ static uint8_t call_inspect(const struct action *action, struct m_outcome *out)
 {
     uint8_t object;
     uint8_t status = handle_argument(action, 0, 0, RIGHT_INSPECT, &object);
+    if (status != STATUS_OK)
+        return status;
     out->value[0] = sizeof(struct abi_inspect);
-    out->compared = status == STATUS_OK;
-    return status;
+    out->compared = 1;
+    out->inspected = object_of(object)->type;
+    out->signals = object_of(object)->signals;
+    out->handles = object_of(object)->handles;
+    return STATUS_OK;
 }
 
 static uint8_t perform_call(const struct action *action, struct m_outcome *out)

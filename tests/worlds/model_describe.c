@@ -113,7 +113,6 @@ static void say_channel(const struct m_object *channel)
 
 static void say_aspace(const struct m_object *space)
 {
-    say(WORD_MAPPINGS, space->mapping_count);
     for (unsigned i = 0; i < space->mapping_count; i++) {
         const struct m_mapping *mapping = &space->mappings[i];
         say(WORD_MAPPED_AT, mapping->page);
@@ -153,6 +152,11 @@ static void say_kind(const struct m_object *object)
     case OBJECT_INTERRUPT:
         say(WORD_STATE, object->state);
         say(WORD_LINE, object->line);
+        break;
+    case OBJECT_PROCESS:
+        say(WORD_STATE, object->state);
+        say(WORD_THREADS, object->threads.count);
+        say(WORD_EXCEPTIONS, number_of(object->exceptions));
         break;
     case OBJECT_DMASPACE:
         say(WORD_DEVICE, object->device);

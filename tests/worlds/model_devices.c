@@ -253,6 +253,6 @@ uint8_t call_devices(const struct action *action, struct m_outcome *out)
     case SYSCALL_MACHINE_DEVICE_QUIET:
         return call_quiet(action, out);
     default:
-        abort(); // the model does not know this call
+        return call_processes(action, out);
     }
 }

@@ -106,8 +106,18 @@ static bool overlaps(const struct m_object *space, uint64_t page, uint64_t pages
         if (page < mapping->page + mapping->pages && mapping->page < page + pages)
             return true;
     }
-    uint64_t buffer = ABI_INIT_MESSAGE_BUFFER / PAGE;
-    return page <= buffer && buffer < page + pages;
+    return space->buffer != 0 && page <= space->buffer && space->buffer < page + pages;
+}
+
+bool buffer_fits(uint8_t aspace, uint64_t page)
+{
+    return !overlaps(object_of(aspace), page, 1);
+}
+
+// One of each level below the root.
+uint64_t tables_missing(uint8_t aspace)
+{
+    return object_of(aspace)->tables == 0 ? 3 : 0;
 }
 
 static void mapping_insert(struct m_object *space, struct m_mapping mapping)
@@ -148,10 +158,12 @@ static uint8_t call_map(const struct action *action)
         return STATUS_INVALID;
     if (overlaps(space, mapping.page, mapping.pages))
         return STATUS_OVERLAP;
-    // All of these worlds' mappings are near the message buffer: they need no page-table pages.
-    status = charge(space->payer, mapping.foreign ? mapping.pages : 0, mapping.foreign ? 2 : 1);
+    uint64_t tables = tables_missing(aspace);
+    status = charge(space->payer, tables + (mapping.foreign ? mapping.pages : 0),
+                    mapping.foreign ? 2 : 1);
     if (status != STATUS_OK)
         return status;
+    space->tables += tables;
     mapping_insert(space, mapping);
     object_of(vmo)->mapped++;
     return STATUS_OK;

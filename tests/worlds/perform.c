@@ -12,6 +12,7 @@
 #include "model.h"
 
 constexpr unsigned SETUP_MAX = 40;
+constexpr uint64_t NO_HANDLE = 1ull << 32 | HANDLES_MAX; // a value that none ever has; not 0
 constexpr uint64_t TIME_BEGIN = 5 * TIME_UNIT;
 constexpr uint64_t ACTOR_PAGES = 7, ACTOR_OBJECTS = 4; // what an actor costs
 
@@ -36,6 +37,8 @@ uint8_t make_actor(uint64_t pages, uint64_t objects)
     uint8_t number = hands_count++;
     struct hands *hand = &hands[number];
     *hand = (struct hands){.actor = spawn(account, 10)};
+    for (unsigned i = FIRST; i < REGISTERS; i++)
+        hand->registers[i] = NO_HANDLE;
     hand->registers[ACCOUNT] = hand->actor->account;
     hand->registers[ASPACE] = hand->actor->own_aspace;
     hand->registers[THREAD] = hand->actor->own_thread;
@@ -264,6 +267,13 @@ static void compare_outcome(uint8_t number)
     if (predicted->tag && text_of(hand->actor)[0] != (char)predicted->tag)
         search_fail("model", "%s of actor %u: another message than that of actor %u", name, number,
                     predicted->tag - 1u);
+    struct abi_inspect inspect;
+    memcpy(&inspect, hand->actor->thread->message->data, sizeof inspect);
+    if (predicted->inspected &&
+        (inspect.type != predicted->inspected || inspect.signals != predicted->signals ||
+         inspect.handles != predicted->handles))
+        search_fail("model", "object_inspect of actor %u: kernel: type %u, signals %#x, %u handles",
+                    number, inspect.type, inspect.signals, inspect.handles);
     if (out->status == STATUS_OK)
         keep_results(number, action, out);
     *predicted = (struct m_outcome){};
@@ -418,9 +428,11 @@ void setup_print(void)
         printf("    struct actor *a%u = spawn(new_account(%lu, %lu), 10);\n", i,
                (unsigned long)(ACTOR_PAGES + rooms[i].pages),
                (unsigned long)(ACTOR_OBJECTS + rooms[i].objects));
-        printf(
-            "    uint64_t r%u[%u] = {a%u->account, a%u->own_aspace, a%u->own_thread}, token%u;\n",
-            i, REGISTERS, i, i, i, i);
+        printf("    uint64_t r%u[%u] = {a%u->account, a%u->own_aspace, a%u->own_thread", i,
+               REGISTERS, i, i, i);
+        for (unsigned n = FIRST; n < register_count; n++)
+            printf(", %#lx", (unsigned long)NO_HANDLE);
+        printf("}, token%u;\n", i);
     }
     for (unsigned i = 0; i < setup_count; i++)
         action_print(&setup[i], &setup_done[i]);

@@ -43,6 +43,8 @@ static struct search {
     struct hash *seen;
     uint64_t seen_size, transitions, calls;
     uint64_t possible[ACTIONS_MAX];
+    bool answered[SYSCALL_COUNT][STATUS_COUNT + 1];
+    unsigned answers; // pairs of a call and what it answered
     const struct action *doing;
     bool taking_down, quiet;
     double started;
@@ -176,6 +178,14 @@ static void add_state(uint32_t parent, unsigned action)
 
 // ---- the search
 
+static void note_answer(const struct action *action)
+{
+    if (action->kind != ACTION_CALL || search->answered[action->number][last_done.status])
+        return;
+    search->answered[action->number][last_done.status] = true;
+    search->answers++;
+}
+
 static void expand(uint32_t state)
 {
     struct saved_memory *saved = search->states[state].saved;
@@ -193,6 +203,7 @@ static void expand(uint32_t state)
         search->calls += action->kind == ACTION_CALL;
         search->possible[i]++;
         action_perform(action);
+        note_answer(action);
         grow();
         if (meet(hash_now()))
             add_state(state, i);
@@ -249,12 +260,11 @@ static void run_plain(const struct world_definition *chosen, uint64_t bound)
     for (unsigned i = 0; i < search->action_count; i++)
         if (!search->possible[i] && !never++)
             search_fail("world", "action %u is never possible", i);
-    printf("%s: %u states, %lu transitions (%lu calls of %u kinds of action), depth %u, %s; the "
-           "model agreed and the invariants held after each (%.1f s, %zu pages)\n",
-           chosen->name, search->count, (unsigned long)search->transitions,
-           (unsigned long)search->calls, search->action_count,
-           search->states[search->count - 1].depth, complete ? "complete" : "stopped at the bound",
-           seconds() - start, memory_pages());
+    printf("%s: %u states, %lu transitions (%u actions; %lu calls, %u pairs of call and answer), "
+           "depth %u, %s; the model agreed and the invariants held after each (%.1f s)\n",
+           chosen->name, search->count, (unsigned long)search->transitions, search->action_count,
+           (unsigned long)search->calls, search->answers, search->states[search->count - 1].depth,
+           complete ? "complete" : "stopped at the bound", seconds() - start);
     fflush(stdout);
     _exit(0);
 }
