@@ -428,11 +428,14 @@ void setup_print(void)
         printf("    struct actor *a%u = spawn(new_account(%lu, %lu), 10);\n", i,
                (unsigned long)(ACTOR_PAGES + rooms[i].pages),
                (unsigned long)(ACTOR_OBJECTS + rooms[i].objects));
-        printf("    uint64_t r%u[%u] = {a%u->account, a%u->own_aspace, a%u->own_thread", i,
-               REGISTERS, i, i, i);
+        printf("    [[maybe_unused]] uint64_t r%u[%u] = {a%u->account, a%u->own_aspace, "
+               "a%u->own_thread",
+               i, REGISTERS, i, i, i);
         for (unsigned n = FIRST; n < register_count; n++)
             printf(", %#lx", (unsigned long)NO_HANDLE);
         printf("}, token%u;\n", i);
+        if (rooms[i].machine)
+            printf("    r%u[%u] = grant(a%u, world.boss, world.machine);\n", i, FIRST, i);
     }
     for (unsigned i = 0; i < setup_count; i++)
         action_print(&setup[i], &setup_done[i]);
