@@ -66,13 +66,8 @@ static void of_second(void)
 {
     maps(1, VMO, 1, 0, 1, PROT_READ);
     maps(1, VMO, 1, 0, 2, PROT_READ | PROT_WRITE);
-    if (whole) {
+    if (whole)
         maps(1, VMO, 2, 1, 1, PROT_READ | PROT_EXECUTE);
-        offer((struct action){.actor = 1,
-                              .number = SYSCALL_VMO_CREATE,
-                              .argument = {R(ACCOUNT), V(PAGE), V(0)},
-                              .new_handles = 1});
-    }
     offer(CALLS(1, HANDLE_CLOSE, R(VMO)));
     offer(CALLS(1, OBJECT_DESTROY, R(VMO)));
     offer((struct action){.actor = 1,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
 // A service as the system has them: its end of a channel is bound to a port, and it answers one
-// call and waits for the next in one entry. A client sends, calls, closes, and is killed.
+// call and waits for the next in one entry. A client sends, calls, closes, and is killed; in the
+// long form there is another one.
 #include "worlds.h"
 
 enum { END = FIRST, PORT, CLIENT_THREAD, BROUGHT, EVENT = PORT }; // the client has an event there
-enum { SERVER, CLIENT };
+enum { SERVER, CLIENT, OTHER_CLIENT }; // the last one in the long form only
 constexpr uint64_t MASK = SIGNAL_READABLE | SIGNAL_PEER_CLOSED;
 
 static void setup(void)
@@ -13,11 +14,10 @@ static void setup(void)
     register_count = BROUGHT + 1;
     (void)make_actor(4, 5);
     (void)make_actor(0, 1);
-    prepare((struct action){.number = SYSCALL_CHANNEL_CREATE,
-                            .argument = {R(ACCOUNT), R(ACCOUNT),
-                                         V(ABI_CHANNEL_SHAPE(2, 8, 1, whole ? 2 : 1)),
-                                         V(OVERFLOW_REJECT)},
-                            .new_handles = 2});
+    prepare((struct action){
+        .number = SYSCALL_CHANNEL_CREATE,
+        .argument = {R(ACCOUNT), R(ACCOUNT), V(ABI_CHANNEL_SHAPE(2, 8, 1, 2)), V(OVERFLOW_REJECT)},
+        .new_handles = 2});
     prepare((struct action){.kind = ACTION_GRANT, .argument = {V(PORT), V(CLIENT), V(END)}});
     prepare(CALLS(SERVER, HANDLE_CLOSE, R(PORT)));
     prepare(
@@ -30,6 +30,11 @@ static void setup(void)
                             .number = SYSCALL_EVENT_CREATE,
                             .argument = {R(ACCOUNT)},
                             .new_handles = 1});
+    if (!whole)
+        return;
+    (void)make_actor(0, 0);
+    prepare((struct action){
+        .kind = ACTION_GRANT, .actor = CLIENT, .argument = {V(END), V(OTHER_CLIENT), V(END)}});
 }
 
 static void receives(struct operand deadline)
@@ -90,10 +95,20 @@ static void of_client(void)
     offer(CALLS(CLIENT, OBJECT_DESTROY, R(EVENT)));
 }
 
+static void of_other(void)
+{
+    offer(CALLS(OTHER_CLIENT, CHANNEL_CALL, R(END), V(MSG(6, 0)), NEVER));
+    offer(CALLS(OTHER_CLIENT, CHANNEL_CALL, R(END), V(MSG(7, 0)), AFTER(2)));
+    offer(CALLS(OTHER_CLIENT, CHANNEL_SEND, R(END), V(MSG(0, 0))));
+    offer(CALLS(OTHER_CLIENT, HANDLE_CLOSE, R(END)));
+}
+
 static void actions(void)
 {
     of_server();
     of_client();
+    if (whole)
+        of_other();
     offer((struct action){.kind = ACTION_TIME, .argument = {V(1)}});
 }
 
