@@ -197,7 +197,11 @@ static struct {
     uint16_t asid;
     uint32_t flushes; // of all, when this CPU looked last
 } loaded[MACHINE_CPUS];
-static _Atomic uint32_t all_flushes;
+// Of invalidations that are broadcast: over when they return, with every access that went by what
+// they take away. The lock makes either of them come before the other.
+static char broadcast;
+static uint32_t all_flushes;
+static uint64_t user_read[MACHINE_CPUS];
 
 void machine_page(uint64_t address)
 {
@@ -271,10 +275,13 @@ void host_tlb_flush_asid(uint16_t asid)
     (void)asid;
     if (explore_self() == EXPLORE_THREADS)
         return;
-    if (host_tlb_broadcasts) // over when it returns: nobody can miss it any more
-        atomic_fetch_add_explicit(&all_flushes, 1, memory_order_seq_cst);
-    else
+    if (host_tlb_broadcasts) {
+        explore_lock(&broadcast);
+        all_flushes++;
+        explore_unlock(&broadcast);
+    } else {
         forget(self());
+    }
 }
 
 void host_tlb_flush_page(uint16_t asid, uint64_t address)
@@ -283,25 +290,46 @@ void host_tlb_flush_page(uint16_t asid, uint64_t address)
     host_tlb_flush_asid(asid);
 }
 
-bool machine_access(uint64_t address, bool write)
+// What user code does to a frame, each CPU to bytes of its own: the kernel must be ordered with it
+// when it gives the frame to somebody else.
+static void use(uint64_t leaf, unsigned cpu, bool write)
 {
-    unsigned cpu = self(), page = 0;
+    uint64_t *word = (uint64_t *)arch_ram(pte_address((pte_t){leaf})) + cpu;
+    if (write)
+        *word = 0;
+    else
+        user_read[cpu] = *word;
+}
+
+static bool try_access(unsigned cpu, uint64_t address, bool write)
+{
+    unsigned page = 0;
     while (pages[page] != address)
         page++;
-    if (host_tlb_broadcasts) {
-        uint32_t flushes = atomic_load_explicit(&all_flushes, memory_order_seq_cst);
-        if (flushes != loaded[cpu].flushes) {
-            loaded[cpu].flushes = flushes;
-            forget(cpu);
-        }
-    }
     struct translation *kept = &cached[cpu][page];
     if (!kept->valid || explore_choose(2) == 0)
         *kept = look(cpu, address);
     if (!kept->valid)
         return false;
     machine_check_frame(kept->leaf, kept->owner);
-    return !write || (kept->leaf & PROT_WRITE);
+    bool allowed = !write || (kept->leaf & PROT_WRITE);
+    if (allowed)
+        use(kept->leaf, cpu, write);
+    return allowed;
+}
+
+bool machine_access(uint64_t address, bool write)
+{
+    unsigned cpu = self();
+    if (!host_tlb_broadcasts)
+        return try_access(cpu, address, write);
+    explore_lock(&broadcast);
+    if (loaded[cpu].flushes != all_flushes)
+        forget(cpu);
+    loaded[cpu].flushes = all_flushes;
+    bool done = try_access(cpu, address, write);
+    explore_unlock(&broadcast);
+    return done;
 }
 
 uint32_t arch_asid_limit(void)

@@ -9,8 +9,9 @@ constexpr uint64_t AT = 0x5000'0000;
 static struct actor *owner, *user, *third;
 static uint64_t vmo;
 
-// Three threads of one process, and one page that all can reach.
-static void one_mapped_page(void)
+// Three threads of one process, and one page that all can reach. Nothing but the mapping keeps it,
+// unless the handle stays open.
+static void one_mapped_page(bool open)
 {
     begin_world(3);
     uint64_t account = new_account(400, 200);
@@ -19,6 +20,8 @@ static void one_mapped_page(void)
     third = spawn_thread_on(2, owner, 10);
     vmo = MUST(owner, VMO_CREATE, owner->account, PAGE_SIZE, 0);
     MUST(owner, VM_MAP, owner->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ | PROT_WRITE);
+    if (!open)
+        MUST(owner, HANDLE_CLOSE, vmo);
 }
 
 static void all_run(void)
@@ -31,16 +34,15 @@ static void all_run(void)
 // The third one takes the frame as soon as it is free.
 static void unmap_access_reuse(void)
 {
-    one_mapped_page();
+    one_mapped_page(false);
     STEP(owner, VM_UNMAP, owner->own_aspace, AT);
-    STEP(owner, HANDLE_CLOSE, vmo);
     plan_access(user, AT, true);
     STEP(third, VMO_CREATE, owner->account, PAGE_SIZE, 0);
     all_run();
 }
 static void unmapped_and_made(void)
 {
-    EXPLORE_CHECK(status_of(owner, 1) == STATUS_OK && status_of(third, 0) == STATUS_OK);
+    EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && status_of(third, 0) == STATUS_OK);
     seen(status_of(user, 0));
 }
 SCENARIO(unmap_access_reuse, .canary = "M6 others", .setup = unmap_access_reuse,
@@ -50,16 +52,15 @@ SCENARIO(unmap_access_reuse_broadcast, .canary = "M6 flush", .setup = unmap_acce
 
 static void unmap_two_accesses(void)
 {
-    one_mapped_page();
+    one_mapped_page(false);
     STEP(owner, VM_UNMAP, owner->own_aspace, AT);
-    STEP(owner, HANDLE_CLOSE, vmo);
     plan_access(user, AT, true);
     plan_access(third, AT, false);
     all_run();
 }
 static void unmapped(void)
 {
-    EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && status_of(owner, 1) == STATUS_OK);
+    EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK);
 }
 SCENARIO(unmap_two_accesses, .canary = "M6 one", .setup = unmap_two_accesses, .finish = unmapped);
 SCENARIO(unmap_two_accesses_broadcast, .canary = "M6 flush", .setup = unmap_two_accesses,
@@ -68,9 +69,10 @@ SCENARIO(unmap_two_accesses_broadcast, .canary = "M6 flush", .setup = unmap_two_
 // Two rounds that cross, and a CPU that both ask.
 static void two_unmaps_and_an_access(void)
 {
-    one_mapped_page();
+    one_mapped_page(false);
     uint64_t other = MUST(owner, VMO_CREATE, owner->account, PAGE_SIZE, 0);
     MUST(owner, VM_MAP, owner->own_aspace, other, 0, AT + PAGE_SIZE, PAGE_SIZE, PROT_READ);
+    MUST(owner, HANDLE_CLOSE, other);
     STEP(owner, VM_UNMAP, owner->own_aspace, AT);
     STEP(third, VM_UNMAP, owner->own_aspace, AT + PAGE_SIZE);
     plan_access(user, AT, true);
@@ -87,7 +89,7 @@ SCENARIO(two_unmaps_and_an_access_broadcast, .canary = "M6 flush",
 
 static void unmap_map_destroy(void)
 {
-    one_mapped_page();
+    one_mapped_page(true);
     STEP(owner, VM_UNMAP, owner->own_aspace, AT);
     STEP(user, VM_MAP, owner->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ);
     STEP(third, OBJECT_DESTROY, vmo);
@@ -104,7 +106,7 @@ SCENARIO(unmap_map_destroy, .canary = "M2 overlap", .setup = unmap_map_destroy,
 
 static void destroy_against_two_accesses(void)
 {
-    one_mapped_page();
+    one_mapped_page(true);
     STEP(owner, OBJECT_DESTROY, vmo);
     plan_access(user, AT, true);
     plan_access(third, AT, true);
@@ -131,6 +133,7 @@ static void unmap_against_leaving(void)
     user = spawn_thread_on(1, owner, 10);
     vmo = MUST(owner, VMO_CREATE, owner->account, PAGE_SIZE, 0);
     MUST(owner, VM_MAP, owner->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ);
+    MUST(owner, HANDLE_CLOSE, vmo);
     uint64_t event = MUST(owner, EVENT_CREATE, owner->account);
     uint64_t theirs = grant(stranger, owner, event);
     EXPECT_CALL(BLOCKED, stranger, OBJECT_WAIT, theirs, 1, ABI_DEADLINE_NEVER);
@@ -138,13 +141,12 @@ static void unmap_against_leaving(void)
     STEP(user, EVENT_SIGNAL, event, 1); // then it sleeps, and the stranger runs
     STEP(stranger, EVENT_CLEAR, theirs, 1);
     STEP(owner, VM_UNMAP, owner->own_aspace, AT);
-    STEP(owner, HANDLE_CLOSE, vmo);
     runs(owner);
     runs(user);
 }
 static void left(void)
 {
-    EXPLORE_CHECK(status_of(owner, 1) == STATUS_OK && status_of(stranger, 0) == STATUS_OK);
+    EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && status_of(stranger, 0) == STATUS_OK);
 }
 SCENARIO(unmap_against_leaving, .canary = "M6 rounds", .setup = unmap_against_leaving,
          .finish = left);
@@ -161,6 +163,7 @@ static void unmap_against_leaving_and_entering(void)
     stranger = spawn_on(1, account, 10);
     vmo = MUST(owner, VMO_CREATE, owner->account, PAGE_SIZE, 0);
     MUST(owner, VM_MAP, owner->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ);
+    MUST(owner, HANDLE_CLOSE, vmo);
     uint64_t event = MUST(owner, EVENT_CREATE, owner->account);
     uint64_t theirs = grant(stranger, owner, event);
     EXPECT_CALL(BLOCKED, stranger, OBJECT_WAIT, theirs, 1, ABI_DEADLINE_NEVER);
@@ -168,13 +171,12 @@ static void unmap_against_leaving_and_entering(void)
     STEP(user, EVENT_SIGNAL, event, 1); // the stranger preempts it, and then sleeps
     plan_access(user, AT, false);
     STEP(owner, VM_UNMAP, owner->own_aspace, AT);
-    STEP(owner, HANDLE_CLOSE, vmo);
     runs(owner);
     runs(user);
 }
 static void left_and_entered(void)
 {
-    EXPLORE_CHECK(status_of(owner, 1) == STATUS_OK && woken_with(stranger) == STATUS_OK);
+    EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && woken_with(stranger) == STATUS_OK);
 }
 SCENARIO(unmap_against_leaving_and_entering, .canary = "weak enter",
          .setup = unmap_against_leaving_and_entering, .finish = left_and_entered,
@@ -210,9 +212,8 @@ SCENARIO(death_unmap_access, .canary = "M7 leave", .setup = death_unmap_access,
 // The thread whose unmapping waits for a round is killed.
 static void unmapper_killed(void)
 {
-    one_mapped_page();
+    one_mapped_page(false);
     STEP(owner, VM_UNMAP, owner->own_aspace, AT);
-    STEP(owner, HANDLE_CLOSE, vmo);
     STEP(third, OBJECT_DESTROY, owner->own_thread);
     plan_access(user, AT, false);
     all_run();
@@ -228,7 +229,7 @@ SCENARIO(unmapper_killed, .canary = "M6 others", .setup = unmapper_killed,
 // What it began is finished where it was begun, though it is moved meanwhile.
 static void unmapper_moved(void)
 {
-    one_mapped_page();
+    one_mapped_page(false);
     STEP(owner, VM_UNMAP, owner->own_aspace, AT);
     STEP(owner, EVENT_CREATE, owner->account);
     STEP(third, THREAD_SET_CPU, owner->own_thread, 2);
