@@ -11,9 +11,8 @@
 constexpr unsigned CELLS = 1u << 17;
 
 struct lane {
-    uint16_t writer_clock, reader_clock[THREADS];
-    uint8_t writer; // THREADS: nobody in this execution
-    bool atomic_write;
+    uint16_t writer_clock, plain_clock, reader_clock[THREADS];
+    uint8_t writer, plain_writer; // the last, and the last that was plain; THREADS: nobody yet
     uint8_t atomic_readers; // bit t: the thread's last read was atomic
 };
 
@@ -93,7 +92,7 @@ static struct cell *cell_of(uintptr_t granule)
         if (cell->execution != execution) {
             *cell = (struct cell){.execution = execution, .granule = granule};
             for (unsigned i = 0; i < 8; i++)
-                cell->lanes[i].writer = THREADS;
+                cell->lanes[i].writer = cell->lanes[i].plain_writer = THREADS;
             return cell;
         }
     }
@@ -144,9 +143,11 @@ static void check_byte(struct cell *cell, unsigned i, bool write, bool atomic, u
 {
     struct lane *lane = &cell->lanes[i];
     uintptr_t address = cell->granule + i;
-    if (lane->writer < THREADS && lane->writer != current &&
-        lane->writer_clock > clocks[lane->writer] && !(atomic && lane->atomic_write))
-        report(cell, address, write, pc, lane->writer, true);
+    // An atomic access is no race with an atomic write, but maybe with a plain one before that.
+    unsigned writer = atomic ? lane->plain_writer : lane->writer;
+    if (writer < THREADS && writer != current &&
+        (atomic ? lane->plain_clock : lane->writer_clock) > clocks[writer])
+        report(cell, address, write, pc, writer, true);
     if (write)
         for (unsigned t = 0; t < thread_count; t++)
             if (t != current && lane->reader_clock[t] > clocks[t] &&
@@ -155,7 +156,10 @@ static void check_byte(struct cell *cell, unsigned i, bool write, bool atomic, u
     if (write) {
         lane->writer = (uint8_t)current;
         lane->writer_clock = clocks[current];
-        lane->atomic_write = atomic;
+        if (!atomic) {
+            lane->plain_writer = (uint8_t)current;
+            lane->plain_clock = clocks[current];
+        }
     } else {
         lane->reader_clock[current] = clocks[current];
         uint8_t bit = (uint8_t)(1u << current);

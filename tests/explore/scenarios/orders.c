@@ -58,7 +58,7 @@ static void used_or_unknown(void)
     EXPLORE_CHECK(status_of(one, 0) == STATUS_OK && is_used_or_unknown(status_of(two, 0)));
     seen(status_of(two, 0));
 }
-SCENARIO(lookup_in_a_new_page, .canary = "weak pages", .setup = lookup_in_a_new_page,
+SCENARIO(lookup_in_a_new_page, .canary = "weak page", .setup = lookup_in_a_new_page,
          .finish = used_or_unknown, .weak_only = true);
 SCENARIO(lookup_in_a_page_just_read, .canary = "weak page read", .setup = lookup_in_a_new_page,
          .finish = used_or_unknown, .weak_only = true);
