@@ -116,7 +116,8 @@ static bool grow_locked(struct process *process) REQUIRES(process->table_lock)
 status_t handles_reserve(struct process *process, uint32_t count)
 {
     status_t status = STATUS_OK;
-    lock_acquire(&process->table_lock);
+    if (!SEEDED_BUG("O reserve"))
+        lock_acquire(&process->table_lock);
     while (status == STATUS_OK && process->handle_pages * HANDLES_PER_PAGE - process->handles_used -
                                           process->handles_reserved - process->handles_retired <
                                       count)
@@ -126,7 +127,8 @@ status_t handles_reserve(struct process *process, uint32_t count)
         status = STATUS_NO_HANDLES;
     if (status == STATUS_OK)
         process->handles_reserved += count;
-    lock_release(&process->table_lock);
+    if (!SEEDED_BUG("O reserve"))
+        lock_release(&process->table_lock);
     return status;
 }
 

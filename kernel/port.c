@@ -221,7 +221,7 @@ status_t sys_port_bind(struct entry *entry, const struct handle_lookup *port_han
     status_t status = STATUS_OK;
     if (object->binding.port) {
         status = STATUS_BAD_STATE;
-    } else if (!object_lock(&port->object, port_handle->generation)) {
+    } else if (!object_lock(&port->object, port_handle->generation) && !SEEDED_BUG("P gone")) {
         status = STATUS_GONE;
     } else {
         if (SEEDED_BUG("P bind")) {
@@ -251,14 +251,16 @@ bool object_unbind_locked(struct object *object) NO_THREAD_SAFETY
     if (!port_object)
         return false;
     struct port *port = port_of(port_object);
-    lock_acquire(&port_object->lock);
+    if (!SEEDED_BUG("P unbind"))
+        lock_acquire(&port_object->lock);
     list_remove(&object->binding.node);
     list_remove(&object->binding.port_node);
     object->binding.pending = false;
     object->binding.port = nullptr;
     port->binding_count--;
     account_uncharge(port_object->account, 0, 1);
-    lock_release(&port_object->lock);
+    if (!SEEDED_BUG("P unbind"))
+        lock_release(&port_object->lock);
     return true;
 }
 

@@ -138,7 +138,7 @@ static void received_or_gone(void)
     EXPLORE_CHECK(status_of(user, 0) == STATUS_OK || status_of(user, 0) == STATUS_GONE ||
                   status_of(user, 0) == STATUS_PEER_CLOSED);
 }
-SCENARIO(account_against_send, .canary = "I4", .setup = account_against_send,
+SCENARIO(account_against_send, .canary = "O2", .setup = account_against_send,
          .finish = received_or_gone);
 
 static void account_against_port(void)

@@ -89,21 +89,6 @@ static void ended_and_woken(void)
 SCENARIO(account_against_wait, .canary = "I4 all", .setup = account_against_wait,
          .finish = ended_and_woken);
 
-static void account_against_account(void)
-{
-    doomed_account();
-    STEP(ender, OBJECT_DESTROY, account);
-    STEP(user, OBJECT_DESTROY, theirs);
-    both_run();
-}
-static void ended_once(void)
-{
-    unsigned done = (status_of(ender, 0) == STATUS_OK) + (status_of(user, 0) == STATUS_OK);
-    EXPLORE_CHECK(done == 1);
-}
-SCENARIO(account_against_account, .canary = "A3", .setup = account_against_account,
-         .finish = ended_once);
-
 static void charge_against_charge(void)
 {
     begin_world(2);

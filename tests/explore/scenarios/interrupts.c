@@ -185,8 +185,8 @@ static void the_line_is_new(void)
     EXPLORE_CHECK(fresh && fresh->count <= 1);
     seen(fresh->count);
 }
-SCENARIO(raise_against_close, .canary = "Q unregister", .setup = raise_against_close,
-         .finish = the_line_is_new);
+SCENARIO(raise_against_close, .canary = "weak lives", .setup = raise_against_close,
+         .finish = the_line_is_new, .weak_only = true);
 
 static void raise_against_destroy_in_service(void)
 {

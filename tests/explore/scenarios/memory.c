@@ -40,9 +40,6 @@ static void unmapped(void)
 }
 SCENARIO(unmap_against_access, .canary = "M6 others", .setup = unmap_against_access,
          .finish = unmapped);
-SCENARIO(unmap_against_access_broadcast, .canary = "M6 flush", .setup = unmap_against_access,
-         .finish = unmapped, .broadcasts = true);
-
 // The frame becomes another process's as soon as it is free.
 static void reuse_against_access(void)
 {
@@ -61,9 +58,6 @@ static void reused(void)
 }
 SCENARIO(reuse_against_access, .canary = "M6 others", .setup = reuse_against_access,
          .finish = reused);
-SCENARIO(reuse_against_access_broadcast, .canary = "M6 flush", .setup = reuse_against_access,
-         .finish = reused, .broadcasts = true);
-
 // Both CPUs unmap, each a page that the other one uses: rounds cross.
 static void two_unmaps(void)
 {
@@ -129,9 +123,6 @@ SCENARIO(unmap_against_entering, .canary = "weak enter", .setup = unmap_against_
          .finish = entered, .weak_only = true);
 SCENARIO(unmap_against_entering_others, .canary = "weak others", .setup = unmap_against_entering,
          .finish = entered, .weak_only = true);
-SCENARIO(unmap_against_entering_broadcast, .canary = "M6 flush", .setup = unmap_against_entering,
-         .finish = entered, .broadcasts = true);
-
 static void map_against_access(void)
 {
     begin_world(2);
@@ -152,25 +143,6 @@ static void mapped(void)
     seen(status_of(user, 0));
 }
 SCENARIO(map_against_access, .canary = "M2", .setup = map_against_access, .finish = mapped);
-
-static void map_against_map(void)
-{
-    begin_world(2);
-    owner = spawn_on(0, new_account(400, 200), 10);
-    user = spawn_thread_on(1, owner, 10);
-    vmo = MUST(owner, VMO_CREATE, owner->account, PAGE_SIZE, 0);
-    STEP(owner, VM_MAP, owner->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ);
-    STEP(user, VM_MAP, owner->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ);
-    runs(owner);
-    runs(user);
-}
-static void one_mapped(void)
-{
-    bool first = status_of(owner, 0) == STATUS_OK, second = status_of(user, 0) == STATUS_OK;
-    EXPLORE_CHECK(first != second);
-    EXPLORE_CHECK(first || status_of(owner, 0) == STATUS_OVERLAP);
-}
-SCENARIO(map_against_map, .canary = "M2 overlap", .setup = map_against_map, .finish = one_mapped);
 
 static void map_against_unmap(void)
 {

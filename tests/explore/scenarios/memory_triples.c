@@ -82,7 +82,7 @@ static void both_unmapped(void)
 {
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && status_of(third, 0) == STATUS_OK);
 }
-SCENARIO(two_unmaps_and_an_access, .canary = "weak ask", .setup = two_unmaps_and_an_access,
+SCENARIO(two_unmaps_and_an_access, .canary = "M6 others", .setup = two_unmaps_and_an_access,
          .finish = both_unmapped);
 SCENARIO(two_unmaps_and_an_access_broadcast, .canary = "M6 flush",
          .setup = two_unmaps_and_an_access, .finish = both_unmapped, .broadcasts = true);
@@ -101,7 +101,7 @@ static void at_most_one_more(void)
     status_t status = status_of(user, 0);
     EXPLORE_CHECK(status == STATUS_OK || status == STATUS_OVERLAP || status == STATUS_GONE);
 }
-SCENARIO(unmap_map_destroy, .canary = "M2 overlap", .setup = unmap_map_destroy,
+SCENARIO(unmap_map_destroy, .canary = "weak take", .setup = unmap_map_destroy,
          .finish = at_most_one_more);
 
 static void destroy_against_two_accesses(void)
@@ -116,7 +116,7 @@ static void revoked(void)
 {
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK);
 }
-SCENARIO(destroy_against_two_accesses, .canary = "weak ask", .setup = destroy_against_two_accesses,
+SCENARIO(destroy_against_two_accesses, .canary = "M6 one", .setup = destroy_against_two_accesses,
          .finish = revoked);
 
 // ---- CPUs that come and go
@@ -148,7 +148,7 @@ static void left(void)
 {
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && status_of(stranger, 0) == STATUS_OK);
 }
-SCENARIO(unmap_against_leaving, .canary = "M6 rounds", .setup = unmap_against_leaving,
+SCENARIO(unmap_against_leaving, .canary = "M6 others", .setup = unmap_against_leaving,
          .finish = left);
 SCENARIO(unmap_against_leaving_broadcast, .canary = "M6 flush", .setup = unmap_against_leaving,
          .finish = left, .broadcasts = true);
@@ -178,9 +178,8 @@ static void left_and_entered(void)
 {
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && woken_with(stranger) == STATUS_OK);
 }
-SCENARIO(unmap_against_leaving_and_entering, .canary = "weak enter",
-         .setup = unmap_against_leaving_and_entering, .finish = left_and_entered,
-         .weak_only = true);
+SCENARIO(unmap_against_leaving_and_entering, .canary = "M6 others",
+         .setup = unmap_against_leaving_and_entering, .finish = left_and_entered);
 
 // ---- death
 
@@ -206,7 +205,7 @@ static void all_are_dead(void)
 {
     EXPLORE_CHECK(is_dead(owner) && is_dead(user));
 }
-SCENARIO(death_unmap_access, .canary = "M7 leave", .setup = death_unmap_access,
+SCENARIO(death_unmap_access, .canary = "machine: lost IPI", .setup = death_unmap_access,
          .finish = all_are_dead);
 
 // The thread whose unmapping waits for a round is killed.

@@ -170,7 +170,7 @@ static void exit_move_priority(void)
     STEP(second, THREAD_SET_PRIORITY, second_handle, 3);
     all_run();
 }
-SCENARIO(exit_move_priority, .canary = "weak left", .setup = exit_move_priority,
+SCENARIO(exit_move_priority, .canary = "machine: lost IPI", .setup = exit_move_priority,
          .finish = it_is_dead);
 
 // ---- a thread that is only made

@@ -63,22 +63,6 @@ SCENARIO(lookup_in_a_new_page, .canary = "weak page", .setup = lookup_in_a_new_p
 SCENARIO(lookup_in_a_page_just_read, .canary = "weak page read", .setup = lookup_in_a_new_page,
          .finish = used_or_unknown, .weak_only = true);
 
-// The slot was another handle's, without rights; its next value comes with the new ones.
-static void lookup_of_the_next(void)
-{
-    threads(2);
-    uint64_t old = MUST(one, HANDLE_DUPLICATE, event, 0);
-    fill_table(0);
-    MUST(one, HANDLE_CLOSE, old);
-    STEP(one, HANDLE_DUPLICATE, event, RIGHTS_EVENT);
-    STEP(two, EVENT_SIGNAL, old + (1ull << 32), 1);
-    all_run();
-}
-SCENARIO(lookup_of_the_next, .canary = "weak tag", .setup = lookup_of_the_next,
-         .finish = used_or_unknown, .weak_only = true);
-SCENARIO(lookup_of_the_next_read, .canary = "weak lookup", .setup = lookup_of_the_next,
-         .finish = used_or_unknown, .weak_only = true);
-
 // It is held for a message that is refused, and put back, by another thread than the one that
 // made it.
 static void lookup_of_what_is_put_back(void)
@@ -97,23 +81,6 @@ static void lookup_of_what_is_put_back(void)
 }
 SCENARIO(lookup_of_what_is_put_back, .canary = "weak back", .setup = lookup_of_what_is_put_back,
          .finish = used_or_unknown, .weak_only = true);
-
-static void reuse_read_again(void)
-{
-    threads(2);
-    uint64_t old = MUST(one, HANDLE_DUPLICATE, event, RIGHT_DUPLICATE);
-    fill_table(0);
-    STEP(one, HANDLE_CLOSE, old);
-    STEP(one, HANDLE_DUPLICATE, event, RIGHTS_EVENT);
-    STEP(two, EVENT_SIGNAL, old, 1); // never with the rights of the second
-    all_run();
-}
-static void no_more_rights(void)
-{
-    EXPLORE_CHECK(status_of(two, 0) == STATUS_NO_RIGHT || status_of(two, 0) == STATUS_BAD_HANDLE);
-}
-SCENARIO(reuse_read_again, .canary = "weak again", .setup = reuse_read_again,
-         .finish = no_more_rights, .weak_only = true);
 
 // ---- waiting and waking
 
@@ -195,21 +162,6 @@ SCENARIO(priority_request_taken, .canary = "weak requests", .setup = priority_po
 
 // ---- operations: a step that is made on one CPU and resumed by another
 
-static void unmap_resumed(void)
-{
-    a_waiter(2);
-    uint64_t doomed = MUST(world.boss, ACCOUNT_CREATE, world.root_account, 40, 20);
-    uint64_t payer = grant(waiter, world.boss, doomed);
-    uint64_t made = MUST(waiter, EVENT_CREATE, payer);
-    uint64_t account = grant(one, world.boss, doomed);
-    STEP(one, OBJECT_DESTROY, account);
-    STEP(waiter, HANDLE_CLOSE, made);
-    runs(one);
-    runs(waiter);
-}
-SCENARIO(account_resumed, .canary = "weak resume", .setup = unmap_resumed, .weak_only = true);
-SCENARIO(account_phases, .canary = "weak phase", .setup = unmap_resumed, .weak_only = true);
-
 // ---- flushing: two CPUs ask a third
 
 constexpr uint64_t AT = 0x5000'0000;
@@ -240,5 +192,3 @@ static void unmapped_and_made(void)
 }
 SCENARIO(both_answer, .canary = "weak answer", .setup = both_answer, .finish = unmapped_and_made,
          .weak_only = true);
-SCENARIO(both_are_asked, .canary = "weak asked", .setup = both_answer,
-         .finish = unmapped_and_made, .weak_only = true);

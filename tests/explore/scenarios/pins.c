@@ -208,5 +208,5 @@ static void the_driver_is_dead(void)
     EXPLORE_CHECK(is_dead(driver));
     seen(value_of(manager, 1, 0));
 }
-SCENARIO(pin_against_killed_driver, .canary = "M7", .setup = pin_against_killed_driver,
-         .finish = the_driver_is_dead);
+SCENARIO(pin_against_killed_driver, .canary = "machine: lost IPI",
+         .setup = pin_against_killed_driver, .finish = the_driver_is_dead);

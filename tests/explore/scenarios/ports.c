@@ -80,7 +80,7 @@ static void told_or_not(void)
 {
     EXPLORE_CHECK(status_of(two, 0) == STATUS_OK || status_of(two, 0) == STATUS_TIMED_OUT);
 }
-SCENARIO(unbind_signal_receive, .canary = "I2 port", .setup = unbind_signal_receive,
+SCENARIO(unbind_signal_receive, .canary = "P unbind", .setup = unbind_signal_receive,
          .finish = told_or_not);
 
 static void destroy_signal_receive(void)
@@ -120,7 +120,7 @@ static void bound_or_gone(void)
 {
     EXPLORE_CHECK(status_of(two, 0) == STATUS_OK || status_of(two, 0) == STATUS_GONE);
 }
-SCENARIO(port_bind_destroyed, .canary = "O2", .setup = port_bind_destroyed,
+SCENARIO(port_bind_destroyed, .canary = "P gone", .setup = port_bind_destroyed,
          .finish = bound_or_gone);
 
 static void port_and_object_destroyed(void)

@@ -43,20 +43,6 @@ static bool cancel_agrees(status_t cancel, status_t wait, status_t without)
 
 // ---- pairs against the beginning of the wait
 
-static void signal_against_wait(void)
-{
-    actors(2);
-    STEP(waiter, OBJECT_WAIT, theirs, 1, ABI_DEADLINE_NEVER);
-    STEP(waker, EVENT_SIGNAL, event, 1);
-    all_run();
-}
-static void signal_wins(void)
-{
-    EXPLORE_CHECK(status_of(waker, 0) == STATUS_OK);
-    EXPLORE_CHECK(status_of(waiter, 0) == STATUS_OK && value_of(waiter, 0, 0) == 1);
-}
-SCENARIO(signal_against_wait, .canary = "S2", .setup = signal_against_wait, .finish = signal_wins);
-
 static void two_signals_against_wait(void)
 {
     actors(3);
@@ -76,37 +62,6 @@ static void two_signals_win(void)
 SCENARIO(two_signals_against_wait, .canary = "S2", .setup = two_signals_against_wait,
          .finish = two_signals_win);
 
-static void cancel_against_wait(void)
-{
-    actors(2);
-    STEP(waiter, OBJECT_WAIT, theirs, 1, ABI_DEADLINE_NEVER);
-    STEP(waker, THREAD_CANCEL, waiter_thread);
-    STEP(waker, EVENT_SIGNAL, event, 1);
-    all_run();
-}
-static void cancel_or_signal(void)
-{
-    EXPLORE_CHECK(cancel_agrees(status_of(waker, 0), status_of(waiter, 0), STATUS_OK));
-    seen(status_of(waiter, 0));
-}
-SCENARIO(cancel_against_wait, .canary = "weak wait", .setup = cancel_against_wait,
-         .finish = cancel_or_signal, .weak_only = true);
-
-static void kill_against_wait(void)
-{
-    actors(2);
-    STEP(waiter, OBJECT_WAIT, theirs, 1, ABI_DEADLINE_NEVER);
-    STEP(waker, OBJECT_DESTROY, waiter_thread);
-    all_run();
-}
-static void the_waiter_is_dead(void)
-{
-    EXPLORE_CHECK(status_of(waker, 0) == STATUS_OK);
-    EXPLORE_CHECK(is_dead(waiter) && !is_over(waiter, 0));
-}
-SCENARIO(kill_against_wait, .canary = "machine: lost IPI", .setup = kill_against_wait,
-         .finish = the_waiter_is_dead);
-
 // ---- pairs and triples over a wait that has begun
 
 static void begin_waiting(unsigned cpus, uint64_t deadline)
@@ -124,36 +79,6 @@ static void waker_and_other_run(void)
     struct actor *on_its_cpu = spawn_on(1, waker->account ? new_account(60, 40) : 0, 8);
     runs(on_its_cpu);
 }
-
-static void signal_against_cancel(void)
-{
-    begin_waiting(3, ABI_DEADLINE_NEVER);
-    uint64_t thread = grant(other, waiter, waiter->own_thread);
-    STEP(waker, EVENT_SIGNAL, event, 1);
-    STEP(other, THREAD_CANCEL, thread);
-    waker_and_other_run();
-}
-static void one_of_signal_and_cancel(void)
-{
-    EXPLORE_CHECK(cancel_agrees(status_of(other, 0), woken_with(waiter), STATUS_OK));
-    seen(woken_with(waiter));
-}
-SCENARIO(signal_against_cancel, .canary = "weak win", .setup = signal_against_cancel,
-         .finish = one_of_signal_and_cancel, .weak_only = true);
-
-static void two_signals(void)
-{
-    begin_waiting(3, ABI_DEADLINE_NEVER);
-    uint64_t third = grant(other, waker, event);
-    STEP(waker, EVENT_SIGNAL, event, 1);
-    STEP(other, EVENT_SIGNAL, third, 1);
-    waker_and_other_run();
-}
-static void woken_once(void)
-{
-    EXPLORE_CHECK(woken_with(waiter) == STATUS_OK);
-}
-SCENARIO(two_signals, .canary = "S2", .setup = two_signals, .finish = woken_once);
 
 static void signal_against_kill(void)
 {
@@ -251,20 +176,6 @@ static void signal_or_gone(void)
 }
 SCENARIO(signal_against_destroy, .canary = "I4 all", .setup = signal_against_destroy,
          .finish = signal_or_gone);
-
-static void wait_against_destroy(void)
-{
-    actors(2);
-    STEP(waiter, OBJECT_WAIT, theirs, 1, ABI_DEADLINE_NEVER);
-    STEP(waker, OBJECT_DESTROY, event);
-    all_run();
-}
-static void the_waiter_hears_gone(void)
-{
-    EXPLORE_CHECK(status_of(waiter, 0) == STATUS_GONE);
-}
-SCENARIO(wait_against_destroy, .canary = "I4 all", .setup = wait_against_destroy,
-         .finish = the_waiter_hears_gone);
 
 static void sleep_against_cancel(void)
 {

@@ -145,7 +145,7 @@ static void signal_kill_deadline(void)
     waiter_is_alone();
     plan_time(2'000'000);
 }
-SCENARIO(signal_kill_deadline, .canary = "two wakers", .setup = signal_kill_deadline,
+SCENARIO(signal_kill_deadline, .canary = "machine: lost IPI", .setup = signal_kill_deadline,
          .finish = the_waiter_is_dead);
 
 static void signal_destroy_cancel(void)
@@ -194,7 +194,7 @@ static void gone_or_late(void)
 {
     EXPLORE_CHECK(woken_with(waiter) == STATUS_GONE || woken_with(waiter) == STATUS_TIMED_OUT);
 }
-SCENARIO(destroy_deadline_reuse, .canary = "I3", .setup = destroy_deadline_reuse,
+SCENARIO(destroy_deadline_reuse, .canary = "weak take", .setup = destroy_deadline_reuse,
          .finish = gone_or_late);
 
 // ---- woken, it sleeps again
