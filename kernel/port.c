@@ -221,7 +221,7 @@ status_t sys_port_bind(struct entry *entry, const struct handle_lookup *port_han
     status_t status = STATUS_OK;
     if (object->binding.port) {
         status = STATUS_BAD_STATE;
-    } else if (!object_lock(&port->object, port_handle->generation) && !SEEDED_BUG("P gone")) {
+    } else if (!object_lock(&port->object, port_handle->generation)) {
         status = STATUS_GONE;
     } else {
         if (SEEDED_BUG("P bind")) {

@@ -113,14 +113,16 @@ static void port_bind_destroyed(void)
     actors(3, false);
     STEP(one, OBJECT_DESTROY, port);
     STEP(two, PORT_BIND, two_port, two_event, 7, 1);
+    STEP(two, PORT_UNBIND, two_event);
     STEP(three, EVENT_SIGNAL, three_event, 1);
+    STEP(three, PORT_RECEIVE, three_port, 0);
     all_run();
 }
 static void bound_or_gone(void)
 {
     EXPLORE_CHECK(status_of(two, 0) == STATUS_OK || status_of(two, 0) == STATUS_GONE);
 }
-SCENARIO(port_bind_destroyed, .canary = "P gone", .setup = port_bind_destroyed,
+SCENARIO(port_bind_destroyed, .canary = "P unbind", .setup = port_bind_destroyed,
          .finish = bound_or_gone);
 
 static void port_and_object_destroyed(void)
