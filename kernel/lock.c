@@ -48,11 +48,21 @@ static void note_released(struct spinlock *lock)
 }
 #endif
 
+static uint16_t take_ticket(struct spinlock *lock)
+{
+    if (!SEEDED_BUG("lock tickets"))
+        return atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
+    uint16_t ticket = atomic_load_explicit(&lock->next, memory_order_relaxed);
+    atomic_store_explicit(&lock->next, (uint16_t)(ticket + 1), memory_order_relaxed);
+    return ticket;
+}
+
 void lock_acquire(struct spinlock *lock) NO_THREAD_SAFETY
 {
-    uint16_t ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
+    uint16_t ticket = take_ticket(lock);
     // Pairs with the store in lock_release.
-    while (atomic_load_explicit(&lock->serving, memory_order_acquire) != ticket)
+    while (atomic_load_explicit(&lock->serving, ORDER("weak acquire", memory_order_acquire)) !=
+           ticket)
         arch_cpu_relax();
     note_acquired(lock);
 }
@@ -61,7 +71,8 @@ void lock_release(struct spinlock *lock) NO_THREAD_SAFETY
 {
     note_released(lock);
     uint16_t serving = atomic_load_explicit(&lock->serving, memory_order_relaxed);
-    atomic_store_explicit(&lock->serving, (uint16_t)(serving + 1), memory_order_release);
+    atomic_store_explicit(&lock->serving, (uint16_t)(serving + 1),
+                          ORDER("weak release", memory_order_release));
 }
 
 bool lock_held(const struct spinlock *lock)
