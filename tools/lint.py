@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import load_buffering
+
 TOP = Path(__file__).resolve().parent.parent
 ARCHES = ("x86_64", "aarch64")
 BUILD = "dev"
@@ -173,6 +175,24 @@ def check_locks():
             yield result.stderr.strip()
 
 
+# --- what the explorer relies on -----------------------------------------------------
+
+
+def check_load_buffering():
+    yield from load_buffering.check(tracked("kernel/*.c"), kernel_flags("x86_64"))
+
+
+ASSEMBLY = re.compile(r"\b(?:asm|__asm__|__asm)\b\s*(?:volatile|__volatile__|goto|inline|\()")
+
+
+def check_no_assembly():
+    """The explorer sees no inline assembly: what kernel/ needs of it is in arch/ and hal/."""
+    for path in c_files("abi", "kernel", "lib"):
+        for number, line in enumerate(read(path).split("\n"), 1):
+            if ASSEMBLY.search(line.split("//")[0]):
+                yield f"{path}:{number}: {line.strip()}"
+
+
 # --- looks --------------------------------------------------------------------------
 
 
@@ -211,6 +231,8 @@ CHECKS = {
     "no-arch-conditions": check_no_arch_conditions,
     "kernel-contract": check_kernel_contract,
     "locks": check_locks,
+    "load-buffering": check_load_buffering,
+    "no-assembly": check_no_assembly,
     "format": check_format,
     "spdx": check_spdx,
     "words": check_words,
