@@ -15,7 +15,8 @@ EXPLORE_COUNTED := -fsanitize-coverage=inline-bool-flag,pc-table -mllvm -sanitiz
 ROOTS_explore := $(ROOTS_test) -Itests/explore/engine -Itests/explore/kernel
 
 EXPLORE_ENGINE := $(wildcard tests/explore/engine/*.c) arch/host/stack.c
-EXPLORE_PLAIN  := $(patsubst %,tests/explore/kernel/%.c,harness runner whole) $(wildcard tests/explore/scenarios/*.c) \
+EXPLORE_PLAIN  := $(patsubst %,tests/explore/kernel/%.c,harness runner whole translation_break) \
+                  $(wildcard tests/explore/scenarios/*.c) \
                   arch/host/cpu.c arch/host/machine.c arch/host/pages.c tests/unit/kernel_world.c \
                   tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
 EXPLORE_KERNEL := $(filter-out kernel/lock.c,$(KERNEL_SOURCES)) $(HOST_LIB_SOURCES) \

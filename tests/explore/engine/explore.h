@@ -44,6 +44,9 @@ bool explore_keeps_part(void);
 // Called with the number of each model thread that goes on running.
 extern void (*explore_on_switch)(unsigned thread);
 
+// Called with each atomic store that becomes the newest of its location.
+extern void (*explore_on_store)(uintptr_t address, uint64_t before, uint64_t now);
+
 // ---- inside model threads
 
 // One of `count` possibilities; each is tried.

@@ -358,6 +358,8 @@ static uint16_t do_write(unsigned thread, const struct operation *op, uint16_t n
     stores[store].thread = (uint8_t)thread;
     stores[store].event = (int)search_event_count();
     if (behind == location->last) {
+        if (explore_on_store)
+            explore_on_store(location->address, stores[behind].value, value);
         place_last(location, store);
         save_memory(location->address, location->size);
         memcpy((void *)location->address, &value, location->size);

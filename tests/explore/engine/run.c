@@ -18,6 +18,7 @@ bool exploring;
 struct explore_config config;
 uint64_t execution;
 void (*explore_on_switch)(unsigned thread);
+void (*explore_on_store)(uintptr_t address, uint64_t before, uint64_t now);
 
 void race_forget(void);
 
@@ -305,6 +306,7 @@ void explore_run(const struct explore_scenario *scenario, const struct explore_c
     race_forget();
     thread_count = part_count = 0;
     explore_on_switch = nullptr;
+    explore_on_store = nullptr;
     if (!search_replay(config.schedule)) {
         snprintf(result->kind, sizeof result->kind, "schedule");
         result->failed = true;

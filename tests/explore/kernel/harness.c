@@ -330,6 +330,8 @@ void harness_setup(void)
     host_on_relax = explore_relax;
     host_on_halt = halted;
     explore_on_switch = on_switch;
+    if (running->broadcasts)
+        translation_watch();
     explore_region(records, sizeof records);
     explore_region(&host_console_bytes, sizeof host_console_bytes);
     explore_ignore(invariant_evaluations, sizeof(struct counter) * INVARIANT_COUNT);

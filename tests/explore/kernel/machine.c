@@ -275,7 +275,8 @@ void host_tlb_flush_asid(uint16_t asid)
     (void)asid;
     if (explore_self() == EXPLORE_THREADS)
         return;
-    if (host_tlb_broadcasts) {
+    translation_flushed();
+    if (host_tlb_broadcasts) { // over when it returns: nobody can miss it any more
         explore_lock(&broadcast);
         all_flushes++;
         explore_unlock(&broadcast);

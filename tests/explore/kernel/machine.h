@@ -27,3 +27,7 @@ void machine_time_comes(void *when);
 // By harness.c, which is not instrumented: ghosts.
 uint64_t machine_owner_of(uint64_t leaf);
 void machine_check_frame(uint64_t leaf, uint64_t owner);
+
+// translation_break.c: watches writes of page tables from now on; every CPU has been flushed.
+void translation_watch(void);
+void translation_flushed(void);

@@ -72,7 +72,8 @@ static bool look_for_canary(const struct kernel_scenario *scenario)
     explore(scenario, scenario->canary, &how);
     printf("canary kind=%s at=%lu", result.failed ? result.kind : "missed",
            (unsigned long)result.failed_at);
-    bool right = result.failed;
+    bool right = result.failed &&
+                 (!scenario->canary_kind || strcmp(result.kind, scenario->canary_kind) == 0);
     if (right && scenario->weak_only && options.sequential) {
         how = (struct explore_config){.sequential = true, .budget = SEQUENTIAL_BUDGET};
         explore(scenario, scenario->canary, &how);
