@@ -178,7 +178,7 @@ def explore_jobs(wanted, long):
         for name, passed, output in explorer.self_tests(count):
             results.add(f"explore/{name}", time.monotonic() - start, None if passed else output,
                         output.rstrip("\n").split("\n")[-1:])
-    if any(wanted(f"explore/{name}") for name in ("litmus", "lock-O0", "lock-O2", "random")):
+    if any(wanted(f"explore/{name}") for name in ("litmus", "failures", "lock-O0", "lock-O2", "random")):
         yield proof
     outcomes = []
     for name in explorer.scenarios("O2"):

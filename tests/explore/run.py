@@ -151,7 +151,7 @@ def reach(outcomes):
 def self_tests(count):
     """(name, passed, output) of the explorer's own proof."""
     REACHED.mkdir(parents=True, exist_ok=True)
-    for name, arguments in (("litmus", []), ("lock-O0", [REACHED / LOCK]), ("lock-O2", []),
+    for name, arguments in (("litmus", []), ("failures", []), ("lock-O0", [REACHED / LOCK]), ("lock-O2", []),
                             ("random", [str(count)])):
         done = subprocess.run([PROGRAMS / name, *arguments], capture_output=True, text=True,
                               cwd=TOP)

@@ -42,6 +42,7 @@ $(eval $(call explore_program,kernel-O2,$(EXPLORE_PLAIN_OBJECTS) $(call objects,
 $(eval $(call explore_program,litmus,$(call objects,$E/plain,$(EXPLORE_ENGINE)) $E/seen2/tests/explore/litmus/litmus.o))
 $(eval $(call explore_program,lock-O0,$(call objects,$E/plain,$(EXPLORE_ENGINE)) $E/seen0/kernel/lock.o $E/seen2/tests/explore/litmus/locks.o))
 $(eval $(call explore_program,lock-O2,$(call objects,$E/plain,$(EXPLORE_ENGINE)) $(call objects,$E/seen2,kernel/lock.c tests/explore/litmus/locks.c)))
+$(eval $(call explore_program,failures,$(call objects,$E/plain,$(EXPLORE_ENGINE)) $E/seen0/tests/explore/litmus/failures.o))
 $(eval $(call explore_program,random,$(call objects,$E/plain,$(EXPLORE_ENGINE)) $E/seen2/tests/explore/litmus/random.o))
 
 .PHONY: explore-programs explore

@@ -173,16 +173,20 @@ static void place_last(struct location *location, uint16_t store)
 
 static uint16_t location_at(uintptr_t address, unsigned size, bool lock)
 {
-    unsigned bucket = (unsigned)((address >> (size >= 8 ? 3 : 0)) * 0x9e37'79b1u) % BUCKETS;
+    // One chain for all that may overlap.
+    unsigned bucket = (unsigned)((address >> 3) * 0x9e37'79b1u) % BUCKETS;
     for (;; bucket = (bucket + 1) % BUCKETS) {
         if (buckets[bucket].execution != execution)
             break;
         struct location *known = &locations[buckets[bucket].location];
-        if (known->address != address || known->lock != lock)
+        if (known->lock != lock)
             continue;
-        if (known->size != size)
+        if (!lock && (known->address != address || known->size != size) &&
+            known->address < address + size && address < known->address + known->size)
             explore_fail("mixed size", "atomic accesses of %u and %u bytes at %p", known->size,
                          size, (void *)address);
+        if (known->address != address)
+            continue;
         uint16_t number = buckets[bucket].location;
         if (known->rewritten) { // plainly, in order with all accesses: race.c has seen to that
             known->rewritten = false;

@@ -176,6 +176,38 @@ THREAD(iriw_f_d)
     r3 = LOAD(x, relaxed);
 }
 
+// Two fences, and between them a chain of relaxed accesses through a third CPU that stores after it
+// has loaded. RC11 leaves the fences unordered: 1 1 0 would be allowed, too (docs/explore.md).
+THREAD(third_a)
+{
+    STORE(x, 1, relaxed);
+    FENCE(seq_cst);
+    STORE(y, 1, relaxed);
+}
+THREAD(third_b)
+{
+    r0 = LOAD(y, relaxed);
+    STORE(z, 1, relaxed);
+}
+THREAD(third_c)
+{
+    r1 = LOAD(z, relaxed);
+    FENCE(seq_cst);
+    r2 = LOAD(x, relaxed);
+}
+THREAD(w22_fence_a)
+{
+    STORE(x, 1, relaxed);
+    FENCE(seq_cst);
+    STORE(y, 2, relaxed);
+}
+THREAD(w22_fence_b)
+{
+    STORE(y, 1, relaxed);
+    FENCE(seq_cst);
+    STORE(x, 2, relaxed);
+}
+
 THREAD(corr_a)
 {
     STORE(x, 1, relaxed);
@@ -603,6 +635,13 @@ static const struct litmus tests[] = {
      "11 12 21 22",
      "12 21 22"},
     {"2+2W+sc", setup_memory, {w22_seq_cst_a, w22_seq_cst_b}, finish_xy, "12 21 22", "12 21 22"},
+    {"2+2W+fences", setup_memory, {w22_fence_a, w22_fence_b}, finish_xy, "12 21 22", "12 21 22"},
+    {"fences through a third",
+     setup_memory,
+     {third_a, third_b, third_c},
+     finish4,
+     "0 10 100 110 1000 1010 1110",
+     "0 10 100 110 1000 1010 1110"},
     {"IRIW",
      setup_memory,
      {iriw_a, iriw_b, iriw_c, iriw_d},
