@@ -99,7 +99,8 @@ status_t sys_log_write(struct entry *entry, const struct handle_lookup *log, uin
 status_t sys_log_read(struct entry *entry, const struct handle_lookup *log, uint64_t cursor)
 {
     (void)log;
-    lock_acquire(&ring.lock);
+    if (!SEEDED_BUG("D log"))
+        lock_acquire(&ring.lock);
     uint64_t oldest = ring.end > LOG_BYTES ? ring.end - LOG_BYTES : 0;
     uint64_t from = cursor < oldest ? oldest : cursor > ring.end ? ring.end : cursor;
     uint64_t bytes = ring.end - from;
@@ -107,7 +108,8 @@ status_t sys_log_read(struct entry *entry, const struct handle_lookup *log, uint
         bytes = ABI_MESSAGE_BYTES;
     for (uint64_t i = 0; i < bytes; i++)
         entry->thread->message->data[i] = (uint8_t)ring.ring[(from + i) % LOG_BYTES];
-    lock_release(&ring.lock);
+    if (!SEEDED_BUG("D log"))
+        lock_release(&ring.lock);
     entry->result[0] = bytes;
     entry->result[1] = from + bytes;
     return STATUS_OK;

@@ -117,13 +117,15 @@ status_t sys_machine_device_memory(struct entry *entry, const struct handle_look
     struct vmo *vmo;
     status = vmo_create_physical(lookup_ref(account), paddr, bytes >> PAGE_SHIFT, tables, &vmo);
     if (status == STATUS_OK && !tables) {
-        lock_acquire(&machine.lock);
+        if (!SEEDED_BUG("D memory"))
+            lock_acquire(&machine.lock);
         if (kernel_owns(paddr, paddr + bytes) || memory_overlaps_locked(paddr, paddr + bytes) ||
             vectors_overlap_locked(paddr, paddr + bytes))
             status = STATUS_OVERLAP;
         else
             tree_insert(&machine.memory, &vmo->mint_node, paddr);
-        lock_release(&machine.lock);
+        if (!SEEDED_BUG("D memory"))
+            lock_release(&machine.lock);
         if (status != STATUS_OK)
             object_discard(&vmo->object);
     }
@@ -158,7 +160,8 @@ status_t sys_machine_io_range(struct entry *entry, const struct handle_lookup *m
     struct iorange *range = (struct iorange *)(void *)object;
     range->base = (uint32_t)base;
     range->count = (uint32_t)count;
-    lock_acquire(&machine.lock);
+    if (!SEEDED_BUG("D ports"))
+        lock_acquire(&machine.lock);
     struct tree_node *node = tree_find_at_most(&machine.ports, base + count - 1);
     if (node) {
         const struct iorange *before = CONTAINER_OF(node, struct iorange, node);
@@ -167,7 +170,8 @@ status_t sys_machine_io_range(struct entry *entry, const struct handle_lookup *m
     }
     if (status == STATUS_OK)
         tree_insert(&machine.ports, &range->node, base);
-    lock_release(&machine.lock);
+    if (!SEEDED_BUG("D ports"))
+        lock_release(&machine.lock);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
         object_discard(object);

@@ -278,7 +278,8 @@ void process_inspect(struct object *object, struct abi_inspect *out) NO_THREAD_S
 {
     struct process *process = process_of(object);
     memcpy(out->name, process->name, sizeof out->name);
-    lock_acquire(&process->table_lock);
+    if (!SEEDED_BUG("D figures"))
+        lock_acquire(&process->table_lock);
     out->process.threads = process->thread_count;
     out->process.handles = process->handles_used;
     out->process.handles_max = HANDLES_MAX;
@@ -292,5 +293,6 @@ void process_inspect(struct object *object, struct abi_inspect *out) NO_THREAD_S
         out->process.cpu_ns +=
             counter_read(&CONTAINER_OF(node, struct thread, process_node)->cpu_ns);
     }
-    lock_release(&process->table_lock);
+    if (!SEEDED_BUG("D figures"))
+        lock_release(&process->table_lock);
 }
