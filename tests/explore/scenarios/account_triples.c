@@ -119,6 +119,35 @@ static void ended_and_unmapped(void)
 SCENARIO(account_against_unmap, .canary = "M3", .setup = account_against_unmap,
          .finish = ended_and_unmapped);
 
+// Memory that takes more than one step to make.
+static void account_against_fill(void)
+{
+    doomed_account(2);
+    STEP(ender, OBJECT_DESTROY, ender_handle);
+    STEP(user, VMO_CREATE, user_handle, 20 * PAGE_SIZE, 0);
+    all_run();
+}
+static void made_or_not(void)
+{
+    account_ended();
+    seen(status_of(user, 0));
+}
+SCENARIO(account_against_fill, .canary = "I4 all", .setup = account_against_fill,
+         .finish = made_or_not);
+
+// Ranges of the machine that it pays for are given back.
+static void account_against_mints(void)
+{
+    doomed_account(2);
+    uint64_t machine = grant(user, world.boss, world.machine);
+    STEP(ender, OBJECT_DESTROY, ender_handle);
+    STEP(user, MACHINE_DEVICE_MEMORY, machine, user_handle, 0xd000'0000, PAGE_SIZE, 0);
+    STEP(user, MACHINE_IO_RANGE, machine, user_handle, 0x70, 8);
+    all_run();
+}
+SCENARIO(account_against_mints, .canary = "A3 adopt", .setup = account_against_mints,
+         .finish = account_ended);
+
 // A channel that it pays, with a message in it and somebody who waits at the other end.
 static void account_against_send(void)
 {
