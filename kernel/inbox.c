@@ -18,7 +18,7 @@ void inbox_post(struct cpu *cpu, struct post *post)
     // Found empty: the CPU may be on its way out of the kernel, or idle. Itself, it looks again.
     static unsigned forgotten;
     if (!head && cpu != cpu_self() && !SEEDED_BUG("S2 interrupt") &&
-        !(SEEDED_BUG("S2 one in 32") && ++forgotten % 32 == 0))
+        !(SEEDED_BUG("S2 one in 31") && ++forgotten % 31 == 0))
         cpu_interrupt(cpu);
 }
 
