@@ -62,13 +62,13 @@ def test_stress(arch, seed):
 
 @limit(150)
 def test_no_wake_up_is_late(arch, seed):
-    """In virtual time, where the host has no say: a thread waits for its turn, a few slices of 10 ms,
-    and never for something else to bring its CPU into the kernel."""
-    for cpus in (4, 8):
-        got = stress(arch, cpus, seed, "calls=30000 replaced=3000", 70, VIRTUAL_TIME)
-        latest_ms = got["ns, the latest wake-up"] / 1e6
-        note(f"{cpus} CPUs: the latest of {got['wake-ups']} wake-ups after {latest_ms:.1f} ms")
-        check(latest_ms < 150, f"a wake-up came {latest_ms} ms late")
+    """In virtual time, where the host has no say: a CPU at rest wakes at once, and does not wait for
+    something else to bring it into the kernel, however many there are."""
+    for cpus in (2, 8):
+        got = stress(arch, cpus, seed, "calls=2000 replaced=200", 70, VIRTUAL_TIME)
+        latest_us = got["ns, the latest wake-up of a CPU at rest"] // 1000
+        note(f"{cpus} CPUs: the latest wake-up of a CPU at rest took {latest_us} us")
+        check(latest_us < 1000, f"a wake-up of a CPU at rest took {latest_us} us")
 
 
 @limit(120)

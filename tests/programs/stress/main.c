@@ -102,6 +102,8 @@ static void answer_fault(channel_t end, uint64_t message, uint64_t token)
     if (!expected)
         WRONG("crash: cause %u, address 0x%lx, pc {{pc:0x%lx:stress}}", fault.cause, fault.address,
               fault.pc);
+    // Until the page is there, perhaps: it faults again and again otherwise.
+    must(thread_sleep(now_ns() + NS_PER_MS / 20), "thread_sleep");
     const struct abi_fault_reply reply = {expected ? FAULT_RESUME : FAULT_KILL};
     memcpy(message_buffer()->data, &reply, sizeof(reply));
     status_t status = channel_reply(end, token, MSG(sizeof(reply), 0));
@@ -187,7 +189,7 @@ static void start_part(uint32_t i)
 static void run(uint64_t calls, uint64_t replaced)
 {
     uint32_t own_beats = board->beats_used;
-    for (uint32_t i = 0; i < FIGURES; i++)
+    for (uint32_t i = 0; i < LATEST_AT_REST_NS; i++)
         board->figures[i] = 0;
     for (uint32_t i = 0; i < ARRAY_SIZE(parts); i++)
         start_part(i);
@@ -246,6 +248,7 @@ static void say_figures(void)
         [DEAD_CALLERS] = "replies to the dead",
         [DEAD_SERVERS] = "calls to the dead",
         [LATEST_WAKE_NS] = "ns, the latest wake-up",
+        [LATEST_AT_REST_NS] = "ns, the latest wake-up of a CPU at rest",
     };
     for (uint32_t i = 0; i < FIGURES; i++)
         say("%lu %s", board->figures[i], names[i]);

@@ -38,6 +38,7 @@ enum figure : uint32_t {
     DEAD_CALLERS, // replies to callers that had gone
     DEAD_SERVERS, // calls whose server had gone
     LATEST_WAKE_NS,
+    LATEST_AT_REST_NS, // of the pairs
     FIGURES,
 };
 
@@ -98,9 +99,9 @@ void worker_turn(struct worker *worker, uint64_t system_calls);
 void move_somewhere(struct worker *worker, thread_t thread);
 
 // How late a wake-up may come on a machine at rest, and under load, where it waits for its turn.
-// Time is the host's, which may have a lot to do; where it is virtual, LATEST_WAKE_NS says more.
+// Time is the host's, which may have a lot to do; where it is virtual, LATEST_AT_REST_NS says more.
 constexpr uint64_t LATE_AT_REST_NS = 2 * NS_PER_S, LATE_NS = 30 * NS_PER_S;
-void note_wake(uint64_t since_ns, uint64_t limit_ns, const char *what);
+void note_wake(uint64_t since_ns, enum figure latest, const char *what);
 
 void board_map(vmo_t vmo);
 

@@ -12,14 +12,13 @@ constexpr uint32_t ROUNDS = 16;
 constexpr uint64_t PAIR_PATIENCE_NS = 3 * NS_PER_S, PATIENCE_NS = 40 * NS_PER_S;
 static_assert(PAIR_PATIENCE_NS > LATE_AT_REST_NS && PATIENCE_NS > LATE_NS);
 
-void note_wake(uint64_t since_ns, uint64_t limit_ns, const char *what)
+void note_wake(uint64_t since_ns, enum figure latest, const char *what)
 {
-    uint64_t late = now_ns() - since_ns;
-    uint64_t latest = board->figures[LATEST_WAKE_NS];
-    while (late > latest &&
-           !__c11_atomic_compare_exchange_weak(&board->figures[LATEST_WAKE_NS], &latest, late,
-                                               __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
-    if (late >= limit_ns)
+    uint64_t late = now_ns() - since_ns, most = board->figures[latest];
+    while (late > most && !__c11_atomic_compare_exchange_weak(&board->figures[latest], &most, late,
+                                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+    if (late >= (latest == LATEST_AT_REST_NS ? LATE_AT_REST_NS : LATE_NS))
         WRONG("lost wake-up: %s came %lu ms late", what, late / NS_PER_MS);
 }
 
@@ -34,7 +33,7 @@ static void answer(struct worker *worker)
     uint32_t signals;
     for (;;) {
         sure(object_wait((handle_t){pair.value}, THERE, ABI_DEADLINE_NEVER, &signals), "waiting");
-        note_wake(signalled_ns, LATE_AT_REST_NS, "a signal to a CPU at rest");
+        note_wake(signalled_ns, LATEST_AT_REST_NS, "a signal to a CPU at rest");
         sure(event_clear(pair, THERE, &signals), "event_clear");
         signalled_ns = now_ns();
         sure(event_signal(pair, BACK), "event_signal");
@@ -58,7 +57,7 @@ static bool wake_and_wait(struct worker *worker)
     tally(SYSTEM_CALLS, 3);
     tally(WAKES, 1);
     if (status == STATUS_OK) {
-        note_wake(signalled_ns, LATE_AT_REST_NS, "a signal from a CPU just woken");
+        note_wake(signalled_ns, LATEST_AT_REST_NS, "a signal from a CPU just woken");
         sure(event_clear(pair, BACK, &signals), "event_clear");
     } else {
         WRONG("lost wake-up: no answer from another CPU (%s)", status_name(status));
@@ -127,7 +126,7 @@ static void catch(struct worker *worker)
         if (status == STATUS_TIMED_OUT && now_ns() < until)
             WRONG("a deadline passed too early");
     }
-    note_wake(ring[worker->number].passed_ns, LATE_NS, "the baton");
+    note_wake(ring[worker->number].passed_ns, LATEST_WAKE_NS, "the baton");
     sure(event_clear(ring[worker->number].event, 1, &signals), "event_clear");
 }
 
