@@ -3,7 +3,7 @@
 
 import re
 
-from harness import TOP, check, equal, limit, long, note, run
+from harness import TOP, check, equal, limit, note, run
 from test_hostile import run_program
 
 DISK = TOP / "build" / "disk.tar"
@@ -23,14 +23,7 @@ def check_pairs(arch, counts):
 
 @limit(140)
 def test_pairs(arch):
-    check_pairs(arch, (2, 4))
-
-
-# A host of two processors emulates eight slowly, and each of them as often as it likes.
-@long
-@limit(200)
-def test_pairs_of_eight(arch):
-    check_pairs(arch, [8])  # a GICv2 serves no more
+    check_pairs(arch, (2, 4, 8))  # a GICv2 serves no more
 
 
 def test_shell_on_four(arch):

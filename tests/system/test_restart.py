@@ -186,12 +186,10 @@ def test_a_crash_at_every_step(arch, tmp, seed):
 # ---- the others
 
 
-@limit(240)
-def test_clients_die_in_the_middle(arch, tmp, seed):
-    """The file service, and who reads through it: the driver goes on, and all is given back."""
+def clients_die(arch, tmp, seed, cpus):
     disk, sums = make_disk(tmp, seed)
     draw = random.Random(seed)
-    with Session(arch, disk=disk) as shell:
+    with Session(arch, disk=disk, cpus=cpus) as shell:
         before = after_first_restart(shell, sums, ("files",))
         restarts = shell.ps()["virtio-blk"]["restarts"]
         for _ in range(8):
@@ -221,10 +219,15 @@ def test_clients_die_in_the_middle(arch, tmp, seed):
 
 
 @limit(240)
-def test_everybody_dies_in_the_middle(arch, tmp, seed):
+def test_clients_die_in_the_middle(arch, tmp, seed):
+    """The file service, and who reads through it: the driver goes on, and all is given back."""
+    clients_die(arch, tmp, seed, cpus=1)
+
+
+def everybody_dies(arch, tmp, seed, cpus):
     disk, sums = make_disk(tmp, seed)
     services = ("devd", "files", "virtio-blk", "console")
-    with Session(arch, disk=disk) as shell:
+    with Session(arch, disk=disk, cpus=cpus) as shell:
         before = after_first_restart(shell, sums, services)
         for name in services + services[::-1]:
             work = Work(shell, sums)
@@ -248,6 +251,11 @@ def test_everybody_dies_in_the_middle(arch, tmp, seed):
         shell.ask("sleep 0.1 &")
         shell.ask("wait")
         same_figures(shell, before, "after kill shell")
+
+
+@limit(240)
+def test_everybody_dies_in_the_middle(arch, tmp, seed):
+    everybody_dies(arch, tmp, seed, cpus=1)
 
 
 # ---- a driver that cannot be helped

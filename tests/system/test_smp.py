@@ -5,8 +5,8 @@ import re
 
 from harness import TOP, check, equal, limit, note
 from session import Session
-from test_restart import Work, after_first_restart, kill_driver, make_disk, same_figures, \
-    wait_for_reads
+from test_restart import Work, after_first_restart, clients_die, everybody_dies, kill_driver, \
+    make_disk, same_figures, wait_for_reads
 from test_supervision import build_with
 
 CPUS, KILLS = 4, 10
@@ -28,6 +28,16 @@ def test_kills_on_four_cpus(arch, tmp, seed):
         work.finish()
         same_figures(shell, before, f"after {KILLS} kills")
         equal(shell.ps()["virtio-blk"]["restarts"], KILLS + 1, "restarts in ps")
+
+
+@limit(240)
+def test_clients_die_on_four_cpus(arch, tmp, seed):
+    clients_die(arch, tmp, seed, CPUS)
+
+
+@limit(240)
+def test_everybody_dies_on_four_cpus(arch, tmp, seed):
+    everybody_dies(arch, tmp, seed, CPUS)
 
 
 @limit(180)

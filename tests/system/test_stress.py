@@ -64,7 +64,7 @@ def test_stress(arch, seed):
 def test_no_wake_up_is_late(arch, seed):
     """In virtual time, where the host has no say: a CPU at rest wakes at once, and does not wait for
     something else to bring it into the kernel, however many there are."""
-    for cpus in (2, 8):
+    for cpus in (2, 4):
         got = stress(arch, cpus, seed, "calls=2000 replaced=200", 70, VIRTUAL_TIME)
         latest_us = got["ns, the latest wake-up of a CPU at rest"] // 1000
         note(f"{cpus} CPUs: the latest wake-up of a CPU at rest took {latest_us} us")
