@@ -129,6 +129,12 @@ bool test_long(void)
     return value && *value;
 }
 
+unsigned test_amount(unsigned usual, unsigned times)
+{
+    const char *few = getenv("SKERRY_TEST_FEW");
+    return test_long() ? usual * times : few && *few ? usual / 50 + 1 : usual;
+}
+
 // ---- the runner
 
 static int run_apart(void (*run)(void), unsigned limit_s)
@@ -204,10 +210,29 @@ static bool judge(const struct test *test, int status)
     return false;
 }
 
-int main(void)
+static bool run_test(const struct test *test)
+{
+    return judge(test, run_apart(test->run, TIME_LIMIT_S * (test_long() ? 10 : 1)));
+}
+
+// For other runners: `list`, and `run NAME`.
+static int serve(int argc, char **argv)
+{
+    bool lists = strcmp(argv[1], "list") == 0;
+    for (struct test *test = tests; test; test = test->next)
+        if (lists)
+            printf("%s\n", test->name);
+        else if (argc > 2 && strcmp(test->name, argv[2]) == 0)
+            return run_test(test) ? 0 : 1;
+    return lists ? 0 : 2;
+}
+
+int main(int argc, char **argv)
 {
     report = pages_new_shared(sizeof *report);
     test_evaluations = pages_new_shared(INVARIANT_COUNT * sizeof(uint64_t));
+    if (argc > 1)
+        return serve(argc, argv);
     const char *wanted = getenv("T");
     const char *slash = wanted ? strrchr(wanted, '/') : nullptr;
     const char *part = slash ? slash + 1 : nullptr; // T=host/PROGRAM/NAME chooses by the last
@@ -215,7 +240,7 @@ int main(void)
     for (struct test *test = tests; test; test = test->next) {
         if (part && !strstr(test->name, part))
             continue;
-        all_well &= judge(test, run_apart(test->run, TIME_LIMIT_S * (test_long() ? 10 : 1)));
+        all_well &= run_test(test);
     }
     printf("done\n");
     return all_well ? 0 : 1;

@@ -59,6 +59,9 @@ uint64_t random_below(struct random *random, uint64_t limit);
 // SEED, or one from the clock; told when the test fails.
 uint64_t test_seed(void);
 bool test_long(void); // whether `make test-long` runs
+// How many random things to try: so many times the usual number in `make test-long`, and few of
+// them for each mutant (SKERRY_TEST_FEW).
+unsigned test_amount(unsigned usual, unsigned times);
 
 // For tests of the tests: runs `run` in a process of its own. Returns whether the kernel stopped
 // with a panic that holds `panics`; counts what its checks evaluated.

@@ -278,7 +278,7 @@ TEST(long_random_sequences)
     rng.state = test_seed();
     world_begin((struct world_options){.ram_bytes = 16 << 20, .asids = 4000});
     respawn();
-    unsigned steps = STEPS * (test_long() ? 40 : 1);
+    unsigned steps = test_amount(STEPS, 40);
     for (unsigned step = 0; step < steps; step++)
         one_step(step);
     world_end_after_quarantine(DEVICE);

@@ -27,7 +27,7 @@ static void begin(void)
 
 static unsigned orders(void)
 {
-    return test_long() ? 20 * ORDERS : ORDERS;
+    return test_amount(ORDERS, 20);
 }
 
 static void finish_order(unsigned order)

@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the tests against each mutant of the kernel that they come to, until one fails.
+
+usage: tests/mutants/run.py [--smoke | --new]
+
+--smoke  a fixed sample of the mutants
+--new    for those that lived last time, only tests that were not tried on them
+T=pattern in the environment chooses mutants by `file:function:class`.
+
+Each program of build/mutants/bin knows `list` and `run NAME EXECUTIONS plain`. Writes
+build/mutants/report.txt, and build/mutants/new.toml: survivors that tests/mutants/survivors.toml
+does not list. The status is 0 if there are none, and none that is listed was killed.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+from operators import CLASSES
+
+TOP = Path(__file__).resolve().parent.parent.parent
+BUILD = TOP / "build" / "mutants"
+LISTED = TOP / "tests" / "mutants" / "survivors.toml"
+WORKERS = max(1, os.cpu_count() or 1)
+
+# How many executions of a scenario: what is about order needs many, what is wrong in each needs few.
+EXECUTIONS_ORDER, EXECUTIONS_FEW = 300, 5
+ABOUT_ORDER = {"order", "barrier", "lock", "tlb"}
+# A trial's time: so many times its usual one, and at least so many seconds of the processor.
+PATIENCE, SECONDS_LEAST = 5, 0.1
+LIKELY = 12  # tests that are tried on all mutants before any other
+SMOKE = 80
+IDENTITY = ("file", "function", "class", "text", "becomes", "nth")
+
+
+def identity(mutant):
+    return tuple(mutant[key] for key in IDENTITY)
+
+
+class Test:
+    def __init__(self, program, name):
+        self.program, self.name = program, name
+        self.cost = {}  # seconds, by number of executions
+        self.met = b""
+
+    def __str__(self):
+        return f"{self.program.name}/{self.name}"
+
+    def run(self, executions, mutant, seconds=None):
+        """(whether it passed, seconds of processor time)"""
+        environment = dict(os.environ, SKERRY_MUTANT=str(mutant), SKERRY_TEST_FEW="1", SEED="1")
+        if seconds:
+            environment["SKERRY_MUTANT_MS"] = str(int(1000 * seconds))
+        nowhere = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
+        arguments = [str(self.program), "run", self.name, str(executions), "plain"]
+        pid = os.posix_spawn(arguments[0], arguments, environment, file_actions=nowhere)
+        _, status, usage = os.wait4(pid, 0)
+        return status == 0, usage.ru_utime + usage.ru_stime
+
+    def kills(self, executions, mutant):
+        limit = max(SECONDS_LEAST, PATIENCE * self.cost[executions])
+        return not self.run(executions, mutant, limit)[0]
+
+
+def in_parallel(items, work):
+    """work(item) for each, by as many workers as there are processors."""
+    items, lock, errors = list(reversed(items)), threading.Lock(), []
+
+    def worker():
+        while not errors:
+            with lock:
+                if not items:
+                    return
+                item = items.pop()
+            try:
+                work(item)
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=worker, daemon=True) for _ in range(WORKERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def all_tests():
+    tests = []
+    for program in sorted((BUILD / "bin").iterdir()):
+        with os.popen(f"{program} list") as listed:
+            tests += [Test(program, name) for name in listed.read().split()]
+    return tests
+
+
+def meet(tests):
+    """Which mutants each test comes to, and what it costs; remembered until its program changes."""
+    folder = BUILD / "met"
+    folder.mkdir(exist_ok=True)
+
+    def one(test):
+        file = folder / str(test).replace("/", ".")
+        known = folder / f"{file.name}.json"
+        if known.exists() and known.stat().st_mtime > test.program.stat().st_mtime:
+            test.cost = {int(n): seconds for n, seconds in json.loads(known.read_text()).items()}
+        if set(test.cost) != {EXECUTIONS_FEW, EXECUTIONS_ORDER}:
+            file.unlink(missing_ok=True)
+            for executions in (EXECUTIONS_FEW, EXECUTIONS_ORDER):
+                passed, test.cost[executions] = test.run(executions, f"met:{file}")
+                if not passed:
+                    raise RuntimeError(f"{test} fails without a mutant")
+            known.write_text(json.dumps(test.cost))
+        test.met = file.read_bytes()
+        test.reach = sum(test.met)
+    in_parallel(tests, one)
+
+
+class Hunt:
+    """Looks for a test that kills each mutant."""
+
+    def __init__(self, mutants, tests):
+        self.mutants, self.tests = mutants, tests
+        self.killers = {}      # number: test
+        self.local = {}        # file and function: kills and tries of each test there
+        self.trials = self.done = 0
+        self.memory = BUILD / "killers.json"  # the killer of last time, by identity
+        self.hints = {}
+        self.tried = {}        # of those that live, what was tried, by identity
+        if self.memory.exists():
+            self.hints = {tuple(key): value for key, value in json.loads(self.memory.read_text())}
+
+    def remember(self):
+        for mutant in self.mutants:
+            if mutant["number"] in self.killers:
+                self.hints[identity(mutant)] = str(self.killers[mutant["number"]])
+        self.memory.write_text(json.dumps([[key, value] for key, value in self.hints.items()]))
+        tried = [[list(identity(m)), self.tried[identity(m)]] for m in self.mutants
+                 if m["number"] not in self.killers and identity(m) in self.tried]
+        (BUILD / "tried.json").write_text(json.dumps(tried))
+
+    def recall(self):
+        """Tries on those that lived only what was not tried yet."""
+        for key, tests in json.loads((BUILD / "tried.json").read_text()):
+            self.tried[tuple(key)] = tests
+
+    def one(self, mutant, executions, most):
+        number = mutant["number"]
+        local = self.local.setdefault((mutant["file"], mutant["function"]), {})
+        last = self.hints.get(identity(mutant))
+        tried = self.tried.setdefault(identity(mutant), [])
+
+        def worth(test):
+            # The chance that it kills, by what it did to its neighbours, for what it costs. Those
+            # that come to little else look at what they do come to.
+            kills, tries = local.get(test, (0, 0))
+            chance = (kills + 100 / test.reach) / (tries + 1)
+            return (str(test) != last, -chance / test.cost[executions])
+        for test in sorted((t for t in self.tests if t.met[number]), key=worth)[:most]:
+            once = str(test) + (f" {executions}" if test.program.name == "explore" else "")
+            if once in tried:
+                continue
+            tried.append(once)
+            self.trials += 1
+            kills, tries = local.get(test, (0, 0))
+            killed = test.kills(executions, number)
+            local[test] = (kills + killed, tries + 1)
+            if killed:
+                self.killers[number] = test
+                break
+        self.done += 1
+        if self.done % 200 == 0:
+            print(f"  {self.done} of {len(self.mutants)}: {len(self.killers)} killed, "
+                  f"{self.trials} trials, {time.monotonic() - self.start:.0f} s", flush=True)
+            self.remember()
+
+    def run(self, executions, classes, most=None):
+        self.done, self.start = 0, time.monotonic()
+        left = [m for m in self.mutants if m["number"] not in self.killers and m["class"] in classes]
+        print(f"  {len(left)} with {executions} executions", flush=True)
+        in_parallel(left, lambda m: self.one(m, executions, most))
+        self.remember()
+
+
+def toml_text(value):
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+
+
+def entry(mutant):
+    lines = [f"{key} = {toml_text(mutant[key])}" for key in IDENTITY
+             if key != "nth" or mutant["nth"] > 1]
+    return "[[survivor]]\n" + "\n".join(lines) + '\nsurvives = ""\n'
+
+
+def listed_survivors():
+    if not LISTED.exists():
+        return {}
+    found = tomllib.loads(LISTED.read_text()).get("survivor", [])
+    for one in found:
+        one.setdefault("nth", 1)
+        if ("equivalent" in one) == ("survives" in one):
+            sys.exit(f"{LISTED.name}: either `equivalent` or `survives`: {one}")
+    return {identity(one): one for one in found}
+
+
+def report(mutants, hunt, listed):
+    """The report's text, and what is wrong."""
+    wrong, lines, survivors = [], [], []
+    lines.append(f"{'class':12} {'mutants':>8} {'killed':>8} {'equivalent':>11} {'surviving':>10} "
+                 f"{'killed of the others':>21}")
+    total = [0, 0, 0, 0]
+
+    def row(name, counts):
+        others = counts[0] - counts[2]
+        share = f"{100 * counts[1] / others:.1f} %" if others else "-"
+        lines.append(f"{name:12} {counts[0]:8} {counts[1]:8} {counts[2]:11} {counts[3]:10} "
+                     f"{share:>21}")
+    for kind in CLASSES:
+        counts = [0, 0, 0, 0]
+        for mutant in (m for m in mutants if m["class"] == kind):
+            known = listed.get(identity(mutant))
+            killed = mutant["number"] in hunt.killers
+            equivalent = not killed and known is not None and "equivalent" in known
+            counts = [counts[0] + 1, counts[1] + killed, counts[2] + equivalent,
+                      counts[3] + (not killed and not equivalent)]
+            if not killed:
+                survivors.append((mutant, known))
+            if killed and known:
+                wrong.append((mutant, f"is listed, but {hunt.killers[mutant['number']]} kills it"))
+            if not killed and not known:
+                wrong.append((mutant, "survives and is not listed"))
+        row(kind, counts)
+        total = [a + b for a, b in zip(total, counts)]
+    row("all", total)
+    lines.append("")
+    for mutant, known in sorted(survivors, key=lambda s: (s[0]["file"], s[0]["line"])):
+        why = ("equivalent: " + known["equivalent"] if known and "equivalent" in known else
+               known["survives"] if known else "NOT LISTED")
+        met = sum(t.met[mutant["number"]] for t in hunt.tests)
+        lines.append(f"{mutant['file']}:{mutant['line']} {mutant['function']} [{mutant['class']}] "
+                     f"{mutant['text']}  =>  {mutant['becomes']}"
+                     f"\n    {why}" + ("" if met else " (no test comes here)"))
+    return "\n".join(lines) + "\n", wrong
+
+
+def main():
+    smoke = "--smoke" in sys.argv[1:]
+    pattern = re.compile(os.environ.get("T") or "")
+    mutants = json.loads((BUILD / "src" / "mutants.json").read_text())
+    listed = listed_survivors()
+    gone = set(listed) - {identity(m) for m in mutants}
+    chosen = [m for m in mutants if pattern.search(f"{m['file']}:{m['function']}:{m['class']}")]
+    if smoke:
+        chosen = [m for m in chosen if identity(m) not in listed]
+        chosen.sort(key=lambda m: hashlib.sha256(repr(identity(m)).encode()).digest())
+        chosen = chosen[:SMOKE]
+    tests = all_tests()
+    start = time.monotonic()
+    meet(tests)
+    print(f"{len(tests)} tests, {len(chosen)} of {len(mutants)} mutants "
+          f"({time.monotonic() - start:.0f} s)", flush=True)
+    hunt = Hunt(chosen, tests)
+    if "--new" in sys.argv[1:]:
+        hunt.recall()
+    hunt.run(EXECUTIONS_FEW, CLASSES, LIKELY)
+    hunt.run(EXECUTIONS_FEW, CLASSES)
+    if not smoke:
+        hunt.run(EXECUTIONS_ORDER, ABOUT_ORDER)
+    text, wrong = report(chosen, hunt, listed)
+    name = "smoke" if smoke else "part" if pattern.pattern else "report"
+    (BUILD / f"{name}.txt").write_text(text)
+    (BUILD / "new.toml").write_text("\n".join(
+        entry(m) for m, _ in sorted(wrong, key=lambda w: (w[0]["file"], w[0]["line"]))
+        if m["number"] not in hunt.killers))
+    print(text.split("\n\n")[0])
+    for mutant, why in wrong[:20]:
+        print(f"{mutant['file']}:{mutant['line']} {mutant['text']}  =>  {mutant['becomes']}: {why}")
+    for one in sorted(gone):
+        print(f"listed, but no such mutant: {one}")
+    print(f"{len(chosen)} mutants, {len(hunt.killers)} killed, {len(wrong) + len(gone)} not as "
+          f"listed; {hunt.trials} trials, {time.monotonic() - start:.0f} s")
+    return 1 if wrong or gone else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
