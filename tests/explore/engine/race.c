@@ -13,7 +13,7 @@ constexpr unsigned CELLS = 1u << 17;
 struct lane {
     uint16_t writer_clock, plain_clock, reader_clock[THREADS];
     uint8_t writer, plain_writer; // the last, and the last that was plain; THREADS: nobody yet
-    uint8_t atomic_readers; // bit t: the thread's last read was atomic
+    uint8_t atomic_readers;       // bit t: the thread's last read was atomic
 };
 
 struct cell { // 8 bytes of memory

@@ -16,8 +16,9 @@
 
 struct kernel_scenario {
     const char *name;
-    const char *canary; // the planted bug (SEEDED_BUG) that must be found
-    const char *finer;  // why results need not be those of some order of whole entries
+    const char *canary;      // the planted bug (SEEDED_BUG) that must be found
+    const char *canary_kind; // how it must show; nullptr: in any way
+    const char *finer;       // why results need not be those of some order of whole entries
     void (*setup)(void);
     void (*finish)(void);
     bool broadcasts; // TLB invalidation as on AArch64
