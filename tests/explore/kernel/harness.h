@@ -25,7 +25,7 @@ struct kernel_scenario {
     bool weak_only;  // the canary cannot be seen without weak memory
     bool random;     // too long for anything but chance: priorities and values at random
     bool raw;        // no kernel: setup and finish are all
-    uint64_t budget; // executions in the short form; 0: the default
+    uint64_t budget; // executions at least, where its planted bug is found late
 };
 
 #define SCENARIO(identifier, ...)                                                       \

@@ -62,7 +62,8 @@ static struct explore_config how_to(const struct kernel_scenario *scenario)
     return (struct explore_config){.mode = random ? EXPLORE_RANDOM : EXPLORE_DPOR,
                                    .seed = options.seed,
                                    .depth = options.depth,
-                                   .budget = options.budget};
+                                   .budget = scenario->budget > options.budget ? scenario->budget
+                                                                               : options.budget};
 }
 
 // Within the same budget.

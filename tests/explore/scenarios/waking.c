@@ -93,7 +93,7 @@ static void dead_either_way(void)
     EXPLORE_CHECK(is_dead(waiter));
     seen(has_woken(waiter));
 }
-SCENARIO(signal_against_kill, .canary = "I3", .setup = signal_against_kill,
+SCENARIO(signal_against_kill, .canary = "I3", .budget = 8000, .setup = signal_against_kill,
          .finish = dead_either_way);
 
 static void cancel_against_kill(void)
@@ -104,7 +104,7 @@ static void cancel_against_kill(void)
     STEP(other, OBJECT_DESTROY, thread);
     waker_and_other_run();
 }
-SCENARIO(cancel_against_kill, .canary = "two wakers", .setup = cancel_against_kill,
+SCENARIO(cancel_against_kill, .canary = "two wakers", .budget = 8000, .setup = cancel_against_kill,
          .finish = dead_either_way);
 
 static void signal_cancel_kill(void)
