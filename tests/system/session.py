@@ -42,6 +42,12 @@ class Session(Shell):
         self.begin(command)
         return self.end(timeout)
 
+    def kill(self, name):
+        """Kills a service. A console takes what it has not printed yet with it: no mark goes before."""
+        number = next(self.numbers)
+        self.machine.send(f"kill {name}; echo killed-{number}\r")
+        self.machine.expect(rf"(?m)^killed-{number}\r?\n", 20)
+
     def log(self):
         """The kernel's log, whole lines without their times."""
         return re.sub(r"(?m)^\[ *\d+\.\d+\] ", "", self.ask("log"))

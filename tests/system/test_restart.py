@@ -79,7 +79,7 @@ def after_first_restart(shell, sums, services=("virtio-blk",)):
     """Work is done once and each service has restarted once: the figures to be kept."""
     work = Work(shell, sums)
     for name in services:
-        shell.ask(f"kill {name}")
+        shell.kill(name)
     work.finish()
     return settled(shell)
 
@@ -232,7 +232,7 @@ def everybody_dies(arch, tmp, seed, cpus):
         for name in services + services[::-1]:
             work = Work(shell, sums)
             time.sleep(0.3)
-            shell.ask(f"kill {name}")
+            shell.kill(name)
             work.finish()
             same_figures(shell, before, f"after kill {name}")
         # devd in the middle of clearing the driver away, at whatever step it is.
