@@ -46,6 +46,7 @@ def test_what_the_shell_shows(arch, tmp, seed):
     """In virtual time: what a resting CPU does is not stretched by a busy host."""
     disk, sums = make_disk(tmp, seed)
     with Session(arch, disk=disk, cpus=CPUS, extra=VIRTUAL_TIME) as shell:
+        equal(shell.sums(sums), sums, "the first sums")
         homes = {name: row["cpu"] for name, row in shell.ps().items()}
         equal(homes.pop("init"), None, "the CPU of init, which cannot know it")
         running = [cpu for cpu in homes.values() if cpu is not None]
