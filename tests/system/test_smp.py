@@ -56,9 +56,9 @@ def test_what_the_shell_shows(arch, tmp, seed):
         shell.cpus()
         shell.ask("sleep 2")
         idle = [row["load"] for row in shell.cpus()]
-        equal(shell.sums(sums), sums, "the sums")
+        equal(shell.sums(sums), sums, "the sums")  # mostly waiting for the disk, in virtual time
         busy = [row["load"] for row in shell.cpus()]
-        check(max(idle) < 3 and max(busy) >= 5, f"the load of CPUs that rest {idle}, that work {busy}")
+        check(max(idle) == 0 and max(busy) > 0, f"the load of CPUs that rest {idle}, that work {busy}")
         note(f"load of the CPUs: {idle} resting, {busy} working")
 
         text = shell.ask("irq")
