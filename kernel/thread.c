@@ -30,8 +30,11 @@ void thread_set_state(struct thread *thread, enum thread_state to)
 static void leave(struct thread *thread)
 {
     atomic_store_explicit(&thread->left, true, ORDER("weak left", memory_order_release));
+    uint8_t priority = atomic_load_explicit(&thread->end_priority, memory_order_relaxed);
+    if (priority < thread_priority(thread))
+        priority = thread_priority(thread);
     // Its account may be tearing it down already, or begin to just now on another CPU.
-    if (!operation_try_start(&thread->object, thread_teardown, thread_priority(thread)))
+    if (!operation_try_start(&thread->object, thread_teardown, priority))
         operation_resume(&thread->object);
 }
 
@@ -300,6 +303,13 @@ void thread_take_requests(struct thread *thread)
 
 void thread_kill(struct thread *thread)
 {
+    uint8_t mine = sched_priority();
+    uint8_t highest = atomic_load_explicit(&thread->end_priority, memory_order_relaxed);
+    while (highest < mine &&
+           !atomic_compare_exchange_weak_explicit(&thread->end_priority, &highest, mine,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+    // The request hands it on.
     thread_request(thread, REQUEST_KILL);
 }
 
@@ -318,7 +328,7 @@ enum step thread_teardown(struct object *object) NO_THREAD_SAFETY
     }
     // The buffer's frame goes after its mapping.
     if (thread->buffer_mapping.object) {
-        (void)object_kill(thread->buffer_mapping, thread_priority(thread));
+        (void)object_kill(thread->buffer_mapping, object->operation.runnable.priority);
         if (!atomic_load_explicit(&thread->buffer_unmapped,
                                   ORDER("weak has unmapped", memory_order_acquire)))
             return STEP_WAIT;

@@ -81,6 +81,7 @@ struct thread {
     bool moves;  // its next exit moves it to the CPU that it is wanted on
     bool yields; // its next exit puts it behind its equals
     _Atomic uint8_t priority, wanted_priority;
+    _Atomic uint8_t end_priority; // of the most urgent of those who asked for its end
     _Atomic uint32_t wanted_cpu;
     bool started;    // guarded by its own lock
     bool kill_asked; // by the end of its process; guarded by the process's table lock
@@ -156,7 +157,7 @@ void thread_expired(struct thread *thread);
 // Asks something of a thread. The caller keeps its slot from being freed.
 void thread_request(struct thread *thread, uint32_t request);
 
-// Asks for its end.
+// Asks for its end, which is as urgent as what runs on this CPU, or as the thread itself.
 void thread_kill(struct thread *thread);
 
 // Handles what is asked of a thread, on the CPU that found it in its inbox.

@@ -312,6 +312,23 @@ TEST(two_threads_of_a_process_killed_in_turn)
     world_end();
 }
 
+// Somebody between the two in priority never sleeps.
+TEST(a_death_is_as_urgent_as_its_cause)
+{
+    world_begin((struct world_options){});
+    uint64_t account = new_account(200, 200);
+    struct actor *busy = spawn(account, 10);
+    struct actor *victim = spawn(account, 5);
+    hold(busy);
+    hold(world.boss);
+    EXPECT_STATUS(HELD(world.boss, OBJECT_DESTROY, victim->process_handle).status, OK);
+    (void)HELD(world.boss, OBJECT_WAIT, victim->process_handle, SIGNAL_TERMINATED,
+               ABI_DEADLINE_NEVER);
+    EXPECT(cpus[0]->current == world.boss->thread); // woken by the end, and busy has not run
+    settle();
+    world_end();
+}
+
 TEST(no_thread_in_a_dead_process)
 {
     struct actor *a = begin();
