@@ -308,7 +308,7 @@ static enum step end_one_locked(struct channel *channel, status_t status,
                                 struct object_ref *to_kill) REQUIRES(channel->object.lock)
 {
     struct list_node *node = list_first(&channel->callers);
-    if (!node)
+    if (!node && !SEEDED_BUG("I4 fault"))
         node = list_first(&channel->faults);
     if (!node)
         return STEP_DONE;

@@ -22,7 +22,7 @@
 constexpr unsigned STEPS_MAX = 8;
 
 struct user_step {
-    bool access, write, left_out;
+    bool access, write, fault, left_out;
     uint64_t number, argument[6];
 };
 
@@ -148,6 +148,14 @@ static void user_access(struct record *record, const struct user_step *step)
     record->out[record->done++].status = STATUS_GONE; // what tests see of a fault
 }
 
+// One that no access has to cause. It has no call to answer: what the step ends with is our own.
+static void user_fault(struct thread *thread)
+{
+    static const struct abi_fault report = {.cause = FAULT_BREAKPOINT};
+    thread->context->status = STATUS_OK;
+    (void)entry_fault(&report);
+}
+
 static void user_mode(unsigned number)
 {
     static const uint64_t for_ever[6] = {ABI_DEADLINE_NEVER};
@@ -169,7 +177,10 @@ static void user_mode(unsigned number)
         return;
     }
     record->in_call = true;
-    make_call(thread, step->number, step->argument);
+    if (step->fault)
+        user_fault(thread);
+    else
+        make_call(thread, step->number, step->argument);
 }
 
 static void cpu_main(void *argument)
@@ -286,6 +297,11 @@ void plan_access(struct actor *actor, uint64_t address, bool write)
     *add(actor) = (struct user_step){
         .access = true, .write = write, .left_out = !explore_keeps_part(), .argument = {address}};
     machine_page(address);
+}
+
+void plan_fault(struct actor *actor)
+{
+    *add(actor) = (struct user_step){.fault = true, .left_out = !explore_keeps_part()};
 }
 
 void plan_interrupt(uint32_t line)
