@@ -111,20 +111,22 @@ static const char *check_clock(void)
     if (mine < before)
         return "its clock is behind the boot CPU's";
     uint64_t theirs = boot_now();
-    for (unsigned looks = 0; looks < 2;) {
+    for (unsigned looks = 0; looks < (SEEDED_BUG("T1 looks") ? 1 : 2);) {
         uint64_t next = boot_now();
         looks += next != theirs;
         theirs = next;
         arch_cpu_relax();
     }
-    return theirs < mine ? "its clock is ahead of the boot CPU's" : nullptr;
+    return theirs < mine && !SEEDED_BUG("T1 ahead") ? "its clock is ahead of the boot CPU's"
+                                                    : nullptr;
 }
 
 void entry_cpu(struct arch_percpu *self)
 {
     struct cpu *cpu = (struct cpu *)(void *)self;
     uint8_t coming = CPU_COMING;
-    if (!atomic_compare_exchange_strong(&cpu->arrival, &coming, CPU_ARRIVED))
+    if (!atomic_compare_exchange_strong(&cpu->arrival, &coming, CPU_ARRIVED) &&
+        !SEEDED_BUG("late CPU"))
         arch_halt(); // too late
     cpu->refusal = hal.irq->cpu_init(cpu->number);
     if (!cpu->refusal) {
@@ -138,6 +140,6 @@ void entry_cpu(struct arch_percpu *self)
     aspace_load_kernel();
     cpu->switched_ns = time_now_ns();
     cpu_announce(cpu);
-    atomic_store_explicit(&cpu->arrival, CPU_RUNS, memory_order_release);
+    atomic_store_explicit(&cpu->arrival, CPU_RUNS, ORDER("weak runs", memory_order_release));
     arch_enter_user(sched_exit(cpu));
 }

@@ -30,6 +30,9 @@ void host_reset(size_t ram_bytes, uint32_t asid_limit);
 // Called by arch_halt, after a panic or an explicit end; must not return. nullptr: abort.
 extern void (*host_on_halt)(void);
 
+// Called where a CPU enters user mode for the first time; must not return. nullptr: abort.
+extern void (*host_on_user)(void);
+
 // What the kernel wrote to its console.
 extern char host_console[1 << 16];
 extern size_t host_console_bytes;

@@ -20,7 +20,7 @@ EXPLORE_PLAIN  := $(patsubst %,tests/explore/kernel/%.c,harness runner whole tra
                   arch/host/cpu.c arch/host/machine.c arch/host/pages.c tests/unit/kernel_world.c \
                   tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
 EXPLORE_KERNEL := $(filter-out kernel/lock.c,$(KERNEL_SOURCES)) $(HOST_LIB_SOURCES) \
-                  tests/explore/kernel/machine.c tests/explore/kernel/locks.c
+                  $(patsubst %,tests/explore/kernel/%.c,machine locks starting)
 
 $E/plain/%.o: %.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(EXPLORE_FLAGS) -O2 $(WARNINGS) $(ROOTS_explore))

@@ -335,6 +335,8 @@ void harness_setup(void)
     memset(on_each, 0, sizeof on_each);
     other_count = 0;
     running->setup();
+    explore_region(&host_console_bytes, sizeof host_console_bytes);
+    explore_ignore(invariant_evaluations, sizeof(struct counter) * INVARIANT_COUNT);
     if (running->raw)
         return;
     // Whoever waits in a call of the setup is waited for.
@@ -349,8 +351,6 @@ void harness_setup(void)
     if (running->broadcasts)
         translation_watch();
     explore_region(records, sizeof records);
-    explore_region(&host_console_bytes, sizeof host_console_bytes);
-    explore_ignore(invariant_evaluations, sizeof(struct counter) * INVARIANT_COUNT);
     for (unsigned i = 0; i < world.cpus; i++)
         explore_thread(names[i], cpu_main, (void *)(uintptr_t)i);
     for (unsigned i = 0; i < other_count; i++)
