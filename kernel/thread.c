@@ -26,15 +26,20 @@ void thread_set_state(struct thread *thread, enum thread_state to)
     atomic_store_explicit(&thread->run_state, to, memory_order_relaxed);
 }
 
-// Nothing is posted any more, and nothing is on its way: the teardown has the thread to itself.
+// Nothing is posted any more, and nothing is on its way: the teardown has the thread to itself. Its
+// account may be tearing it down already, on another CPU: then it can be gone as soon as it has left,
+// and its operation with it, which we must not start again. Resuming it for nothing is harmless.
 static void leave(struct thread *thread)
 {
-    atomic_store_explicit(&thread->left, true, ORDER("weak left", memory_order_release));
     uint8_t priority = atomic_load_explicit(&thread->end_priority, memory_order_relaxed);
     if (priority < thread_priority(thread))
         priority = thread_priority(thread);
-    // Its account may be tearing it down already, or begin to just now on another CPU.
-    if (!operation_try_start(&thread->object, thread_teardown, priority))
+    bool ours = !SEEDED_BUG("O2 leave") &&
+                operation_try_start(&thread->object, thread_teardown, priority);
+    atomic_store_explicit(&thread->left, true, ORDER("weak left", memory_order_release));
+    if (SEEDED_BUG("O2 leave"))
+        ours = operation_try_start(&thread->object, thread_teardown, priority);
+    if (!ours)
         operation_resume(&thread->object);
 }
 

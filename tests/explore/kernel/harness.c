@@ -24,6 +24,7 @@ constexpr unsigned STEPS_MAX = 8;
 struct user_step {
     bool access, write, fault, left_out;
     uint64_t number, argument[6];
+    struct object *ended;
 };
 
 static struct plan {
@@ -156,6 +157,13 @@ static void user_fault(struct thread *thread)
     (void)entry_fault(&report);
 }
 
+static void end_object(struct record *record, struct object *object)
+{
+    record->out[record->done++].status = STATUS_OK;
+    (void)object_kill(object_reference(object), sched_priority());
+    (void)sched_exit(cpu_self());
+}
+
 static void user_mode(unsigned number)
 {
     static const uint64_t for_ever[6] = {ABI_DEADLINE_NEVER};
@@ -174,6 +182,10 @@ static void user_mode(unsigned number)
     }
     if (step->access) {
         user_access(record, step);
+        return;
+    }
+    if (step->ended) {
+        end_object(record, step->ended);
         return;
     }
     record->in_call = true;
@@ -302,6 +314,11 @@ void plan_access(struct actor *actor, uint64_t address, bool write)
 void plan_fault(struct actor *actor)
 {
     *add(actor) = (struct user_step){.fault = true, .left_out = !explore_keeps_part()};
+}
+
+void plan_end(struct actor *actor, struct object *object)
+{
+    *add(actor) = (struct user_step){.ended = object, .left_out = !explore_keeps_part()};
 }
 
 void plan_interrupt(uint32_t line)

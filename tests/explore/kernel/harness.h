@@ -51,6 +51,10 @@ void plan_access(struct actor *actor, uint64_t address, bool write);
 // User code faults; the step is over if it is resumed.
 void plan_fault(struct actor *actor);
 
+// The actor's CPU ends an object as the teardown of an account does, which ends everything that it
+// pays for: whole, that is too long to be explored.
+void plan_end(struct actor *actor, struct object *object);
+
 // A device raises an interrupt line, whenever it likes, on CPU 0.
 void plan_interrupt(uint32_t line);
 
