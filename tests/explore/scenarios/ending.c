@@ -36,3 +36,22 @@ static void exit_against_end(void)
 // With broadcast invalidation: else the teardown has to ask the CPU that the thread leaves.
 SCENARIO(exit_against_end, .canary = "O2 leave", .setup = exit_against_end,
          .finish = thread_is_gone, .broadcasts = true);
+SCENARIO(end_sees_exit, .canary = "weak left", .setup = exit_against_end, .finish = thread_is_gone,
+         .broadcasts = true, .weak_only = true);
+SCENARIO(end_reads_exit, .canary = "weak has left", .setup = exit_against_end,
+         .finish = thread_is_gone, .broadcasts = true, .weak_only = true);
+SCENARIO(end_is_resumed, .canary = "weak resume", .setup = exit_against_end,
+         .finish = thread_is_gone, .broadcasts = true, .weak_only = true);
+
+static void exit_against_end_of_buffer(void)
+{
+    exiting();
+    plan_end(one, two->thread->buffer_mapping.object);
+    both_run();
+}
+SCENARIO(buffer_is_unmapped, .canary = "weak unmapped", .setup = exit_against_end_of_buffer,
+         .finish = thread_is_gone, .weak_only = true);
+SCENARIO(buffer_is_seen_unmapped, .canary = "weak has unmapped",
+         .setup = exit_against_end_of_buffer, .finish = thread_is_gone, .weak_only = true);
+SCENARIO(step_after_resume, .canary = "weak phase set", .setup = exit_against_end_of_buffer,
+         .finish = thread_is_gone, .weak_only = true);
