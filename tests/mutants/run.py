@@ -8,7 +8,7 @@ usage: tests/mutants/run.py [--smoke | --new]
 --new    for those that lived last time, only tests that were not tried on them
 T=pattern in the environment chooses mutants by `file:function:class`.
 
-Each program of build/mutants/bin knows `list` and `run NAME EXECUTIONS plain`. Writes
+Each program of build/mutants/bin knows `list` and `run NAME ...`. Writes
 build/mutants/report.txt, and build/mutants/new.toml: survivors that tests/mutants/survivors.toml
 does not list. The status is 0 if there are none, and none that is listed was killed.
 """
@@ -30,8 +30,13 @@ BUILD = TOP / "build" / "mutants"
 LISTED = TOP / "tests" / "mutants" / "survivors.toml"
 WORKERS = max(1, os.cpu_count() or 1)
 
-# How many executions of a scenario: what is about order needs many, what is wrong in each needs few.
-EXECUTIONS_ORDER, EXECUTIONS_FEW = 300, 5
+# How much of a search: what is about order needs many effort, what is wrong in each needs few.
+FEW, MANY = "few", "many"
+ARGUMENTS = {
+    "explore": {FEW: ["budget=5", "nocanary", "nosequential", "nobounds"],
+                MANY: ["budget=300", "nocanary", "nosequential", "nobounds"]},
+    "worlds": {FEW: ["states=300", "nobugs"], MANY: ["states=300", "nobugs"]},
+}
 ABOUT_ORDER = {"order", "barrier", "lock", "tlb"}
 # A trial's time: so many times its usual one, and at least so many seconds of the processor.
 PATIENCE, SECONDS_LEAST = 5, 0.1
@@ -47,26 +52,27 @@ def identity(mutant):
 class Test:
     def __init__(self, program, name):
         self.program, self.name = program, name
-        self.cost = {}  # seconds, by number of executions
+        self.cost = {}  # seconds, by effort
         self.met = b""
 
     def __str__(self):
         return f"{self.program.name}/{self.name}"
 
-    def run(self, executions, mutant, seconds=None):
+    def run(self, effort, mutant, seconds=None):
         """(whether it passed, seconds of processor time)"""
         environment = dict(os.environ, SKERRY_MUTANT=str(mutant), SKERRY_TEST_FEW="1", SEED="1")
         if seconds:
             environment["SKERRY_MUTANT_MS"] = str(int(1000 * seconds))
         nowhere = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-        arguments = [str(self.program), "run", self.name, str(executions), "plain"]
+        arguments = [str(self.program), "run", self.name] + \
+            ARGUMENTS.get(self.program.name, {}).get(effort, [])
         pid = os.posix_spawn(arguments[0], arguments, environment, file_actions=nowhere)
         _, status, usage = os.wait4(pid, 0)
         return status == 0, usage.ru_utime + usage.ru_stime
 
-    def kills(self, executions, mutant):
-        limit = max(SECONDS_LEAST, PATIENCE * self.cost[executions])
-        return not self.run(executions, mutant, limit)[0]
+    def kills(self, effort, mutant):
+        limit = max(SECONDS_LEAST, PATIENCE * self.cost[effort])
+        return not self.run(effort, mutant, limit)[0]
 
 
 def in_parallel(items, work):
@@ -97,12 +103,15 @@ def all_tests():
     tests = []
     for program in sorted((BUILD / "bin").iterdir()):
         with os.popen(f"{program} list") as listed:
-            tests += [Test(program, name) for name in listed.read().split()]
+            tests += [Test(program, line.split()[0]) for line in listed]
     return tests
 
 
 def meet(tests):
-    """Which mutants each test comes to, and what it costs; remembered until its program changes."""
+    """Which mutants each test comes to, and what it costs; remembered until its program changes.
+
+    Returns those that fail as it is: they can tell nothing."""
+    broken = []
     folder = BUILD / "met"
     folder.mkdir(exist_ok=True)
 
@@ -110,17 +119,19 @@ def meet(tests):
         file = folder / str(test).replace("/", ".")
         known = folder / f"{file.name}.json"
         if known.exists() and known.stat().st_mtime > test.program.stat().st_mtime:
-            test.cost = {int(n): seconds for n, seconds in json.loads(known.read_text()).items()}
-        if set(test.cost) != {EXECUTIONS_FEW, EXECUTIONS_ORDER}:
+            test.cost = json.loads(known.read_text())
+        if set(test.cost) != {FEW, MANY}:
             file.unlink(missing_ok=True)
-            for executions in (EXECUTIONS_FEW, EXECUTIONS_ORDER):
-                passed, test.cost[executions] = test.run(executions, f"met:{file}")
+            for effort in (FEW, MANY):
+                passed, test.cost[effort] = test.run(effort, f"met:{file}")
                 if not passed:
-                    raise RuntimeError(f"{test} fails without a mutant")
+                    broken.append(test)
+                    return
             known.write_text(json.dumps(test.cost))
         test.met = file.read_bytes()
         test.reach = sum(test.met)
     in_parallel(tests, one)
+    return broken
 
 
 class Hunt:
@@ -151,7 +162,7 @@ class Hunt:
         for key, tests in json.loads((BUILD / "tried.json").read_text()):
             self.tried[tuple(key)] = tests
 
-    def one(self, mutant, executions, most):
+    def one(self, mutant, effort, most):
         number = mutant["number"]
         local = self.local.setdefault((mutant["file"], mutant["function"]), {})
         last = self.hints.get(identity(mutant))
@@ -162,15 +173,15 @@ class Hunt:
             # that come to little else look at what they do come to.
             kills, tries = local.get(test, (0, 0))
             chance = (kills + 100 / test.reach) / (tries + 1)
-            return (str(test) != last, -chance / test.cost[executions])
+            return (str(test) != last, -chance / test.cost[effort])
         for test in sorted((t for t in self.tests if t.met[number]), key=worth)[:most]:
-            once = str(test) + (f" {executions}" if test.program.name == "explore" else "")
+            once = str(test) + (f" {effort}" if test.program.name == "explore" else "")
             if once in tried:
                 continue
             tried.append(once)
             self.trials += 1
             kills, tries = local.get(test, (0, 0))
-            killed = test.kills(executions, number)
+            killed = test.kills(effort, number)
             local[test] = (kills + killed, tries + 1)
             if killed:
                 self.killers[number] = test
@@ -181,11 +192,11 @@ class Hunt:
                   f"{self.trials} trials, {time.monotonic() - self.start:.0f} s", flush=True)
             self.remember()
 
-    def run(self, executions, classes, most=None):
+    def run(self, effort, classes, most=None):
         self.done, self.start = 0, time.monotonic()
         left = [m for m in self.mutants if m["number"] not in self.killers and m["class"] in classes]
-        print(f"  {len(left)} with {executions} executions", flush=True)
-        in_parallel(left, lambda m: self.one(m, executions, most))
+        print(f"  {len(left)} mutants, {effort} executions", flush=True)
+        in_parallel(left, lambda m: self.one(m, effort, most))
         self.remember()
 
 
@@ -263,16 +274,19 @@ def main():
         chosen = chosen[:SMOKE]
     tests = all_tests()
     start = time.monotonic()
-    meet(tests)
+    broken = meet(tests)
+    for test in broken:
+        print(f"{test} fails without a mutant")
+    tests = [test for test in tests if test not in broken]
     print(f"{len(tests)} tests, {len(chosen)} of {len(mutants)} mutants "
           f"({time.monotonic() - start:.0f} s)", flush=True)
     hunt = Hunt(chosen, tests)
     if "--new" in sys.argv[1:]:
         hunt.recall()
-    hunt.run(EXECUTIONS_FEW, CLASSES, LIKELY)
-    hunt.run(EXECUTIONS_FEW, CLASSES)
+    hunt.run(FEW, CLASSES, LIKELY)
+    hunt.run(FEW, CLASSES)
     if not smoke:
-        hunt.run(EXECUTIONS_ORDER, ABOUT_ORDER)
+        hunt.run(MANY, ABOUT_ORDER)
     text, wrong = report(chosen, hunt, listed)
     name = "smoke" if smoke else "part" if pattern.pattern else "report"
     (BUILD / f"{name}.txt").write_text(text)
@@ -286,7 +300,7 @@ def main():
         print(f"listed, but no such mutant: {one}")
     print(f"{len(chosen)} mutants, {len(hunt.killers)} killed, {len(wrong) + len(gone)} not as "
           f"listed; {hunt.trials} trials, {time.monotonic() - start:.0f} s")
-    return 1 if wrong or gone else 0
+    return 1 if wrong or gone or broken else 0
 
 
 if __name__ == "__main__":

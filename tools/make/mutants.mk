@@ -33,9 +33,10 @@ $M/seen/tests/mutants/%.o: tests/mutants/%.c $(RULES) | $(GENERATED)
 $M/plain/tests/mutants/%.o: tests/mutants/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(EXPLORE_FLAGS) -O2 $(WARNINGS) $(ROOTS_explore) -Itests/mutants)
 
-# What kills: programs that know `list` and `run NAME EXECUTIONS plain`.
-MUTANT_UNIT := $(call objects,$M/unit,$(KERNEL_SOURCES) $(HOST_LIB_SOURCES) $(wildcard arch/host/*.c) \
-                 $(addprefix tests/mutants/,locks.c switch.c symbols.c))
+# What kills: programs that know `list` and `run NAME` (run.py says with what else).
+MUTANT_KERNEL := $(call objects,$M/unit,$(KERNEL_SOURCES) tests/mutants/locks.c tests/mutants/switch.c)
+MUTANT_UNIT := $(MUTANT_KERNEL) $(call objects,$M/unit,$(HOST_LIB_SOURCES) $(wildcard arch/host/*.c) \
+                 tests/mutants/symbols.c)
 mutant_sources = tests/unit/$(1).c $(shell sed -n 's,^// build: ,,p' tests/unit/$(1).c)
 define mutant_test
 MUTANT_KILLERS += $M/bin/$(1)
@@ -53,6 +54,12 @@ MUTANT_SEEN := $(call objects,$M/seen,$(filter-out kernel/lock.c,$(KERNEL_SOURCE
                $(call objects,$M/plain,tests/mutants/switch.c)
 MUTANT_KILLERS += $M/bin/explore
 $M/bin/explore: $(EXPLORE_PLAIN_OBJECTS) $(MUTANT_SEEN)
+	@mkdir -p $(@D)
+	@echo >&2 "  LD    $@"
+	$(Q)$(CC) -fuse-ld=lld -no-pie $^ -o $@
+
+MUTANT_KILLERS += $M/bin/worlds
+$M/bin/worlds: $(filter-out $W/kernel/%,$(WORLDS_OBJECTS)) $(MUTANT_KERNEL)
 	@mkdir -p $(@D)
 	@echo >&2 "  LD    $@"
 	$(Q)$(CC) -fuse-ld=lld $^ -o $@
