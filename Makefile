@@ -89,8 +89,8 @@ debug: all
 # --- testing ----------------------------------------------------------------
 
 .PHONY: test test-host test-qemu test-long lint size stress bench
-test: both planted host-tests worlds-program explore-programs
-	$(Q)$(PYTHON) tests/run.py host worlds explore lint qemu
+test: both planted host-tests worlds-program explore-programs mutant-programs
+	$(Q)$(PYTHON) tests/run.py host worlds explore mutants lint qemu
 
 test-host: host-tests
 	$(Q)$(PYTHON) tests/run.py host
@@ -98,9 +98,9 @@ test-host: host-tests
 test-qemu: both planted
 	$(Q)$(PYTHON) tests/run.py qemu
 
-test-long: both planted host-tests worlds-program explore-programs
+test-long: both planted host-tests worlds-program explore-programs mutant-programs
 	$(Q)sh tools/setup.sh debootstrap
-	$(Q)$(PYTHON) tests/run.py --long host worlds explore lint qemu fresh
+	$(Q)$(PYTHON) tests/run.py --long host worlds explore mutants lint qemu fresh
 
 lint: both
 	$(Q)$(PYTHON) tools/lint.py
@@ -162,6 +162,7 @@ make test-host  make test-qemu  make test-long    T=pattern chooses tests
 make worlds                       every call in every state of small worlds (T=; docs/testing.md)
 make explore                      the kernel's interleavings (T= BUDGET= REPLAY=; docs/explore.md)
 make stress                       many CPUs under load (T= SMP= RUNS=10 SEED=), a table
+make mutants                      which small changes of the kernel no test sees (T=; docs/testing.md)
 make lint       make format     make size       make bench      make graph
 make invariants                   the table of invariants and the planted bugs they catch
 make clean      make distclean

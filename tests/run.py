@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Runs tests and counts them.
 
-usage: tests/run.py [--long] [host] [worlds] [explore] [lint] [qemu] [fresh]
+usage: tests/run.py [--long] [host] [worlds] [explore] [mutants] [lint] [qemu] [fresh]
 
 host    the programs of tests/unit, built under build/host/bin
 worlds  each small world of tests/worlds, exhausted
 explore the explorer's own proof, and each of its scenarios of the kernel
+mutants whether the tests kill mutants of the kernel: a sample, or all of them
 lint    each check of tools/lint.py
 qemu    the functions of tests/system/test_*.py, two at a time
 fresh   Skerry on a new, minimal machine (tools/fresh.sh; needs root)
@@ -200,6 +201,23 @@ def explore_jobs(wanted, long):
         yield reach
 
 
+# --- mutants ---------------------------------------------------------------------
+
+MUTANTS_LIMIT, MUTANTS_LIMIT_LONG = 300, 4 * 3600
+
+
+def mutants_jobs(wanted, long):
+    def job(results):
+        limit = MUTANTS_LIMIT_LONG if long else MUTANTS_LIMIT
+        status, output, seconds = run_process(
+            [sys.executable, str(TOP / "tests" / "mutants" / "run.py")]
+            + ([] if long else ["--smoke"]), limit, dict(os.environ, T=""))
+        why = None if status == 0 else f"{output}\nended with {how_it_ended(status, limit)}"
+        results.add("mutants", seconds, why, output.rstrip("\n").split("\n")[-1:])
+    if wanted("mutants"):
+        yield job
+
+
 # --- lint and the fresh machine -------------------------------------------------
 
 
@@ -331,6 +349,8 @@ def main():
         run_jobs(worlds_jobs(wanted, long), results)
     if "explore" in words:
         run_jobs(explore_jobs(wanted, long), results)
+    if "mutants" in words:
+        run_jobs(mutants_jobs(wanted, long), results)
     if "lint" in words:
         run_jobs(lint_jobs(wanted), results)
     if "qemu" in words:
