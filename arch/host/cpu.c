@@ -47,6 +47,21 @@ static void run_entries(void)
     }
 }
 
+void (*host_on_user)(void);
+
+// As if the entry that calls it returned: those that follow are run from here.
+void arch_enter_user(struct arch_context *context)
+{
+    (void)context;
+    if (host_on_user)
+        host_on_user();
+    struct simulated_cpu *cpu = inside;
+    for (;;) {
+        leave(cpu, HOST_USER);
+        (void)cpu->entry();
+    }
+}
+
 void host_run(unsigned number)
 {
     struct simulated_cpu *cpu = &machine_cpus[number];

@@ -30,7 +30,8 @@ void host_reset(size_t ram_bytes, uint32_t asid_limit);
 // Called by arch_halt, after a panic or an explicit end; must not return. nullptr: abort.
 extern void (*host_on_halt)(void);
 
-// Called where a CPU enters user mode for the first time; must not return. nullptr: abort.
+// Called where a CPU enters user mode for the first time; must not return. nullptr: it runs
+// the entries that a test begins.
 extern void (*host_on_user)(void);
 
 // What the kernel wrote to its console.

@@ -222,29 +222,21 @@ char arch_boot_stack_top[1];
 
 void arch_cpu_init(struct arch_percpu *self, void *stack_top)
 {
-    (void)self, (void)stack_top;
+    (void)stack_top;
+    host_cpu_attach(self->number, self);
+    host_running = self;
 }
 
+// CPUs have stacks of their own here: what is mapped is only named.
 void *arch_stack_map(uint32_t cpu, paddr_t memory)
 {
-    (void)cpu;
-    return (uint8_t *)arch_ram(memory) + ARCH_STACK_MEMORY; // never used: coroutines have their own
+    return cpu < HOST_CPUS ? (uint8_t *)arch_ram(memory) + ARCH_STACK_MEMORY : nullptr;
 }
 
 struct arch_start arch_cpu_prepare(struct arch_percpu *self, void *stack_top)
 {
-    (void)stack_top;
-    return (struct arch_start){.argument = (uintptr_t)self};
-}
-
-void (*host_on_user)(void);
-
-void arch_enter_user(struct arch_context *context)
-{
-    (void)context;
-    if (host_on_user)
-        host_on_user();
-    abort(); // most tests begin entries themselves
+    return (struct arch_start){.entry = arch_ram_address((uint8_t *)stack_top - ARCH_STACK_MEMORY),
+                               .argument = (uint64_t)self};
 }
 
 void arch_halt(void)
