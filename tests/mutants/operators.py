@@ -147,7 +147,8 @@ class Finder:
                 self.statement(child)
         elif kind == "IfStmt":
             self.condition(inner[0], True)
-            for child in children(node)[1:]:
+            planted = re.fullmatch(r"SEEDED_BUG\([^)]*\)", self.text(inner[0]) or "")
+            for child in children(node)[2 if planted else 1:]:
                 self.statement(child)
         elif kind == "WhileStmt":
             self.condition(inner[0], False)
@@ -291,6 +292,8 @@ class Finder:
 
     def on_ConditionalOperator(self, node):
         condition = children(node)[0]
+        if "SEEDED_BUG" in (self.text(condition) or ""):
+            return
         if self.source.place(condition) != self.source.place(node):  # else a macro's own
             self.constant(condition, "true")
             self.constant(condition, "false")

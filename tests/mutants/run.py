@@ -35,7 +35,7 @@ FEW, MANY = "few", "many"
 ARGUMENTS = {
     "explore": {FEW: ["budget=5", "nocanary", "nosequential", "nobounds"],
                 MANY: ["budget=300", "nocanary", "nosequential", "nobounds"]},
-    "worlds": {FEW: ["states=300", "nobugs"], MANY: ["states=300", "nobugs"]},
+    "worlds": {FEW: ["states=100", "nobugs"], MANY: ["states=100", "nobugs"]},
 }
 GOAL = {"order", "barrier", "lock", "mask", "tlb", "rights"}  # all of them are to be killed
 ABOUT_ORDER = {"order", "barrier", "lock", "tlb"}
@@ -154,8 +154,9 @@ class Hunt:
             if mutant["number"] in self.killers:
                 self.hints[identity(mutant)] = str(self.killers[mutant["number"]])
         self.memory.write_text(json.dumps([[key, value] for key, value in self.hints.items()]))
-        tried = [[list(identity(m)), self.tried[identity(m)]] for m in self.mutants
-                 if m["number"] not in self.killers and identity(m) in self.tried]
+        living = [m for m in self.mutants
+                  if m["number"] not in self.killers and identity(m) in self.tried]
+        tried = [[list(identity(m)), self.tried[identity(m)]] for m in living]
         (BUILD / "tried.json").write_text(json.dumps(tried))
 
     def recall(self):
@@ -286,6 +287,8 @@ def main():
     if "--new" in sys.argv[1:]:
         hunt.recall()
     hunt.run(FEW, CLASSES, LIKELY)
+    if not smoke:
+        hunt.run(MANY, ABOUT_ORDER, 2 * LIKELY)
     hunt.run(FEW, CLASSES)
     if not smoke:
         hunt.run(MANY, ABOUT_ORDER)
