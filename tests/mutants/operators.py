@@ -147,8 +147,7 @@ class Finder:
                 self.statement(child)
         elif kind == "IfStmt":
             self.condition(inner[0], True)
-            planted = re.fullmatch(r"SEEDED_BUG\([^)]*\)", self.text(inner[0]) or "")
-            for child in children(node)[2 if planted else 1:]:
+            for child in children(node)[2 if self.source.is_planted(inner[0]) else 1:]:
                 self.statement(child)
         elif kind == "WhileStmt":
             self.condition(inner[0], False)
@@ -292,7 +291,7 @@ class Finder:
 
     def on_ConditionalOperator(self, node):
         condition = children(node)[0]
-        if "SEEDED_BUG" in (self.text(condition) or ""):
+        if self.source.is_planted(condition):
             return
         if self.source.place(condition) != self.source.place(node):  # else a macro's own
             self.constant(condition, "true")

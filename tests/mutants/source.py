@@ -9,8 +9,8 @@ import json
 import re
 import subprocess
 
-# What these are given is a checker's, or a planted bug's.
-CHECKERS = {"CHECK", "ASSERT", "SEEDED_BUG", "static_assert"}
+# What these are given is a checker's.
+CHECKERS = {"CHECK", "ASSERT", "static_assert"}
 # Macros that are no expressions.
 STATEMENTS = {"LIST_FOR_EACH"}
 
@@ -84,6 +84,8 @@ class Source:
         if any(self.macro_at(e["offset"]) in CHECKERS for e in expansions
                if e.get("file") == str(self.path)):
             return None
+        if self.is_planted(node):
+            return None
         if len(expansions) == 2 and expansions[0]["offset"] == expansions[1]["offset"] and \
                 all(p["expansionLoc"].get("isMacroArgExpansion") or
                     p.get("isMacroArgExpansion") for p in both):
@@ -98,6 +100,14 @@ class Source:
         last = end["offset"] + end["tokLen"] if "expansionLoc" not in end else \
             self._macro_end(end["expansionLoc"]["offset"])
         return None if last is None or last <= first else (first, last)
+
+    def is_planted(self, node):
+        """Whether it is SEEDED_BUG("...")."""
+        ends = node.get("range", {})
+        both = [ends.get(end, {}).get("expansionLoc", {}) for end in ("begin", "end")]
+        offsets = {place.get("offset") for place in both}
+        return len(offsets) == 1 and None not in offsets and \
+            self.macro_at(both[0]["offset"]) == "SEEDED_BUG"
 
     def of(self, node):
         place = self.place(node)
