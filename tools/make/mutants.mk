@@ -58,6 +58,14 @@ $M/bin/explore: $(EXPLORE_PLAIN_OBJECTS) $(MUTANT_SEEN)
 	@echo >&2 "  LD    $@"
 	$(Q)$(CC) -fuse-ld=lld -no-pie $^ -o $@
 
+# kernel/lock.c, which the explorer's other scenarios do without.
+MUTANT_KILLERS += $M/bin/locks
+$M/bin/locks: $(call objects,$E/plain,$(EXPLORE_ENGINE)) $M/seen/kernel/lock.o \
+    $E/seen2/tests/explore/litmus/locks.o $M/plain/tests/mutants/switch.o
+	@mkdir -p $(@D)
+	@echo >&2 "  LD    $@"
+	$(Q)$(CC) -fuse-ld=lld -no-pie $^ -o $@
+
 MUTANT_KILLERS += $M/bin/worlds
 $M/bin/worlds: $(filter-out $W/kernel/%,$(WORLDS_OBJECTS)) $(MUTANT_KERNEL)
 	@mkdir -p $(@D)
