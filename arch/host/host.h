@@ -108,6 +108,16 @@ struct host_tlb_entry {
 constexpr unsigned HOST_TLB_ENTRIES = 64;
 extern struct host_tlb_entry host_tlb[HOST_CPUS][HOST_TLB_ENTRIES];
 
+// What caches were asked for, the last ones.
+enum host_maintenance_kind : uint8_t { HOST_CODE_SYNC, HOST_DMA_CLEAN, HOST_DMA_INVALIDATE };
+constexpr unsigned HOST_MAINTENANCE = 64;
+extern struct host_maintenance {
+    enum host_maintenance_kind kind;
+    paddr_t start;
+    size_t bytes;
+} host_maintenance[HOST_MAINTENANCE];
+extern unsigned host_maintenance_count;
+
 // A page of device registers, made when it is first mapped or asked for.
 void *host_device_page(uint64_t address);
 

@@ -19,6 +19,7 @@ static struct {
     unsigned next; // TLB entry to replace
 } loaded[HOST_CPUS];
 static uint32_t asid_limit;
+constexpr uint64_t ROOT_MARK = 0x526f'6f74'0000'0000; // not present
 
 void host_mmu_reset(size_t ram_bytes, uint32_t limit);
 void host_mmu_reset(size_t ram_bytes, uint32_t limit)
@@ -39,9 +40,10 @@ void host_bad_address(uint64_t address)
     abort();
 }
 
+// A root is marked behind the entries of user space, which no walk reaches.
 void arch_root_init(pte_t *root)
 {
-    (void)root;
+    root[511].value = ROOT_MARK;
 }
 
 uint32_t arch_asid_limit(void)
@@ -52,6 +54,8 @@ uint32_t arch_asid_limit(void)
 void host_root_load(paddr_t root, uint16_t asid)
 {
     unsigned cpu = host_running->number;
+    if (((const pte_t *)arch_ram(root))[511].value != ROOT_MARK)
+        host_bad_address(root.value);
     loaded[cpu].root = root;
     loaded[cpu].asid = asid;
     if (asid_limit == 0)
@@ -121,17 +125,28 @@ bool host_access(unsigned cpu, uint64_t address, enum host_access kind, paddr_t 
     return true;
 }
 
+// ---- caches: only written down
+
+struct host_maintenance host_maintenance[HOST_MAINTENANCE];
+unsigned host_maintenance_count;
+
+static void note(enum host_maintenance_kind kind, const void *start, size_t bytes)
+{
+    host_maintenance[host_maintenance_count++ % HOST_MAINTENANCE] =
+        (struct host_maintenance){kind, arch_ram_address(start), bytes};
+}
+
 void arch_code_sync(void *start, size_t bytes)
 {
-    (void)start, (void)bytes;
+    note(HOST_CODE_SYNC, start, bytes);
 }
 
 void arch_dma_clean(const void *start, size_t bytes)
 {
-    (void)start, (void)bytes;
+    note(HOST_DMA_CLEAN, start, bytes);
 }
 
 void arch_dma_invalidate(const void *start, size_t bytes)
 {
-    (void)start, (void)bytes;
+    note(HOST_DMA_INVALIDATE, start, bytes);
 }
