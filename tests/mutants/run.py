@@ -55,6 +55,7 @@ class Test:
     def __init__(self, program, name):
         self.program, self.name = program, name
         self.cost = {}  # seconds, by effort
+        self.kills_of_class = dict.fromkeys(CLASSES, 0)
         self.met = b""
 
     def __str__(self):
@@ -179,18 +180,21 @@ class Hunt:
             # The chance that it kills, by what it did to its neighbours, for what it costs. Those
             # that come to little else look at what they do come to.
             kills, tries = local.get(test, (0, 0))
-            chance = (kills + 100 / test.reach) / (tries + 1)
+            chance = (kills + test.kills_of_class[mutant["class"]] / 50 + 100 / test.reach) / \
+                (tries + 1)
             return (str(test) != last, -chance / test.cost[effort])
-        for test in sorted((t for t in self.tests if t.met[number]), key=worth)[:most]:
-            once = str(test) + (f" {effort}" if test.program.name == "explore" else "")
-            if once in tried:
-                continue
-            tried.append(once)
+
+        def once(test):
+            return str(test) + (f" {effort}" if test.program.name == "explore" else "")
+        left = [t for t in self.tests if t.met[number] and once(t) not in tried]
+        for test in sorted(left, key=worth)[:most]:
+            tried.append(once(test))
             self.trials += 1
             kills, tries = local.get(test, (0, 0))
             killed = test.kills(effort, number)
             local[test] = (kills + killed, tries + 1)
             if killed:
+                test.kills_of_class[mutant["class"]] += 1
                 self.killers[number] = test
                 break
         self.done += 1

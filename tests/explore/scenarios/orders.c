@@ -82,6 +82,26 @@ static void lookup_of_what_is_put_back(void)
 SCENARIO(lookup_of_what_is_put_back, .canary = "weak back", .setup = lookup_of_what_is_put_back,
          .finish = used_or_unknown, .weak_only = true);
 
+// The same, by a call that nobody takes before its time is over.
+static void lookup_of_what_is_restored(void)
+{
+    constexpr uint64_t LATER = 1'000'000'000;
+    threads(3);
+    struct ends ends = new_channel(one, 2, 64, 2, 1);
+    uint64_t old = MUST(one, HANDLE_DUPLICATE, event, 0);
+    fill_table(0);
+    MUST(one, HANDLE_CLOSE, old);
+    uint64_t fresh = old + (1ull << 32);
+    set_handles(three, 1, &fresh);
+    STEP(one, HANDLE_DUPLICATE, event, RIGHTS_EVENT);
+    STEP(three, CHANNEL_CALL, ends.end0, MSG(0, 1), LATER);
+    STEP(two, EVENT_SIGNAL, fresh, 1);
+    plan_time(LATER);
+    all_run();
+}
+SCENARIO(lookup_of_what_is_restored, .canary = "weak restore", .setup = lookup_of_what_is_restored,
+         .finish = used_or_unknown, .weak_only = true);
+
 // ---- waiting and waking
 
 static struct actor *waiter;
