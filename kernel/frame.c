@@ -60,14 +60,15 @@ static void add_range(uint64_t start, uint64_t end)
 {
     start = align_up(start, PAGE_SIZE);
     end = align_down(end, PAGE_SIZE);
-    if (start >= end || frames.range_count == ARRAY_SIZE(frames.ranges))
+    if (start >= end)
         return;
     frames.taken[frames.range_count] = (struct boot_range){start, end};
     frames.ranges[frames.range_count++] = (struct boot_range){start, end};
     frames.total += (end - start) >> PAGE_SHIFT;
 }
 
-// RAM less what is reserved. Both lists are sorted and disjoint.
+// RAM less what is reserved. Both lists are sorted and disjoint: a hole lets at most one more piece
+// begin, so that there is room for all of them.
 static void find_ranges(const struct boot_info *boot)
 {
     for (uint32_t i = 0; i < boot->ram_count; i++) {
@@ -113,7 +114,6 @@ uint64_t frames_init(const struct boot_info *boot) NO_THREAD_SAFETY
     frames.end = frames.ranges[frames.range_count - 1].end;
     // The table is not cleared: an entry is written when its frame is first handed out.
     frames.table = frames_carve(((frames.end - frames.base) >> PAGE_SHIFT) * sizeof(struct frame));
-    frames.free = frames.total;
     return frames.total;
 }
 
