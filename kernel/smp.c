@@ -16,6 +16,7 @@
 
 constexpr uint64_t ARRIVAL_NS = 1'000'000'000;
 
+static_assert(BOOT_CPUS_MAX <= CPUS_MAX);
 struct cpu *cpus[CPUS_MAX];
 static _Atomic uint32_t count;
 
@@ -46,7 +47,7 @@ static size_t structure_bytes(void)
 
 void smp_carve(const struct boot_info *boot)
 {
-    carved.count = boot->cpu_count < CPUS_MAX ? boot->cpu_count : CPUS_MAX;
+    carved.count = boot->cpu_count;
     if (!hal.cpu_start || carved.count < 2) {
         carved.count = 1;
         return;
