@@ -153,6 +153,7 @@ TEST(as_many_pieces_as_there_can_be)
     ram(0x80'0000, RAM);
     for (unsigned i = 0; i < BOOT_RANGES_MAX; i++)
         hole(i * 0x1'0000 + 0x1000, i * 0x1'0000 + 0x2000);
+    boot.kernel = (struct boot_range){AT + 0x90'0000, AT + 0x91'0000}; // not read as one more hole
     on_cpu(0, take_all);
 }
 
@@ -164,10 +165,10 @@ static void carve_from_pieces(void)
     EXPECT_EQUAL(arch_ram_address(frames_carve(4 * PAGE_SIZE)).value, AT + 0x4000);
     EXPECT_EQUAL(frames_free(), 4);
     EXPECT(frames_overlap(AT + 0xf000, AT + 0x1'0000)); // still the kernel's
-    (void)frames_carve(5 * PAGE_SIZE);
+    (void)frames_carve(513 * PAGE_SIZE);
 }
 
-TEST_THAT_PANICS(no_piece_is_large_enough, "not enough memory: 20 KiB in one piece")
+TEST_THAT_PANICS(no_piece_is_large_enough, "not enough memory: 2052 KiB in one piece")
 {
     begin();
     ram(0, 0x4000), ram(0x4000, 0x8000), ram(0x8000, 0x1'0000), ram(0x1'1000, 0x1'2000);
@@ -184,4 +185,18 @@ TEST_THAT_PANICS(no_ram, "no usable memory")
     begin();
     ram(0, 0x1000), hole(0, 0x1000), ram(0x2000, 0x2fff);
     on_cpu(0, set_up);
+}
+
+static void take_too_many(void)
+{
+    for (uint64_t left = frames_init(&boot); left > 0; left--)
+        (void)frame_allocate(FRAME_USER, nullptr);
+    (void)frame_allocate(FRAME_USER, nullptr);
+}
+
+TEST_THAT_PANICS(more_than_there_is, "take_fresh")
+{
+    begin();
+    ram(0, 0x8000);
+    on_cpu(0, take_too_many);
 }
