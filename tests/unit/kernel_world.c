@@ -4,6 +4,7 @@
 #include "kernel_world.h"
 
 #include <entry/entry.h>
+#include <hal/hal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -614,6 +615,8 @@ void world_begin(struct world_options options)
     size_t ram = options.ram_bytes ? options.ram_bytes : 64 << 20;
     world.cpus = options.cpus ? options.cpus : 1;
     host_reset(ram, options.asids == UINT32_MAX ? 0 : options.asids ? options.asids : 15);
+    if (options.clock)
+        hal.clock = options.clock;
     boot = (struct boot_info){.ram_count = 1, .firmware = FIRMWARE_ACPI, .cpu_count = world.cpus};
     boot.ram[0] = (struct boot_range){HOST_RAM_START, HOST_RAM_START + ram};
     // What a real machine has: the kernel's image at the bottom, and the bundle.

@@ -55,9 +55,10 @@ extern struct world {
 } world;
 
 struct world_options {
-    size_t ram_bytes; // 0: 64 MiB
-    unsigned cpus;    // 0: one
-    uint32_t asids;   // 0: 15; UINT32_MAX: the machine has none
+    size_t ram_bytes;                 // 0: 64 MiB
+    unsigned cpus;                    // 0: one
+    uint32_t asids;                   // 0: 15; UINT32_MAX: the machine has none
+    const struct clock_source *clock; // nullptr: the simulated machine's, of 1 GHz
 };
 void world_begin(struct world_options options);
 
