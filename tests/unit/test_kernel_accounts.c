@@ -114,8 +114,11 @@ TEST(teardown_stopped_after_each_step)
         MUST(world.boss, OBJECT_DESTROY, account);
         bool last = steps_left() > 0;
         steps = stop - steps_left();
-        if (!last) // the account takes no more, however far its teardown is
+        if (!last) { // the account takes no more, however far its teardown is
             EXPECT_STATUS(HELD(watcher, EVENT_CREATE, dying).status, BAD_STATE);
+            EXPECT_STATUS(HELD(watcher, ACCOUNT_CREATE, dying, 1, 1).status, BAD_STATE);
+            EXPECT_STATUS(HELD(watcher, OBJECT_DESTROY, dying).status, BAD_STATE);
+        }
         hold_after(watcher, 0);
         settle();
         world_end();

@@ -225,6 +225,57 @@ TEST(init_can_read_the_bundle_and_not_write_it)
     EXPECT_EQUAL(seen->vmo.bytes, BUNDLE_BYTES);
 }
 
+static status_t mint(uint64_t address, uint64_t bytes)
+{
+    const uint64_t *handles = init_thread()->message->handles;
+    return (status_t)INIT_CALL(MACHINE_DEVICE_MEMORY, handles[INIT_MACHINE], handles[INIT_ACCOUNT],
+                               address, bytes, MEMORY_TABLES);
+}
+
+// Of an image and a bundle that lie apart from RAM, as in flash, no page is given away, and all
+// pages beside them.
+TEST(no_page_of_the_image_or_the_bundle_is_minted)
+{
+    prepare(1);
+    constexpr uint64_t IMAGE = HOST_RAM_START + 0x8'0000;
+    boot.ram[0].start = HOST_RAM_START + 0x20'0000;
+    boot.reserved_count = 0;
+    boot.kernel = (struct boot_range){IMAGE, IMAGE + 2 * PAGE_SIZE};
+    boots();
+    for (uint64_t page = HOST_RAM_START; page < boot.ram[0].start; page += PAGE_SIZE) {
+        bool owned = (page >= BUNDLE_AT && page < BUNDLE_AT + BUNDLE_BYTES) ||
+                     (page >= IMAGE && page < IMAGE + 2 * PAGE_SIZE);
+        EXPECT_EQUAL(mint(page, PAGE_SIZE), owned ? STATUS_INVALID : STATUS_OK);
+    }
+    EXPECT_EQUAL(mint(boot.ram[0].start - PAGE_SIZE, 2 * PAGE_SIZE), STATUS_INVALID);
+    EXPECT_EQUAL(mint(IMAGE - PAGE_SIZE, 4 * PAGE_SIZE), STATUS_INVALID);
+}
+
+TEST(init_is_told_what_the_firmware_said)
+{
+    prepare(1);
+    boot.ram_count = 2;
+    boot.ram[0].end = HOST_RAM_START + 0x40'0000;
+    boot.ram[1] = (struct boot_range){HOST_RAM_START + 0x80'0000, HOST_RAM_START + RAM};
+    boot.ram[2] = (struct boot_range){HOST_RAM_START + RAM, HOST_RAM_START + 2 * RAM}; // not one
+    boot.tables = (paddr_t){0x1234'5678};
+    boot.tables_bytes = 777;
+    memcpy(boot.command_line, "quiet slowly", 13);
+    boots();
+    memset(init_thread()->message->data, 0xee, ABI_MESSAGE_BYTES);
+    EXPECT_EQUAL(INIT_CALL(MACHINE_INFO, init_thread()->message->handles[INIT_MACHINE]), STATUS_OK);
+    const struct abi_machine_info *info = (const void *)init_thread()->message->data;
+    EXPECT_EQUAL(info->tables, 0x1234'5678);
+    EXPECT_EQUAL(info->tables_bytes, 777);
+    EXPECT_EQUAL(info->ram_bytes, 12 << 20);
+    EXPECT(strcmp(info->command_line, "quiet slowly") == 0);
+    EXPECT_EQUAL(info->objects_total, 1024); // never fewer
+    host_console[host_console_bytes] = 0;
+    EXPECT(strstr(host_console, "Skerry dev: 1 CPU, simulated, virtual at 1000 MHz\n"));
+    EXPECT(strstr(host_console, "memory: 12 MiB, "));
+    EXPECT(strstr(host_console, " pages free, 1024 objects\n"));
+}
+
 // ---- a bundle that is wrong, and one that only just is not
 
 #define BOOT_PANICS(name, text, ...) \

@@ -366,3 +366,38 @@ TEST(as_many_address_spaces_as_the_machine_has_numbers)
     EXPECT_CALL(OK, a, PROCESS_CREATE, a->account, 0);
     world_end();
 }
+
+// Numbers in more than one word: each is one process's, and comes back with its end.
+TEST(address_space_numbers_are_unique)
+{
+    world_begin((struct world_options){.asids = 200});
+    struct actor *a = spawn(new_account(2000, 900), 10);
+    bool taken[201] = {true};
+    taken[world.boss->process->aspace->asid] = true;
+    EXPECT(!taken[a->process->aspace->asid]);
+    taken[a->process->aspace->asid] = true;
+    uint64_t made[201];
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 201; i++) {
+            struct outcome out = CALL(a, PROCESS_CREATE, a->account, 0);
+            if (out.status != STATUS_OK)
+                break;
+            made[i] = out.value[0];
+            const struct process *process = (const void *)object_behind(a, made[i]);
+            uint16_t asid = process->aspace->asid;
+            EXPECT(asid <= 200 && !taken[asid]);
+            taken[asid] = true;
+        }
+        for (unsigned i = 0; i <= 200; i++)
+            EXPECT(taken[i]);
+        EXPECT_CALL(NO_RESOURCE, a, PROCESS_CREATE, a->account, 0);
+        // Those of some come back, and no others.
+        for (unsigned i = 0; i < 198 && round == 0; i += 1 + i % 3) {
+            const struct process *process = (const void *)object_behind(a, made[i]);
+            taken[process->aspace->asid] = false;
+            MUST(a, OBJECT_DESTROY, made[i]);
+            settle();
+        }
+    }
+    world_end();
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
+//
+// What memory costs, to the page, and how much of it the kernel does between two looks for
+// interrupts (A1, A2, M8).
+#include "cpu.h"
+#include "frame.h"
+#include "kernel_world.h"
+
+constexpr uint64_t AT = 0x4000'0000, GIB = 1 << 30;
+constexpr uint64_t RW = PROT_READ | PROT_WRITE;
+
+static struct actor *a;
+
+static void begin(void)
+{
+    world_begin((struct world_options){});
+    a = spawn(new_account(9000, 300), 10);
+}
+
+static uint64_t pages_of(const struct actor *actor)
+{
+    return account_behind(actor, actor->account)->pages.used;
+}
+
+static uint64_t objects_of(const struct actor *actor)
+{
+    return account_behind(actor, actor->account)->objects.used;
+}
+
+TEST(a_vmo_costs_its_pages_and_their_index)
+{
+    begin();
+    static const uint64_t sizes[][2] = {{1, 0},    {16, 0},   {17, 1},   {1023, 1}, {1024, 1},
+                                        {1025, 3}, {2047, 3}, {2048, 3}, {2049, 4}, {3073, 5}};
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        uint64_t before = pages_of(a), free = frames_free(), objects = objects_of(a);
+        uint64_t vmo = MUST(a, VMO_CREATE, a->account, sizes[i][0] * PAGE_SIZE, 0);
+        EXPECT_EQUAL(pages_of(a), before + sizes[i][0] + sizes[i][1]);
+        EXPECT_EQUAL(frames_free(), free - sizes[i][0] - sizes[i][1]);
+        EXPECT_EQUAL(objects_of(a), objects + 1);
+        MUST(a, HANDLE_CLOSE, vmo);
+        EXPECT_EQUAL(pages_of(a), before);
+        EXPECT_EQUAL(frames_free(), free);
+        EXPECT_EQUAL(objects_of(a), objects);
+    }
+    world_end();
+}
+
+TEST(a_mapping_costs_the_tables_that_are_missing)
+{
+    begin();
+    uint64_t aspace = CALL(a, PROCESS_CREATE, a->account, 0).value[1];
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 1200 * PAGE_SIZE, 0);
+    struct part {
+        uint64_t address, pages, tables;
+    };
+    static const struct part parts[] = {
+        {AT, 1, 3},                     // the first of its address space
+        {AT + PAGE_SIZE, 511, 0},       // to the end of its table
+        {AT + 512 * PAGE_SIZE, 512, 1}, // a table whole
+        {AT + 1023 * PAGE_SIZE + PAGE_SIZE, 513, 2},
+        {AT + GIB - PAGE_SIZE, 2, 3},  // two tables, and the one above the second
+        {512 * GIB - PAGE_SIZE, 2, 5}, // across the end of everything but the root
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
+        uint64_t before = pages_of(a), free = frames_free(), objects = objects_of(a);
+        MUST(a, VM_MAP, aspace, vmo, 0, parts[i].address, parts[i].pages * PAGE_SIZE, RW);
+        EXPECT_EQUAL(pages_of(a), before + parts[i].tables);
+        EXPECT_EQUAL(frames_free(), free - parts[i].tables);
+        EXPECT_EQUAL(objects_of(a), objects + 1);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
+        MUST(a, VM_UNMAP, aspace, parts[i].address);
+    // Tables stay until the address space goes.
+    uint64_t before = pages_of(a);
+    uint64_t again = MUST(a, EVENT_CREATE, a->account);
+    MUST(a, VM_MAP, aspace, vmo, 0, AT, PAGE_SIZE, RW);
+    EXPECT_EQUAL(pages_of(a), before);
+    MUST(a, HANDLE_CLOSE, again);
+    world_end();
+}
+
+TEST(who_maps_anothers_memory_pays_for_all_that_keeps_it)
+{
+    begin();
+    struct actor *b = spawn(new_account(3000, 100), 10);
+    static const uint64_t cost[][2] = {{10, 0}, {40, 1}, {1100, 3}};
+    for (unsigned i = 0; i < ARRAY_SIZE(cost); i++) {
+        uint64_t vmo = MUST(a, VMO_CREATE, a->account, cost[i][0] * PAGE_SIZE, 0);
+        uint64_t theirs = grant(b, a, vmo);
+        // A page of it costs a page, and all of its index.
+        uint64_t at = AT + i * GIB;
+        MUST(b, VM_MAP, b->own_aspace, theirs, 0, at + 16 * PAGE_SIZE, PAGE_SIZE, PROT_READ);
+        uint64_t before = pages_of(b), objects = objects_of(b);
+        MUST(b, VM_MAP, b->own_aspace, theirs, 3 * PAGE_SIZE, at, 7 * PAGE_SIZE, PROT_READ);
+        EXPECT_EQUAL(pages_of(b), before + 7 + cost[i][1]);
+        EXPECT_EQUAL(objects_of(b), objects + 2); // the mapping, the VMO
+        MUST(b, VM_UNMAP, b->own_aspace, at);
+        EXPECT_EQUAL(pages_of(b), before);
+        EXPECT_EQUAL(objects_of(b), objects);
+        world_check();
+    }
+    world_end();
+}
+
+TEST(as_large_as_a_vmo_and_a_mapping_can_be)
+{
+    world_begin((struct world_options){.ram_bytes = 1200 << 20});
+    a = spawn(new_account((1 << 18) + 4000, 300), 10);
+    EXPECT_CALL(INVALID, a, VMO_CREATE, a->account, GIB + 1, 0);
+    uint64_t machine = grant(a, world.boss, world.machine);
+    uint64_t device =
+        MUST(a, MACHINE_DEVICE_MEMORY, machine, a->account, 1ull << 40, GIB, MEMORY_DEVICE);
+    MUST(a, VM_MAP, a->own_aspace, device, 0, AT, GIB, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, a->own_aspace, device, 0, 8 * GIB, GIB + PAGE_SIZE, RW);
+    EXPECT_CALL(INVALID, a, VM_MAP, a->own_aspace, device, GIB + PAGE_SIZE, 8 * GIB, PAGE_SIZE, RW);
+    MUST(a, VM_UNMAP, a->own_aspace, AT);
+    world_end();
+}
+
+// ---- bounded steps
+
+static struct {
+    const struct aspace *aspace;
+    uint64_t free, mapped;             // at the last look
+    uint64_t most_frames, most_mapped; // that changed between two
+    unsigned looks;
+} step;
+
+static uint64_t apart(uint64_t x, uint64_t y)
+{
+    return x > y ? x - y : y - x;
+}
+
+static void look(void)
+{
+    uint64_t frames = apart(frames_free(), step.free),
+             mapped = apart(step.aspace->pages, step.mapped);
+    if (frames > step.most_frames && step.looks > 0) // before the first step, its index
+        step.most_frames = frames;
+    if (mapped > step.most_mapped)
+        step.most_mapped = mapped;
+    step.free = frames_free();
+    step.mapped = step.aspace->pages;
+    step.looks++;
+}
+
+static void begin_steps(void)
+{
+    step.aspace = a->process->aspace;
+    step.most_frames = step.most_mapped = step.looks = 0;
+    step.free = frames_free();
+    step.mapped = step.aspace->pages;
+    host_on_window = look;
+}
+
+static void end_steps(void)
+{
+    host_on_window = nullptr;
+    look();
+}
+
+TEST(each_step_is_short)
+{
+    begin();
+    uint64_t anchor = MUST(a, VMO_CREATE, a->account, PAGE_SIZE, 0);
+    MUST(a, VM_MAP, a->own_aspace, anchor, 0, AT - PAGE_SIZE, PAGE_SIZE, RW);
+    begin_steps();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 1000 * PAGE_SIZE, 0);
+    end_steps();
+    EXPECT_EQUAL(step.most_frames, VMO_FILL_STEP_PAGES);
+    EXPECT(step.looks >= 1000 / VMO_FILL_STEP_PAGES);
+    begin_steps();
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, 1000 * PAGE_SIZE, RW);
+    end_steps();
+    EXPECT_EQUAL(step.most_mapped, 2 * VM_STEP_PAGES); // the caller's own, and one more
+    begin_steps();
+    MUST(a, VM_UNMAP, a->own_aspace, AT);
+    end_steps();
+    EXPECT(step.looks >= 2 * (1000 / VM_STEP_PAGES));
+    EXPECT_EQUAL(step.most_mapped, 2 * VM_STEP_PAGES);
+    begin_steps();
+    MUST(a, HANDLE_CLOSE, vmo);
+    end_steps();
+    EXPECT_EQUAL(step.most_frames, VMO_FILL_STEP_PAGES);
+    world_end();
+}
