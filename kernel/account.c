@@ -130,13 +130,11 @@ void account_forget(struct object *object)
         operation_resume(&account->object);
 }
 
-// Whether nothing is left that a dying account still has to wait for. Another CPU may have paid
-// for something that it is still making: then the lists are empty and the figures are not.
+// Whether nothing is left that a dying account still has to wait for. What is on its lists is paid
+// for; and another CPU may have paid for something that it is still making, which is on none.
 static bool nothing_left(const struct account *account) REQUIRES(account->ledger)
 {
-    return account->closed && list_empty(&account->live) && list_empty(&account->dying) &&
-           list_empty(&account->quarantined) && account->pages.used == 0 &&
-           account->objects.used == 0;
+    return account->pages.used == 0 && account->objects.used == 0;
 }
 
 void account_quarantine(struct pin *pin)
@@ -202,7 +200,7 @@ bool account_destroy(struct object_ref ref, uint8_t priority) NO_THREAD_SAFETY
         return false;
     struct account *account = (struct account *)(void *)ref.object;
     lock_acquire(&account->ledger);
-    bool begins = !account->closed && account->parent;
+    bool begins = !account->closed;
     if (begins) {
         account->closed = true;
         account->priority = priority;
