@@ -212,13 +212,8 @@ void vmo_user_gone_locked(struct vmo *vmo)
 // The owner's account is being destroyed, and others still use the memory: they paid for it.
 static void orphan(struct vmo *vmo) NO_THREAD_SAFETY
 {
-    struct object *object = &vmo->object;
-    struct account *account = object->account;
-    if (!account || vmo->charged_pages == 0)
-        return;
-    account_uncharge(account, vmo->charged_pages, 0);
-    vmo->charged_pages = 0;
-    account_forget(object);
+    account_uncharge(vmo->object.account, vmo->charged_pages, 0);
+    account_forget(&vmo->object);
 }
 
 enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
@@ -262,15 +257,12 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
         return STEP_WAIT;     // those go with the account, and resume this
     if (used && account_dies) // a revoked one has no mapping left, but it may be pinned
         orphan(vmo);
-    lock_acquire(&object->lock);
-    used = vmo->mapping_count > 0 || vmo->pin_count > 0;
-    lock_release(&object->lock);
     if (used)
-        return STEP_WAIT;
+        return STEP_WAIT; // the last one resumes this, be it meanwhile
     if (vmo->device)
         machine_memory_returned(vmo);
     index_free(vmo);
-    if (object->account && vmo->charged_pages)
+    if (object->account)
         account_uncharge(object->account, vmo->charged_pages, 0);
     return STEP_DONE;
 }
