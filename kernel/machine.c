@@ -189,8 +189,7 @@ enum step iorange_teardown(struct object *object)
 {
     struct iorange *range = (struct iorange *)(void *)object;
     lock_acquire(&machine.lock);
-    if (range->node.linked)
-        tree_remove(&machine.ports, &range->node);
+    tree_remove(&machine.ports, &range->node);
     lock_release(&machine.lock);
     return STEP_DONE;
 }
