@@ -170,6 +170,53 @@ TEST(room_for_the_reply_is_reserved_first)
     world_end();
 }
 
+TEST(as_many_handles_as_a_message_holds)
+{
+    world_begin((struct world_options){});
+    server = spawn(new_account(100, 100), 20);
+    client = spawn(new_account(100, 100), 10);
+    struct ends ends = new_channel(server, 4, 64, ABI_MESSAGE_HANDLES, 2);
+    client_end = grant(client, server, ends.end1);
+    uint64_t objects = account_behind(client, client->account)->objects.used;
+    uint64_t there[ABI_MESSAGE_HANDLES], back[ABI_MESSAGE_HANDLES];
+    for (unsigned i = 0; i < ABI_MESSAGE_HANDLES; i++) {
+        there[i] = MUST(client, EVENT_CREATE, client->account);
+        MUST(client, EVENT_SIGNAL, there[i], 1u << i);
+    }
+    set_handles(client, ABI_MESSAGE_HANDLES, there);
+    EXPECT_CALL(BLOCKED, client, CHANNEL_CALL, client_end,
+                MSG_WITH_REPLY_HANDLES(MSG(0, ABI_MESSAGE_HANDLES), ABI_MESSAGE_HANDLES),
+                ABI_DEADLINE_NEVER);
+    server_end = ends.end0;
+    uint64_t token = take();
+    for (unsigned i = 0; i < ABI_MESSAGE_HANDLES; i++)
+        EXPECT_EQUAL(MUST(server, EVENT_CLEAR, back[i] = handle_of(server, i), 0), 1u << i);
+    MUST(server, CHANNEL_REPLY, server_end, token, MSG(0, ABI_MESSAGE_HANDLES));
+    EXPECT_STATUS(ended(client).status, OK);
+    for (unsigned i = 0; i < ABI_MESSAGE_HANDLES; i++) {
+        EXPECT_CALL(BAD_HANDLE, server, EVENT_CLEAR, back[i], 0);
+        there[i] = handle_of(client, i);
+        EXPECT_EQUAL(MUST(client, EVENT_CLEAR, there[i], 0), 1u << i);
+    }
+    // All of them go with the queue that they are in.
+    set_handles(client, ABI_MESSAGE_HANDLES, there);
+    MUST(client, CHANNEL_SEND, client_end, MSG(0, ABI_MESSAGE_HANDLES));
+    MUST(server, HANDLE_CLOSE, server_end);
+    EXPECT_EQUAL(account_behind(client, client->account)->objects.used, objects);
+    world_check();
+    world_end();
+}
+
+TEST(a_closed_peer_is_told_before_what_else_is_wrong)
+{
+    begin(1);
+    MUST(server, HANDLE_CLOSE, server_end);
+    EXPECT_CALL(PEER_CLOSED, client, CHANNEL_CALL, client_end, MSG(0, 0), 0);
+    EXPECT_CALL(PEER_CLOSED, client, CHANNEL_CALL, client_end, MSG(65, 0), ABI_DEADLINE_NEVER);
+    EXPECT_CALL(PEER_CLOSED, client, CHANNEL_SEND, client_end, MSG(65, 0));
+    world_end();
+}
+
 // ---- the caller stops waiting
 
 static uint64_t in_flight[2];
@@ -363,14 +410,19 @@ TEST(a_fault_is_a_call)
     world_check();
     EXPECT_STATUS(answer(token, 7, 8), INVALID);
     EXPECT_STATUS(answer(token, FAULT_RESUME, 4), INVALID);
+    EXPECT_CALL(INVALID, server, CHANNEL_REPLY, handler_end, token, MSG(8, 1));
     EXPECT_STATUS(answer(token, FAULT_RESUME, 8), OK);
     EXPECT(has_ended(faulty));
     EXPECT_STATUS(answer(token, FAULT_RESUME, 8), NOT_FOUND);
     world_check();
+    uint64_t first = token;
     raise_fault(faulty, FAULT_READ, 0);
     token = take_fault();
+    EXPECT(token != first);
+    EXPECT_STATUS(answer(first, FAULT_RESUME, 8), NOT_FOUND);
     EXPECT_STATUS(answer(token, FAULT_KILL, 8), OK);
     EXPECT(is_dead(faulty));
+    EXPECT_STATUS(answer(token, FAULT_KILL, 8), NOT_FOUND);
     MUST(server, OBJECT_WAIT, faulty->process_handle, SIGNAL_TERMINATED, 0);
     world_check();
     world_end();
@@ -390,9 +442,78 @@ TEST(a_fault_without_a_handler_ends_the_process)
 TEST(a_slot_for_each_threads_faults)
 {
     begin_faults(2);
-    EXPECT_CALL(OK, server, THREAD_CREATE, faulty->process_handle, 5, 0x90'0000);
+    uint64_t second = MUST(server, THREAD_CREATE, faulty->process_handle, 5, 0x90'0000);
     EXPECT_CALL(FULL, server, THREAD_CREATE, faulty->process_handle, 5, 0xa0'0000);
     world_check();
+    // One that cannot be made gives its slot back, and so does one that ends.
+    MUST(server, OBJECT_DESTROY, second);
+    EXPECT_CALL(OVERLAP, server, THREAD_CREATE, faulty->process_handle, 5, 0x80'0000);
+    second = MUST(server, THREAD_CREATE, faulty->process_handle, 5, 0x90'0000);
+    EXPECT_CALL(FULL, server, THREAD_CREATE, faulty->process_handle, 5, 0xa0'0000);
+    MUST(server, OBJECT_DESTROY, second);
+    // One whose fault was taken keeps it until the answer that comes too late.
+    raise_fault(faulty, FAULT_READ, 0);
+    uint64_t token = take_fault();
+    second = MUST(server, THREAD_CREATE, faulty->process_handle, 5, 0x90'0000);
+    MUST(server, OBJECT_DESTROY, faulty->thread_handle);
+    EXPECT_CALL(FULL, server, THREAD_CREATE, faulty->process_handle, 5, 0xa0'0000);
+    EXPECT_STATUS(answer(token, FAULT_RESUME, 8), CANCELLED);
+    EXPECT_CALL(OK, server, THREAD_CREATE, faulty->process_handle, 5, 0xa0'0000);
+    EXPECT_CALL(FULL, server, THREAD_CREATE, faulty->process_handle, 5, 0xb0'0000);
+    world_check();
+    world_end();
+}
+
+TEST(a_fault_and_other_messages)
+{
+    begin_faults(2);
+    uint64_t sender = MUST(server, HANDLE_DUPLICATE, exceptions_end, RIGHTS_CHANNEL);
+    MUST(server, CHANNEL_SEND, sender, MSG(3, 0));
+    raise_fault(faulty, FAULT_READ, 0);
+    uint64_t token = take_fault(); // before what was sent earlier
+    MUST(server, OBJECT_WAIT, handler_end, SIGNAL_READABLE, 0);
+    EXPECT_STATUS(answer(token, FAULT_RESUME, 8), OK);
+    // One that ends with its fault still to be taken leaves the message.
+    raise_fault(faulty, FAULT_READ, 0);
+    MUST(server, OBJECT_DESTROY, faulty->process_handle);
+    MUST(server, OBJECT_WAIT, handler_end, SIGNAL_READABLE, 0);
+    EXPECT_EQUAL(MUST(server, CHANNEL_RECEIVE, handler_end, 0), MSG(3, 0));
+    EXPECT_CALL(TIMED_OUT, server, OBJECT_WAIT, handler_end, SIGNAL_READABLE, 0);
+    world_check();
+    world_end();
+}
+
+static void expect_logged(const char *text)
+{
+    host_console[host_console_bytes] = 0;
+    if (!strstr(host_console, text))
+        test_fail(__FILE__, __LINE__, "'%s' is not in the log:\n%s", text, host_console);
+}
+
+TEST(a_fault_without_a_handler_is_logged)
+{
+    static const struct {
+        enum abi_fault_cause cause;
+        const char *what;
+    } faults[] = {
+        {FAULT_READ, "process 'actor' reads unmapped memory: address 0x1230, pc "},
+        {FAULT_WRITE, "writes to memory that is not writable: address 0x1230"},
+        {FAULT_EXECUTE, "runs memory that is not executable: address 0x1230"},
+        {FAULT_OTHER, "process 'actor' faults: address 0x1230"},
+        {(enum abi_fault_cause)0, "process 'actor' faults: address 0x1230"},
+        {(enum abi_fault_cause)200, "process 'actor' faults: address 0x1230"},
+    };
+    world_begin((struct world_options){});
+    for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {
+        uint64_t account = new_account(100, 100);
+        struct actor *a = spawn(account, 10);
+        host_console_bytes = 0;
+        raise_fault(a, faults[i].cause, 0x1230);
+        EXPECT(is_dead(a));
+        expect_logged(faults[i].what);
+        expect_logged(":actor}}; nobody handles its faults\n");
+        MUST(world.boss, OBJECT_DESTROY, account);
+    }
     world_end();
 }
 
