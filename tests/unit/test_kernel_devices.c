@@ -3,6 +3,10 @@
 //
 // What drivers are given: interrupts, message vectors, ports, pins and their quarantine, the
 // machine and the log (Q1, Q2, M4, M7, M8).
+#include <entry/entry.h>
+#include <string.h>
+
+#include "cpu.h"
 #include "dma.h"
 #include "frame.h"
 #include "interrupt.h"
@@ -126,7 +130,79 @@ TEST(interrupts_through_a_port)
     world_end();
 }
 
+TEST(a_line_that_nobody_owns_is_masked_and_counted)
+{
+    begin();
+    struct cpu *cpu = cpus[0];
+    uint64_t spurious = counter_read(&cpu->spurious),
+             device = counter_read(&cpu->device_interrupts);
+    host_lines[20].masked = false;
+    host_line_level(20, true);
+    settle();
+    EXPECT(host_lines[20].masked && !host_lines[20].active);
+    EXPECT_EQUAL(counter_read(&cpu->spurious), spurious + 1);
+    EXPECT_EQUAL(counter_read(&cpu->device_interrupts), device + 1);
+    // An interrupt that is gone when it is asked for.
+    host_wake(0, entry_kernel_interrupt);
+    host_run(0);
+    EXPECT_EQUAL(counter_read(&cpu->spurious), spurious + 2);
+    // Those with an owner, and the timer's, are none of these.
+    uint64_t interrupt = MUST(a, MACHINE_INTERRUPT, machine, a->account, 10, TRIGGER_LEVEL_LOW);
+    host_line_level(10, true);
+    settle();
+    EXPECT(is_raised(interrupt));
+    uint64_t fired = counter_read(&cpu->timer_interrupts);
+    struct actor *b = spawn_thread(a, 9);
+    EXPECT_CALL(BLOCKED, b, THREAD_SLEEP, host_ticks + 500);
+    advance(500);
+    EXPECT_STATUS(ended(b).status, OK);
+    EXPECT_EQUAL(counter_read(&cpu->timer_interrupts), fired + 1);
+    EXPECT_EQUAL(counter_read(&cpu->device_interrupts), device + 2);
+    EXPECT_EQUAL(counter_read(&cpu->spurious), spurious + 2);
+    world_end();
+}
+
+TEST(so_many_interrupts_in_one_entry)
+{
+    begin();
+    for (unsigned i = 0; i < CPU_BATCH + 4; i++) {
+        MUST(a, MACHINE_INTERRUPT, machine, a->account, 10 + i, TRIGGER_EDGE);
+        host_lines[10 + i].claimed = 0;
+    }
+    for (unsigned i = 0; i < CPU_BATCH + 4; i++)
+        host_line_pulse(10 + i);
+    host_wake(0, entry_kernel_interrupt);
+    host_run(0);
+    uint64_t claimed = 0;
+    for (unsigned i = 0; i < CPU_BATCH + 4; i++)
+        claimed += host_lines[10 + i].claimed;
+    EXPECT_EQUAL(claimed, CPU_BATCH);
+    settle();
+    for (unsigned i = 0; i < CPU_BATCH + 4; i++)
+        EXPECT_EQUAL(host_lines[10 + i].claimed, 1);
+    world_end();
+}
+
 // ---- message interrupts
+
+TEST(an_entry_of_a_vector_table_is_written_whole)
+{
+    begin();
+    uint64_t acc = a->account;
+    uint32_t *entry = (uint32_t *)host_device_page(0xd000'1000) + 4 * 255;
+    memset(entry, 0xff, 16);
+    host_lines[HOST_MESSAGE_FIRST].trigger = TRIGGER_LEVEL_HIGH;
+    MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, 0xd000'1000, 255, 8);
+    EXPECT_EQUAL(entry[0], 0xfee0'0000);
+    EXPECT_EQUAL(entry[1], 0);
+    EXPECT_EQUAL(entry[2], HOST_MESSAGE_FIRST);
+    EXPECT_EQUAL(entry[3], 0);
+    EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST].trigger, TRIGGER_EDGE);
+    // The last of its page: the next page is not the kernel's.
+    MUST(a, MACHINE_DEVICE_MEMORY, machine, acc, 0xd000'2000, PAGE_SIZE, MEMORY_DEVICE);
+    MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, 1ull << 47, 0, 8);
+    world_end();
+}
 
 TEST(message_interrupts)
 {

@@ -238,6 +238,37 @@ TEST(a_channel_and_a_port)
     world_end();
 }
 
+TEST(a_port_counts_so_many_pending_and_no_more)
+{
+    world_begin((struct world_options){.ram_bytes = 256 << 20});
+    a = spawn(new_account(400, 2600), 10);
+    uint64_t port = MUST(a, PORT_CREATE, a->account);
+    for (unsigned i = 1; i <= 1026; i++) {
+        uint64_t event = MUST(a, EVENT_CREATE, a->account);
+        MUST(a, PORT_BIND, port, event, i, 1);
+        MUST(a, EVENT_SIGNAL, event, 1);
+        if (i >= 1023)
+            EXPECT_EQUAL(look(port).port.pending, i < 1024 ? i : 1024);
+    }
+    EXPECT_EQUAL(look(port).port.bindings, 1026);
+    world_end();
+}
+
+TEST(a_process_of_many_threads)
+{
+    world_begin((struct world_options){});
+    a = spawn(new_account(600, 300), 10);
+    struct outcome made = CALL(a, PROCESS_CREATE, a->account, 0);
+    for (uint64_t i = 1; i <= 66; i++) {
+        uint64_t thread = MUST(a, THREAD_CREATE, made.value[0], 5, 0x80'0000 + i * 2 * PAGE_SIZE);
+        counter_set(&thread_of(object_behind(a, thread))->cpu_ns, 1000);
+        struct abi_inspect seen = look(made.value[0]);
+        EXPECT_EQUAL(seen.process.threads, i);
+        EXPECT_EQUAL(seen.process.cpu_ns, 1000 * (i < 64 ? i : 64)); // of so many it is added up
+    }
+    world_end();
+}
+
 TEST(a_timer_an_interrupt_and_ports_of_a_device)
 {
     begin();

@@ -184,6 +184,101 @@ TEST(no_room_for_the_handles_says_whose_message)
     world_end();
 }
 
+TEST(each_message_goes_to_a_waiter_that_has_room)
+{
+    begin();
+    struct actor *poor = spawn(new_account(7, 100), 10);
+    struct ends ends = new_channel(a, 8, 64, 2, 2);
+    uint64_t theirs = grant(poor, a, port);
+    uint64_t own = MUST(poor, EVENT_CREATE, poor->account);
+    while (CALL(poor, HANDLE_DUPLICATE, own, 0).status == STATUS_OK) {}
+    MUST(a, PORT_BIND, port, ends.end1, 9, SIGNAL_READABLE);
+    EXPECT_CALL(BLOCKED, poor, PORT_RECEIVE, theirs, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(BLOCKED, b, PORT_RECEIVE, port, ABI_DEADLINE_NEVER);
+    uint64_t gift = MUST(a, EVENT_CREATE, a->account);
+    set_handles(a, 1, &gift);
+    MUST(a, CHANNEL_SEND, ends.end0, MSG(3, 1));
+    EXPECT_STATUS(ended(poor).status, NO_HANDLES);
+    EXPECT_EQUAL(ended(b).value[2], MSG(3, 1));
+    EXPECT_CALL(TIMED_OUT, a, PORT_RECEIVE, port, 0);
+    world_check();
+    world_end();
+}
+
+TEST(what_is_queued_already_goes_to_all_that_wait)
+{
+    begin();
+    struct ends ends = new_channel(a, 8, 64, 2, 2);
+    struct actor *receivers[3];
+    for (unsigned i = 0; i < 3; i++) {
+        MUST(a, CHANNEL_SEND, ends.end0, MSG(i + 1, 0));
+        receivers[i] = spawn_thread(a, 5);
+        EXPECT_CALL(BLOCKED, receivers[i], PORT_RECEIVE, port, ABI_DEADLINE_NEVER);
+    }
+    MUST(a, PORT_BIND, port, ends.end1, 9, SIGNAL_READABLE);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT_EQUAL(ended(receivers[i]).value[2], MSG(i + 1, 0));
+    world_check();
+    world_end();
+}
+
+TEST(a_call_that_waited_in_the_port_can_be_answered)
+{
+    begin();
+    struct ends ends = new_channel(a, 8, 64, 2, 2);
+    MUST(a, PORT_BIND, port, ends.end1, 9, SIGNAL_READABLE);
+    EXPECT_CALL(BLOCKED, b, CHANNEL_CALL, ends.end0, MSG(8, 0), ABI_DEADLINE_NEVER);
+    struct outcome out = CALL(a, PORT_RECEIVE, port, 0);
+    EXPECT_EQUAL(out.value[2], MSG(8, 0) | MSG_CALL);
+    MUST(a, CHANNEL_REPLY, ends.end1, out.value[3], MSG(4, 0));
+    EXPECT_EQUAL(ended(b).value[0], MSG(4, 0));
+    world_end();
+}
+
+TEST(at_most_32_receivers_of_a_port)
+{
+    begin();
+    for (unsigned i = 0; i < OBJECT_WAITERS_MAX; i++)
+        EXPECT_CALL(BLOCKED, spawn_thread(a, 5), PORT_RECEIVE, port, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(FULL, a, PORT_RECEIVE, port, ABI_DEADLINE_NEVER);
+    world_check();
+    world_end();
+}
+
+TEST(who_waits_for_a_ports_signals_is_told_no_events)
+{
+    begin();
+    MUST(a, PORT_BIND, port, event, 5, 1);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, port, 1, ABI_DEADLINE_NEVER);
+    MUST(a, EVENT_SIGNAL, event, 1);
+    EXPECT(!has_ended(b));
+    expect_event(a, 5, 1);
+    world_end();
+}
+
+TEST(bound_anew_while_it_was_pending)
+{
+    begin();
+    uint64_t other = MUST(a, PORT_CREATE, a->account), third = MUST(a, EVENT_CREATE, a->account);
+    MUST(a, PORT_BIND, port, event, 1, 1);
+    MUST(a, EVENT_SIGNAL, event, 1);
+    MUST(a, PORT_UNBIND, event);
+    MUST(a, EVENT_CLEAR, event, 1);
+    MUST(a, PORT_BIND, other, event, 2, 1);
+    MUST(a, PORT_BIND, port, third, 3, 1);
+    MUST(a, EVENT_SIGNAL, event, 1);
+    MUST(a, EVENT_SIGNAL, third, 1);
+    world_check();
+    expect_event(a, 3, 1);
+    EXPECT_CALL(TIMED_OUT, a, PORT_RECEIVE, port, 0);
+    struct outcome out = CALL(a, PORT_RECEIVE, other, 0);
+    EXPECT_STATUS(out.status, OK);
+    EXPECT_EQUAL(out.value[0], 2);
+    EXPECT_CALL(TIMED_OUT, a, PORT_RECEIVE, other, 0);
+    world_check();
+    world_end();
+}
+
 TEST(reply_and_receive_in_one_entry)
 {
     begin();

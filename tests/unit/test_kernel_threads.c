@@ -133,8 +133,10 @@ TEST(equals_take_turns)
     EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
     EXPECT(running() == a->thread && host_armed(0) != UINT64_MAX);
     b->held = c->held = true;
+    uint64_t switches = counter_read(&cpus[0]->switches);
     (void)HELD(a, THREAD_YIELD);
     EXPECT(running() == b->thread);
+    EXPECT_EQUAL(counter_read(&cpus[0]->switches), switches + 1);
     // The slice of b ends; c is next, then a again.
     EXPECT(host_armed(0) != UINT64_MAX);
     host_ticks = host_armed(0);
@@ -408,6 +410,47 @@ TEST(no_thread_in_a_dead_process)
     MUST(a, OBJECT_WAIT, made.value[0], SIGNAL_TERMINATED, 0);
     EXPECT_CALL(BAD_STATE, a, THREAD_CREATE, made.value[0], 5, 0x80'0000);
     EXPECT_CALL(GONE, a, OBJECT_INSPECT, made.value[1]); // its address space
+    world_end();
+}
+
+TEST(a_process_that_cannot_be_made_costs_nothing)
+{
+    struct actor *a = begin();
+    struct account *account = account_behind(a, a->account);
+    uint64_t none = MUST(a, ACCOUNT_CREATE, a->account, 1, 3);
+    MUST(a, VMO_CREATE, none, PAGE_SIZE, 0);
+    uint64_t few = MUST(a, ACCOUNT_CREATE, a->account, 3, 1);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    struct ends ends = new_channel(a, 4, 64, 1, 2);
+    uint64_t mine =
+        MUST(a, HANDLE_DUPLICATE, ends.end1, RIGHTS_CHANNEL & ~(uint32_t)RIGHT_TRANSFER);
+    uint64_t pages = account->pages.used, objects = account->objects.used;
+    uint64_t handles = a->process->handles_used;
+    EXPECT_CALL(NO_PAGES, a, PROCESS_CREATE, none, 0);
+    EXPECT_CALL(NO_OBJECTS, a, PROCESS_CREATE, few, 0);
+    EXPECT_CALL(NO_RIGHT, a, PROCESS_CREATE, a->account, mine);
+    EXPECT_CALL(WRONG_TYPE, a, PROCESS_CREATE, a->account, event);
+    EXPECT_EQUAL(account->pages.used, pages);
+    EXPECT_EQUAL(account->objects.used, objects);
+    EXPECT_EQUAL(a->process->handles_used, handles);
+    EXPECT_EQUAL(a->process->handles_reserved, 0);
+    world_check();
+    // With no room for its two handles nothing is made either.
+    uint64_t last = 0;
+    for (struct outcome out; (out = CALL(a, HANDLE_DUPLICATE, event, 0)).status == STATUS_OK;)
+        last = out.value[0];
+    EXPECT_CALL(NO_HANDLES, a, PROCESS_CREATE, a->account, 0);
+    MUST(a, HANDLE_CLOSE, last);
+    EXPECT_CALL(NO_HANDLES, a, PROCESS_CREATE, a->account, 0);
+    EXPECT_CALL(NO_HANDLES, a, CHANNEL_CREATE, a->account, a->account,
+                ABI_CHANNEL_SHAPE(1, 16, 0, 0), 0);
+    uint64_t thread = MUST(a, THREAD_CREATE, a->own_process, 5, 0x80'0000);
+    MUST(a, OBJECT_DESTROY, thread);
+    pages = account->pages.used;
+    EXPECT_CALL(NO_HANDLES, a, THREAD_CREATE, a->own_process, 5, 0x80'0000);
+    EXPECT_EQUAL(account->objects.used, objects + 1); // the thread that is dead and has a handle
+    EXPECT_EQUAL(account->pages.used, pages);
+    world_check();
     world_end();
 }
 
