@@ -133,8 +133,7 @@ void channel_call_abandoned_locked(struct object *end, struct thread *thread)
     }
     // The teardown of either end may wait for this caller. The other slot may be a new object's
     // by now: resuming one for nothing is harmless.
-    if (channel->peer.object)
-        operation_resume(channel->peer.object);
+    operation_resume(channel->peer.object);
 }
 
 // ---- replying
@@ -224,8 +223,7 @@ status_t channel_reply(struct thread *server, struct object_ref end, uint64_t to
         status = reply_locked(server, channel, (uint16_t)slot, message);
     }
     object_unlock(end.object);
-    if (to_kill.object)
-        process_kill(to_kill, UINT64_MAX);
+    process_kill(to_kill, UINT64_MAX);
     return status;
 }
 
@@ -254,7 +252,7 @@ status_t channel_reserve_fault_slot(struct object_ref exceptions, uint16_t *slot
 {
     *slot = CALL_NONE;
     struct channel *handler;
-    if (!exceptions.object || !handler_lock(exceptions, &handler))
+    if (!handler_lock(exceptions, &handler))
         return STATUS_OK; // nobody handles them: a fault ends the process
     *slot = slot_allocate_locked(handler);
     if (*slot != CALL_NONE)
@@ -334,8 +332,7 @@ enum step calls_end_one(struct channel *channel, status_t status) NO_THREAD_SAFE
     lock_acquire(&channel->object.lock);
     enum step step = end_one_locked(channel, status, &to_kill);
     lock_release(&channel->object.lock);
-    if (to_kill.object)
-        process_kill(to_kill, UINT64_MAX);
+    process_kill(to_kill, UINT64_MAX);
     return step;
 }
 
@@ -350,7 +347,6 @@ enum step calls_end_one_of_peer(struct object_ref peer, status_t status) NO_THRE
     }
     enum step step = end_one_locked(channel_of(peer.object), status, &to_kill);
     object_unlock(peer.object);
-    if (to_kill.object)
-        process_kill(to_kill, UINT64_MAX);
+    process_kill(to_kill, UINT64_MAX);
     return step;
 }

@@ -99,11 +99,8 @@ static void free_slot_locked(struct process *process, uint32_t slot, uint64_t ge
 static bool grow_locked(struct process *process) REQUIRES(process->table_lock)
 {
     uint8_t page = process->handle_pages;
-    if (page == HANDLE_PAGES_MAX || !process->object.account ||
-        account_charge(process->object.account, 1, 0) != STATUS_OK)
+    if (page == HANDLE_PAGES_MAX || account_charge(process->object.account, 1, 0) != STATUS_OK)
         return false;
-    if (page == 0)
-        process->free_head = NO_SLOT;
     atomic_store_explicit(&process->pages[page],
                           arch_ram(frame_allocate(FRAME_KERNEL, &process->object)),
                           ORDER("weak page", memory_order_release));

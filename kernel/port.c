@@ -38,8 +38,8 @@ static status_t report_locked(struct object *object, struct thread *receiver, st
     return signals ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-// Whether there is more to tell after a message was taken: the next message, or the signals that
-// wait behind the last one.
+// Whether there is more to tell after a message was told: the next one, the same one if there was
+// no room for its handles, or the signals that wait behind the last one.
 static bool more_to_tell(const struct object *object, uint32_t told) NO_THREAD_SAFETY
 {
     return told == SIGNAL_READABLE && (object->signals & object->binding.mask);
@@ -87,7 +87,7 @@ void port_notify_locked(struct object *object)
         status_t status = report_locked(object, thread, &report);
         set_results(thread, &report);
         thread_post(thread, status);
-        if (status == STATUS_OK && !more_to_tell(object, report.signals))
+        if (!more_to_tell(object, report.signals))
             return;
     }
 }
@@ -151,8 +151,7 @@ static status_t receive(struct thread *thread, struct port *port, uint64_t gener
         status_t status = STATUS_NOT_FOUND;
         if (!object_dies(object) && object->binding.port == &port->object) {
             status = report_locked(object, thread, out);
-            if (status != STATUS_NOT_FOUND &&
-                (status != STATUS_OK || more_to_tell(object, out->signals)))
+            if (status != STATUS_NOT_FOUND && more_to_tell(object, out->signals))
                 port_notify_locked(object);
         }
         lock_release(&object->lock);
@@ -233,7 +232,6 @@ status_t sys_port_bind(struct entry *entry, const struct handle_lookup *port_han
             object->binding.port = &port->object;
             object->binding.key = key;
             object->binding.mask = mask;
-            object->binding.pending = false;
             list_push_back(&port->bindings, &object->binding.port_node);
             port->binding_count++;
         }
