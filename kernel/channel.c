@@ -74,19 +74,19 @@ void channel_withdraw_locked(struct channel *channel, uint16_t slot)
 
 // ---- making
 
-static status_t shape_parse(uint64_t shape, struct channel *out)
+static bool shape_parse(uint64_t shape, struct channel *out)
 {
     uint64_t depth = shape & 0xffff, bytes = shape >> 16 & 0xffff;
     uint64_t handles = shape >> 32 & 0xff, calls = shape >> 48 & 0xff;
     if (depth == 0 || bytes > ABI_MESSAGE_BYTES || handles > ABI_MESSAGE_HANDLES ||
         calls > ABI_CHANNEL_MAX_CALLS || shape & 0xff00'ff00'0000'0000)
-        return STATUS_INVALID;
+        return false;
     uint64_t slot =
         align_up(sizeof(struct message) + handles * sizeof(struct handle_transfer) + bytes, 16);
     uint64_t per_page = PAGE_SIZE / slot;
     uint64_t pages = (depth + per_page - 1) / per_page;
     if (pages > ABI_CHANNEL_MAX_PAGES)
-        return STATUS_INVALID;
+        return false;
     *out = (struct channel){.depth = (uint16_t)depth,
                             .message_bytes = (uint32_t)bytes,
                             .message_handles = (uint8_t)handles,
@@ -94,7 +94,7 @@ static status_t shape_parse(uint64_t shape, struct channel *out)
                             .pages = (uint8_t)pages,
                             .slot_bytes = (uint16_t)slot,
                             .slots_per_page = (uint16_t)per_page};
-    return STATUS_OK;
+    return true;
 }
 
 static uint64_t end_pages(const struct channel *shape)
@@ -137,12 +137,11 @@ status_t sys_channel_create(struct entry *entry, const struct handle_lookup *acc
                             uint64_t overflow)
 {
     struct channel shape;
-    status_t status = shape_parse(shape_word, &shape);
-    if (status != STATUS_OK || overflow > OVERFLOW_DROP_OLDEST)
+    if (!shape_parse(shape_word, &shape) || overflow > OVERFLOW_DROP_OLDEST)
         return STATUS_INVALID;
     if (overflow != OVERFLOW_REJECT)
         return STATUS_NOT_SUPPORTED;
-    status = handles_reserve(entry->process, 2);
+    status_t status = handles_reserve(entry->process, 2);
     if (status != STATUS_OK)
         return status;
     struct object_ref payer0 = lookup_ref(account0), payer1 = lookup_ref(account1);
