@@ -86,6 +86,34 @@ TEST(first_in_first_out_up_to_the_depth)
     world_end();
 }
 
+TEST(messages_of_odd_sizes)
+{
+    struct actor *a = begin();
+    for (uint64_t bytes = 1; bytes < 140; bytes += 23) {
+        struct ends ends = new_channel(a, 3, bytes, 1, 0);
+        EXPECT_CALL(TOO_BIG, a, CHANNEL_SEND, ends.end0, MSG(bytes + 1, 0));
+        for (unsigned i = 0; i < 3; i++) {
+            memset(a->thread->message->data, 'a' + (int)i, bytes);
+            uint64_t event = MUST(a, EVENT_CREATE, a->account);
+            MUST(a, EVENT_SIGNAL, event, 1u << i);
+            set_handles(a, 1, &event);
+            MUST(a, CHANNEL_SEND, ends.end0, MSG(bytes, 1));
+        }
+        EXPECT_CALL(FULL, a, CHANNEL_SEND, ends.end0, 0);
+        for (unsigned i = 0; i < 3; i++) {
+            memset(a->thread->message->data, 0, bytes + 1);
+            EXPECT_EQUAL(MUST(a, CHANNEL_RECEIVE, ends.end1, 0), MSG(bytes, 1));
+            for (uint64_t at = 0; at <= bytes; at++)
+                EXPECT_EQUAL(a->thread->message->data[at], at < bytes ? 'a' + i : 0);
+            EXPECT_EQUAL(MUST(a, EVENT_CLEAR, handle_of(a, 0), 0), 1u << i);
+        }
+        MUST(a, HANDLE_CLOSE, ends.end0);
+        MUST(a, HANDLE_CLOSE, ends.end1);
+    }
+    world_check();
+    world_end();
+}
+
 TEST(send_refuses_what_is_wrong)
 {
     struct actor *a = begin();

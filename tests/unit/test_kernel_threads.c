@@ -56,6 +56,8 @@ TEST(a_gift_to_another_process)
     uint64_t gift = MUST(a, EVENT_CREATE, a->account);
     uint64_t keep = MUST(a, HANDLE_DUPLICATE, gift, RIGHT_SIGNAL);
     EXPECT_CALL(NO_RIGHT, a, THREAD_START, thread, 0x1000, 0, 0, keep);
+    const struct process *process = (const void *)object_behind(a, made.value[0]);
+    EXPECT_EQUAL(process->handles_used + process->handles_reserved, 0);
     MUST(a, THREAD_START, thread, 0x1000, 0, 0, gift);
     struct actor *child = &world.actors[world.actor_count - 1];
     EXPECT(child->process != a->process);
