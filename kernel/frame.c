@@ -62,6 +62,7 @@ static void add_range(uint64_t start, uint64_t end)
     end = align_down(end, PAGE_SIZE);
     if (start >= end)
         return;
+    ASSERT(frames.range_count < ARRAY_SIZE(frames.ranges));
     frames.taken[frames.range_count] = (struct boot_range){start, end};
     frames.ranges[frames.range_count++] = (struct boot_range){start, end};
     frames.total += (end - start) >> PAGE_SHIFT;
