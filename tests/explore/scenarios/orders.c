@@ -212,3 +212,43 @@ static void unmapped_and_made(void)
 }
 SCENARIO(both_answer, .canary = "weak answer", .setup = both_answer, .finish = unmapped_and_made,
          .weak_only = true);
+
+// User code leaves the address space by itself, and is not asked.
+static void unmap_after_leaving(void)
+{
+    begin_world(2);
+    uint64_t account = new_account(300, 150);
+    one = spawn_on(0, account, 10);
+    two = spawn_thread_on(1, one, 10);
+    struct actor *next = spawn_on(1, account, 9);
+    uint64_t vmo = MUST(one, VMO_CREATE, one->account, PAGE_SIZE, 0);
+    MUST(one, VM_MAP, one->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ | PROT_WRITE);
+    MUST(one, HANDLE_CLOSE, vmo);
+    hold(next);
+    STEP(one, VM_UNMAP, one->own_aspace, AT);
+    STEP(one, VMO_CREATE, one->account, PAGE_SIZE, 0); // zeroes the frame
+    plan_access(two, AT, true);
+    runs(one);
+    runs(two);
+}
+SCENARIO(unmap_after_leaving, .canary = "M6 others", .setup = unmap_after_leaving,
+         .finish = unmapped_and_made);
+
+// The second one to ask finds the bit of the first, whose interrupt serves both.
+static void two_ask_one(void)
+{
+    a_page_of_three(2);
+    STEP(one, VM_UNMAP, one->own_aspace, AT);
+    STEP(two, VM_UNMAP, one->own_aspace, AT + PAGE_SIZE);
+    plan_access(three, AT + PAGE_SIZE, true);
+    plan_access(three, AT + PAGE_SIZE, true);
+    all_run();
+}
+static void both_are_unmapped(void)
+{
+    EXPLORE_CHECK(status_of(one, 0) == STATUS_OK && status_of(two, 0) == STATUS_OK);
+}
+SCENARIO(two_ask_one, .canary = "weak ask", .setup = two_ask_one, .finish = both_are_unmapped,
+         .random = true);
+SCENARIO(one_is_asked_by_two, .canary = "weak asked", .setup = two_ask_one,
+         .finish = both_are_unmapped, .random = true);
