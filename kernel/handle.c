@@ -87,8 +87,8 @@ static void free_slot_locked(struct process *process, uint32_t slot, uint64_t ge
         return;
     }
     entry->next_free = NO_SLOT;
-    atomic_store_explicit(&entry->tag, make_tag(generation + 1, HANDLE_FREE),
-                          ORDER("weak free", memory_order_release));
+    // Nobody goes by it without the lock: release is against load buffering alone.
+    atomic_store_explicit(&entry->tag, make_tag(generation + 1, HANDLE_FREE), memory_order_release);
     if (process->free_head == NO_SLOT)
         process->free_head = slot;
     else
@@ -221,9 +221,10 @@ status_t handles_hold(struct process *process, const uint64_t *values, uint32_t 
             status = STATUS_INVALID;
         if (status != STATUS_OK)
             break;
+        // To a lookup it is gone; who puts it back or takes it out has the lock. As in
+        // free_slot_locked.
         atomic_store_explicit(&entry_at(process, transfer->slot)->tag,
-                              make_tag(values[held] >> 32, HANDLE_HELD),
-                              ORDER("weak hold", memory_order_release));
+                              make_tag(values[held] >> 32, HANDLE_HELD), memory_order_release);
     }
     if (status != STATUS_OK)
         while (held-- > 0)

@@ -307,12 +307,13 @@ void object_wake_all_locked(struct object *object, status_t status)
 
 // ---- operations
 
-// Acquire and release: what was done before one move is seen after the next.
+// IDLE is left, as it is entered, with the object locked, or by its only owner. Who moves PARKED on
+// finds what phase_set released for RUNNING, and touches nothing that a step changes. So release is
+// against load buffering alone; what AGAIN tells of is acquired before the next step.
 static bool phase_move(struct operation *operation, uint8_t from, uint8_t to)
 {
     return atomic_compare_exchange_strong_explicit(&operation->phase, &from, to,
-                                                   ORDER("weak phase", memory_order_acq_rel),
-                                                   memory_order_acquire);
+                                                   memory_order_release, memory_order_acquire);
 }
 
 // By its CPU alone: a read-modify-write, so that it is seen what AGAIN was set for.

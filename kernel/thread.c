@@ -53,9 +53,9 @@ void thread_begin_exit(struct thread *thread)
 {
     thread_set_state(thread, THREAD_EXITING);
     // Not zero: it is in an inbox, or somebody is about to put it there; then whoever takes it
-    // out goes on.
-    if (atomic_fetch_or_explicit(&thread->requests, REQUEST_CLOSED,
-                                 ORDER("weak close", memory_order_acq_rel)) == 0)
+    // out goes on. Zero: it was taken in here, or where the thread came from. Who finds it closed
+    // touches nothing; who ends the thread goes by `left`. Release is against load buffering alone.
+    if (atomic_fetch_or_explicit(&thread->requests, REQUEST_CLOSED, memory_order_release) == 0)
         leave(thread);
 }
 
@@ -241,8 +241,9 @@ static struct cpu *wanted_cpu(const struct thread *thread)
 void thread_move_away(struct thread *thread)
 {
     struct cpu *to = wanted_cpu(thread);
-    bool mine = atomic_fetch_or_explicit(&thread->requests, REQUEST_ARRIVE,
-                                         ORDER("weak arrive", memory_order_acq_rel)) == 0;
+    // The store of the home hands it on, and the post the thread: as in thread_begin_exit.
+    bool mine =
+        atomic_fetch_or_explicit(&thread->requests, REQUEST_ARRIVE, memory_order_release) == 0;
     atomic_store_explicit(&thread->home, to, ORDER("weak home", memory_order_release));
     if (mine)
         inbox_post(to, &thread->post);
