@@ -34,7 +34,7 @@ WORKERS = max(1, os.cpu_count() or 1)
 FEW, MANY = "few", "many"
 ARGUMENTS = {
     "explore": {FEW: ["budget=5", "nocanary", "nosequential", "nobounds"],
-                MANY: ["budget=300", "nocanary", "nosequential", "nobounds"]},
+                MANY: ["budget=1000", "nocanary", "nosequential", "nobounds"]},
     "worlds": {FEW: ["states=100", "nobugs"], MANY: ["states=100", "nobugs"]},
 }
 WHOLE = {"locks"}  # programs that are one test
@@ -281,9 +281,8 @@ def main():
     gone = set(listed) - {identity(m) for m in mutants}
     chosen = [m for m in mutants if pattern.search(f"{m['file']}:{m['function']}:{m['class']}")]
     if smoke:
-        chosen = [m for m in chosen if identity(m) not in listed]
         chosen.sort(key=lambda m: hashlib.sha256(repr(identity(m)).encode()).digest())
-        chosen = chosen[:SMOKE]
+        chosen = [m for m in chosen[:SMOKE] if identity(m) not in listed]
     tests = all_tests()
     start = time.monotonic()
     broken = meet(tests, [FEW] if smoke else [FEW, MANY])
