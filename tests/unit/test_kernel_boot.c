@@ -54,6 +54,7 @@ static void make_image(struct image *i)
 static void prepare(unsigned cpu_total)
 {
     host_reset(RAM, 0); // without numbers of address spaces, which a second machine would find used
+    memset(host_ram, 0xa5, RAM); // RAM holds anything when a machine starts
     boot = (struct boot_info){.ram_count = 1, .firmware = FIRMWARE_ACPI, .cpu_count = cpu_total};
     boot.ram[0] = (struct boot_range){HOST_RAM_START, HOST_RAM_START + RAM};
     boot.bundle = (struct boot_range){BUNDLE_AT, BUNDLE_AT + BUNDLE_BYTES};
@@ -333,6 +334,7 @@ static struct {
 static struct arch_percpu *coming, *here;
 static uint64_t coming_id;
 static struct arch_percpu *told[CPUS_MAX]; // of each that was started
+static uint64_t stacks[CPUS_MAX];          // of each, by its hardware's number
 static unsigned started, halted, timers;
 static struct irq_controller controller;
 static struct clock_source source;
@@ -341,6 +343,7 @@ static bool start(uint64_t hardware_id, paddr_t entry, uint64_t argument)
 {
     EXPECT(frame_of(entry)->state != FRAME_USER);
     coming_id = hardware_id;
+    stacks[hardware_id - 0x100] = entry.value;
     started++;
     if (plan[hardware_id - 0x100].refused)
         return false;
@@ -449,6 +452,39 @@ TEST(all_cpus_come)
         EXPECT_EQUAL(cpus[i]->hardware_id, 0x100 + i);
     expect_log("4 of 4 CPUs run");
     EXPECT_EQUAL(INIT_CALL(MACHINE_INFO, init_thread()->message->handles[INIT_MACHINE]), STATUS_OK);
+}
+
+// Where each has its structure and its stack, and what of RAM is left.
+TEST(each_cpu_has_memory_of_its_own)
+{
+    boots_with(1, UINT32_MAX, 1000, nullptr);
+    uint64_t alone = frames_total();
+    memset(cpus[0], 0, sizeof *cpus[0]);
+    memset(cpus, 0, sizeof(struct cpu *) * CPUS_MAX);
+    boots_with(4, UINT32_MAX, 1000, nullptr);
+    expect_cpus(4);
+    uint64_t bytes = align_up(sizeof(struct cpu), PAGE_SIZE);
+    EXPECT_EQUAL(alone - frames_total(), 3 * (bytes + ARCH_STACK_MEMORY) >> PAGE_SHIFT);
+    struct boot_range parts[6];
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t at = arch_ram_address(cpus[i + 1]).value;
+        parts[i] = (struct boot_range){at, at + bytes};
+        parts[3 + i] = (struct boot_range){stacks[i + 1], stacks[i + 1] + ARCH_STACK_MEMORY};
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        EXPECT(parts[i].start % PAGE_SIZE == 0);
+        EXPECT(parts[i].end <= HOST_RAM_START + RAM);
+        for (unsigned j = 0; j < i; j++)
+            EXPECT(parts[i].end <= parts[j].start || parts[j].end <= parts[i].start);
+    }
+}
+
+TEST(a_machine_that_cannot_start_cpus)
+{
+    prepare(2);
+    boots();
+    expect_cpus(1);
+    expect_log("1 of 2 CPUs run");
 }
 
 TEST(one_cpu_alone_starts_nothing)

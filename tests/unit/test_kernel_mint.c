@@ -122,6 +122,39 @@ TEST(vectors_beside_a_drivers_registers)
     world_end();
 }
 
+// Registers are reached as registers; tables and memory through the caches.
+static bool as_registers(uint64_t address)
+{
+    return pagetable_get(a->process->aspace, address).value & PTE_DEVICE;
+}
+
+TEST(how_memory_is_reached)
+{
+    begin();
+    uint64_t acc = a->account, as = a->own_aspace;
+    uint64_t registers =
+        MUST(a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE, PAGE_SIZE, MEMORY_DEVICE);
+    uint64_t tables =
+        MUST(a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE, PAGE_SIZE, MEMORY_TABLES);
+    uint64_t vmo = MUST(a, VMO_CREATE, acc, PAGE_SIZE, 0);
+    MUST(a, VM_MAP, as, registers, 0, 0x4000'0000, PAGE_SIZE, PROT_READ | PROT_WRITE);
+    MUST(a, VM_MAP, as, tables, 0, 0x4100'0000, PAGE_SIZE, PROT_READ);
+    MUST(a, VM_MAP, as, vmo, 0, 0x4200'0000, PAGE_SIZE, PROT_READ | PROT_WRITE);
+    EXPECT(as_registers(0x4000'0000));
+    EXPECT(!as_registers(0x4100'0000));
+    EXPECT(!as_registers(0x4200'0000));
+    EXPECT(!as_registers(ABI_INIT_MESSAGE_BUFFER));
+    // Whatever rights somebody came by.
+    uint64_t forced = grant_rights(a, a, registers, RIGHTS_VMO);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, forced, 0, 0x5000'0000, PAGE_SIZE,
+                PROT_READ | PROT_EXECUTE);
+    forced = grant_rights(a, a, tables, RIGHTS_VMO);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, forced, 0, 0x5000'0000, PAGE_SIZE, PROT_READ | PROT_WRITE);
+    EXPECT_CALL(INVALID, a, VM_MAP, as, forced, 0, 0x5000'0000, PAGE_SIZE,
+                PROT_READ | PROT_EXECUTE);
+    world_end();
+}
+
 // ---- the console
 
 static bool kernel_writes(void)
@@ -140,7 +173,7 @@ static void expect_released_by(uint64_t address, uint64_t pages)
         MUST(a, HANDLE_CLOSE,
              MUST(a, MACHINE_DEVICE_MEMORY, machine, a->account,
                   CONSOLE + (uint64_t)beside[i] * PAGE_SIZE, PAGE_SIZE, MEMORY_DEVICE));
-    EXPECT_STATUS(ports(0, 0x1'0000), OK); // of another machine's console
+    EXPECT_STATUS(ports(0, 0x1'0000), OK);
     EXPECT(kernel_writes());
     EXPECT_STATUS(mint(address, pages), OK);
     EXPECT(!kernel_writes());
@@ -170,6 +203,7 @@ static void with_console_at_ports(void)
     EXPECT_STATUS(ports(0x3f7, 1), OK);
     EXPECT_STATUS(ports(0x400, 1), OK);
     EXPECT_STATUS(ports(0x500, 1), OK);
+    EXPECT_CALL(INVALID, a, MACHINE_IO_RANGE, machine, a->account, 0x3f8, 0);
     EXPECT_STATUS(mint(0, 1), OK); // memory of the same number
     EXPECT(kernel_writes());
 }
@@ -196,6 +230,19 @@ TEST(no_console)
     hal.console = nullptr;
     EXPECT_STATUS(mint(CONSOLE, 1), OK);
     EXPECT_STATUS(ports(0, 0x1'0000), OK);
+    world_end();
+}
+
+// Ports of the same numbers as the console's registers.
+TEST(ports_are_not_memory)
+{
+    static struct console console;
+    begin();
+    console = *hal.console;
+    console.base = 0;
+    hal.console = &console;
+    EXPECT_STATUS(ports(0, 0x1'0000), OK);
+    EXPECT(kernel_writes());
     world_end();
 }
 
