@@ -90,9 +90,8 @@ void aspace_discard(struct aspace *aspace)
 
 static bool range_valid(uint64_t address, uint64_t pages)
 {
-    return address % PAGE_SIZE == 0 && pages > 0 && pages <= VMO_MAX_PAGES &&
-           address >= ABI_USER_MIN && address < ABI_USER_MAX &&
-           pages <= (ABI_USER_MAX - address) >> PAGE_SHIFT;
+    return address % PAGE_SIZE == 0 && pages > 0 && address >= ABI_USER_MIN &&
+           address < ABI_USER_MAX && pages <= (ABI_USER_MAX - address) >> PAGE_SHIFT;
 }
 
 static bool overlaps(const struct aspace *aspace, uint64_t address, uint64_t pages)
