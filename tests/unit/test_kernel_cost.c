@@ -81,6 +81,48 @@ TEST(a_mapping_costs_the_tables_that_are_missing)
     world_end();
 }
 
+// With exactly as many pages left as a mapping needs, and with one less.
+TEST(the_last_pages_of_an_account)
+{
+    begin();
+    struct actor *b = spawn(new_account(1000, 100), 10);
+    uint64_t machine = grant(b, world.boss, world.machine);
+    uint64_t vmo = MUST(b, MACHINE_DEVICE_MEMORY, machine, b->account, 0xd000'0000,
+                        1024 * PAGE_SIZE, MEMORY_DEVICE);
+    // Its address space has tables of the first GiB only.
+    uint64_t left = account_behind(b, b->account)->pages.limit - pages_of(b);
+    uint64_t filler = MUST(b, VMO_CREATE, b->account, (left - 1 - 1) * PAGE_SIZE, 0);
+    EXPECT_CALL(NO_PAGES, b, VM_MAP, b->own_aspace, vmo, 0, 8 * GIB, 512 * PAGE_SIZE, RW);
+    MUST(b, HANDLE_CLOSE, filler);
+    MUST(b, VMO_CREATE, b->account, (left - 1 - 2) * PAGE_SIZE, 0);
+    EXPECT_CALL(NO_PAGES, b, VM_MAP, b->own_aspace, vmo, 0, 8 * GIB, 513 * PAGE_SIZE, RW);
+    EXPECT_CALL(OK, b, VM_MAP, b->own_aspace, vmo, 0, 8 * GIB, 511 * PAGE_SIZE, RW);
+    EXPECT_CALL(OK, b, VM_MAP, b->own_aspace, vmo, 0, 8 * GIB + 511 * PAGE_SIZE, PAGE_SIZE, RW);
+    EXPECT_EQUAL(pages_of(b), 1000);
+    MUST(b, VM_UNMAP, b->own_aspace, 8 * GIB + 511 * PAGE_SIZE);
+    MUST(b, VM_UNMAP, b->own_aspace, 8 * GIB);
+    EXPECT_CALL(OK, b, VM_MAP, b->own_aspace, vmo, 0, 8 * GIB, 512 * PAGE_SIZE, RW);
+    world_end();
+}
+
+TEST(whatever_is_left_for_the_last_step)
+{
+    begin();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 130 * PAGE_SIZE, 0);
+    static const uint64_t sizes[] = {1, 2, 63, 64, 65, 66, 127, 128, 129, 130};
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        uint64_t mapped = a->process->aspace->pages;
+        MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, sizes[i] * PAGE_SIZE, RW);
+        EXPECT_EQUAL(a->process->aspace->pages, mapped + sizes[i]);
+        MUST(a, VM_UNMAP, a->own_aspace, AT);
+        EXPECT_EQUAL(a->process->aspace->pages, mapped);
+        for (uint64_t page = 0; page < sizes[i]; page++)
+            EXPECT(!pte_present(pagetable_get(a->process->aspace, AT + page * PAGE_SIZE)));
+        world_check();
+    }
+    world_end();
+}
+
 TEST(who_maps_anothers_memory_pays_for_all_that_keeps_it)
 {
     begin();
