@@ -32,11 +32,6 @@ void machine_init(const struct boot_info *boot)
     machine.boot = *boot;
 }
 
-const struct boot_info *machine_boot_info(void)
-{
-    return &machine.boot;
-}
-
 // ---- device memory
 
 static bool memory_overlaps_locked(uint64_t start, uint64_t end) REQUIRES(machine.lock)

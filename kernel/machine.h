@@ -22,7 +22,6 @@ struct iorange {
 OBJECT_BODY(iorange);
 
 void machine_init(const struct boot_info *boot);
-const struct boot_info *machine_boot_info(void);
 
 // A device VMO has ended: its range can be minted again.
 void machine_memory_returned(struct vmo *vmo);
