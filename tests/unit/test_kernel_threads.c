@@ -169,48 +169,6 @@ TEST(sleep_is_never_early)
     world_end();
 }
 
-// What polls stays the running thread: no wait begins.
-TEST(a_deadline_that_is_over_never_waits)
-{
-    struct actor *a = begin();
-    uint64_t event = MUST(a, EVENT_CREATE, a->account), port = MUST(a, PORT_CREATE, a->account);
-    struct ends ends = new_channel(a, 4, 64, 0, 2);
-    advance(1000);
-    hold(a);
-    const uint64_t deadlines[] = {0, host_ticks - 1, host_ticks};
-    for (unsigned i = 0; i < ARRAY_SIZE(deadlines); i++) {
-        uint64_t at = deadlines[i];
-        EXPECT_STATUS(HELD(a, THREAD_SLEEP, at).status, OK);
-        EXPECT_STATUS(HELD(a, OBJECT_WAIT, event, 1, at).status, TIMED_OUT);
-        EXPECT_STATUS(HELD(a, CHANNEL_RECEIVE, ends.end0, at).status, TIMED_OUT);
-        EXPECT_STATUS(HELD(a, CHANNEL_CALL, ends.end0, MSG(0, 0), at).status, TIMED_OUT);
-        EXPECT_STATUS(HELD(a, PORT_RECEIVE, port, at).status, TIMED_OUT);
-        EXPECT(running() == a->thread);
-    }
-    settle();
-    EXPECT_CALL(TIMED_OUT, a, CHANNEL_RECEIVE, ends.end1, 0); // nor was anything sent
-    world_end();
-}
-
-TEST(priorities_up_to_the_own_one)
-{
-    begin();
-    struct actor *top = spawn(new_account(100, 100), ABI_PRIORITIES - 1);
-    struct actor *low = spawn_thread(top, 5);
-    EXPECT_CALL(INVALID, top, THREAD_SET_PRIORITY, low->own_thread, ABI_PRIORITIES);
-    EXPECT_CALL(INVALID, top, THREAD_SET_PRIORITY, low->own_thread, UINT64_MAX);
-    EXPECT_CALL(INVALID, top, THREAD_CREATE, top->own_process, ABI_PRIORITIES, 0x80'0000);
-    uint64_t equal = MUST(top, THREAD_CREATE, top->own_process, ABI_PRIORITIES - 1, 0x80'0000);
-    EXPECT_CALL(OK, top, THREAD_START, equal, 0x1000, ABI_USER_MAX, 0, 0); // an empty stack
-    MUST(top, THREAD_SET_PRIORITY, low->own_thread, ABI_PRIORITIES - 1);
-    EXPECT_EQUAL(thread_priority(low->thread), ABI_PRIORITIES - 1);
-    MUST(top, THREAD_SET_PRIORITY, low->own_thread, 6);
-    EXPECT_EQUAL(thread_priority(low->thread), 6);
-    EXPECT_CALL(INVALID, low, THREAD_SET_PRIORITY, low->own_thread, 7); // it may go down only
-    EXPECT_CALL(OK, low, THREAD_SET_PRIORITY, low->own_thread, 6);
-    world_end();
-}
-
 TEST(cancel)
 {
     struct actor *a = begin();
@@ -268,35 +226,6 @@ TEST(at_most_32_waiters)
     MUST(a, EVENT_SIGNAL, event, 1);
     for (unsigned i = 0; i < OBJECT_WAITERS_MAX; i++)
         EXPECT_STATUS(ended(waiters[i]).status, OK);
-    world_end();
-}
-
-TEST(who_is_preempted_comes_before_its_equals)
-{
-    struct actor *a = begin();
-    struct actor *b = spawn_thread(a, 10), *high = spawn_thread(a, 20);
-    uint64_t event = MUST(a, EVENT_CREATE, a->account);
-    EXPECT_CALL(BLOCKED, high, OBJECT_WAIT, event, 2, ABI_DEADLINE_NEVER);
-    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
-    hold(a);
-    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK); // b is ready behind a
-    uint64_t slice = host_armed(0);
-    high->held = b->held = true;
-    (void)HELD(a, EVENT_SIGNAL, event, 2);
-    EXPECT(running() == high->thread);
-    EXPECT_EQUAL(host_armed(0), UINT64_MAX); // no equal: no slice
-    (void)HELD(high, THREAD_SLEEP, ABI_DEADLINE_NEVER);
-    EXPECT(running() == a->thread && host_armed(0) >= slice);
-    // In its slice it stays, however often it enters the kernel.
-    host_ticks += 1000;
-    EXPECT_STATUS(HELD(a, EVENT_CLEAR, event, 3).status, OK);
-    EXPECT(running() == a->thread);
-    // Yielding, it goes behind its equal, and once only.
-    (void)HELD(a, THREAD_YIELD);
-    EXPECT(running() == b->thread);
-    (void)HELD(b, THREAD_SLEEP, ABI_DEADLINE_NEVER);
-    EXPECT(running() == a->thread);
-    settle();
     world_end();
 }
 

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
+//
+// Who runs, for how long and at whose charge: slices, preemption, polls, bounds of priorities.
+#include <entry/entry.h>
+
+#include "cpu.h"
+#include "kernel_world.h"
+
+static struct actor *begin(void)
+{
+    world_begin((struct world_options){});
+    return spawn(new_account(400, 400), 10);
+}
+
+static struct thread *running(void)
+{
+    return cpus[0]->current;
+}
+
+// What polls stays the running thread: no wait begins.
+TEST(a_deadline_that_is_over_never_waits)
+{
+    struct actor *a = begin();
+    uint64_t event = MUST(a, EVENT_CREATE, a->account), port = MUST(a, PORT_CREATE, a->account);
+    struct ends ends = new_channel(a, 4, 64, 0, 2);
+    advance(1000);
+    hold(a);
+    const uint64_t deadlines[] = {0, host_ticks - 1, host_ticks};
+    for (unsigned i = 0; i < ARRAY_SIZE(deadlines); i++) {
+        uint64_t at = deadlines[i];
+        EXPECT_STATUS(HELD(a, THREAD_SLEEP, at).status, OK);
+        EXPECT_STATUS(HELD(a, OBJECT_WAIT, event, 1, at).status, TIMED_OUT);
+        EXPECT_STATUS(HELD(a, CHANNEL_RECEIVE, ends.end0, at).status, TIMED_OUT);
+        EXPECT_STATUS(HELD(a, CHANNEL_CALL, ends.end0, MSG(0, 0), at).status, TIMED_OUT);
+        EXPECT_STATUS(HELD(a, PORT_RECEIVE, port, at).status, TIMED_OUT);
+        EXPECT(running() == a->thread);
+    }
+    settle();
+    EXPECT_CALL(TIMED_OUT, a, CHANNEL_RECEIVE, ends.end1, 0); // nor was anything sent
+    world_end();
+}
+
+TEST(priorities_up_to_the_own_one)
+{
+    begin();
+    struct actor *top = spawn(new_account(100, 100), ABI_PRIORITIES - 1);
+    struct actor *low = spawn_thread(top, 5);
+    EXPECT_CALL(INVALID, top, THREAD_SET_PRIORITY, low->own_thread, ABI_PRIORITIES);
+    EXPECT_CALL(INVALID, top, THREAD_SET_PRIORITY, low->own_thread, UINT64_MAX);
+    EXPECT_CALL(INVALID, top, THREAD_CREATE, top->own_process, ABI_PRIORITIES, 0x80'0000);
+    uint64_t equal = MUST(top, THREAD_CREATE, top->own_process, ABI_PRIORITIES - 1, 0x80'0000);
+    EXPECT_CALL(OK, top, THREAD_START, equal, 0x1000, ABI_USER_MAX, 0, 0); // an empty stack
+    MUST(top, THREAD_SET_PRIORITY, low->own_thread, ABI_PRIORITIES - 1);
+    EXPECT_EQUAL(thread_priority(low->thread), ABI_PRIORITIES - 1);
+    MUST(top, THREAD_SET_PRIORITY, low->own_thread, 6);
+    EXPECT_EQUAL(thread_priority(low->thread), 6);
+    EXPECT_CALL(INVALID, low, THREAD_SET_PRIORITY, low->own_thread, 7); // it may go down only
+    EXPECT_CALL(OK, low, THREAD_SET_PRIORITY, low->own_thread, 6);
+    world_end();
+}
+
+TEST(a_slice_runs_while_an_equal_waits)
+{
+    constexpr uint64_t SLICE = 10'000'000;
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 10);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    host_ticks += 3'000'000; // alone: this counts for nothing
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    uint64_t end = host_armed(0);
+    EXPECT_EQUAL(end, host_ticks + SLICE);
+    host_ticks = end - 1;
+    EXPECT_STATUS(HELD(a, CLOCK_READ).status, OK);
+    EXPECT(running() == a->thread);
+    EXPECT_EQUAL(host_armed(0), end);
+    b->held = true;
+    host_ticks = end;
+    host_enter(0, entry_interrupt);
+    host_run(0);
+    EXPECT(running() == b->thread);
+    EXPECT_EQUAL(host_armed(0), end + SLICE);
+    (void)HELD(b, OBJECT_WAIT, event, 2, ABI_DEADLINE_NEVER);
+    EXPECT(running() == a->thread);
+    EXPECT_EQUAL(host_armed(0), UINT64_MAX);
+    host_ticks += 3 * SLICE;
+    EXPECT_STATUS(HELD(a, CLOCK_READ).status, OK);
+    EXPECT(running() == a->thread);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 2).status, OK);
+    EXPECT_EQUAL(host_armed(0), host_ticks + SLICE);
+    settle();
+    world_end();
+}
+
+TEST(time_is_charged_to_who_had_it)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 10);
+    const struct cpu *cpu = cpus[0];
+    uint64_t idle = counter_read(&cpu->idle_ns), of_a = counter_read(&a->thread->cpu_ns);
+    uint64_t of_b = counter_read(&b->thread->cpu_ns);
+    advance(700);
+    EXPECT_EQUAL(counter_read(&cpu->idle_since_ns), host_ticks - 700);
+    hold(a);
+    EXPECT_EQUAL(counter_read(&cpu->idle_since_ns), 0);
+    EXPECT_EQUAL(counter_read(&cpu->idle_ns), idle + 700);
+    host_ticks += 30;
+    (void)HELD(a, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT_EQUAL(counter_read(&a->thread->cpu_ns), of_a + 30);
+    EXPECT_EQUAL(counter_read(&cpu->idle_since_ns), host_ticks);
+    host_ticks += 4;
+    settle();
+    EXPECT_STATUS(CALL(world.boss, THREAD_CANCEL, a->thread_handle).status, OK);
+    hold(b);
+    EXPECT_EQUAL(counter_read(&cpu->idle_ns), idle + 704);
+    EXPECT_EQUAL(counter_read(&b->thread->cpu_ns), of_b);
+    settle();
+    world_end();
+}
+
+TEST(who_is_preempted_comes_before_its_equals)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 10), *high = spawn_thread(a, 20);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, high, OBJECT_WAIT, event, 2, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK); // b is ready behind a
+    uint64_t slice = host_armed(0);
+    high->held = b->held = true;
+    (void)HELD(a, EVENT_SIGNAL, event, 2);
+    EXPECT(running() == high->thread);
+    EXPECT_EQUAL(host_armed(0), UINT64_MAX); // no equal: no slice
+    (void)HELD(high, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(running() == a->thread && host_armed(0) >= slice);
+    // In its slice it stays, however often it enters the kernel.
+    host_ticks += 1000;
+    EXPECT_STATUS(HELD(a, EVENT_CLEAR, event, 3).status, OK);
+    EXPECT(running() == a->thread);
+    // Yielding, it goes behind its equal, and once only.
+    (void)HELD(a, THREAD_YIELD);
+    EXPECT(running() == b->thread);
+    (void)HELD(b, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(running() == a->thread);
+    settle();
+    world_end();
+}
