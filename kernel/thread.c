@@ -420,7 +420,7 @@ status_t thread_create(struct object_ref process_ref, uint8_t priority, uint64_t
 status_t sys_thread_create(struct entry *entry, const struct handle_lookup *process,
                            uint64_t priority, uint64_t message_buffer)
 {
-    if (priority >= ABI_PRIORITIES || priority > thread_priority(entry->thread))
+    if (priority > thread_priority(entry->thread))
         return STATUS_INVALID;
     status_t status = handles_reserve(entry->process, 1);
     if (status != STATUS_OK)
@@ -500,7 +500,7 @@ status_t sys_thread_set_priority(struct entry *entry, const struct handle_lookup
                                  uint64_t priority) NO_THREAD_SAFETY
 {
     struct thread *thread = thread_of(handle->object);
-    if (priority >= ABI_PRIORITIES || priority > thread_priority(entry->thread))
+    if (priority > thread_priority(entry->thread))
         return STATUS_INVALID;
     if (!object_lock(handle->object, handle->generation))
         return STATUS_GONE;
