@@ -37,13 +37,20 @@ static void leave(struct simulated_cpu *cpu, enum host_place place)
     stack_switch(&cpu->stack, &test_stack);
 }
 
+// A real machine resumes what it is given, and saves there what the next entry interrupts.
+static void to_user(struct simulated_cpu *cpu, const struct arch_context *context)
+{
+    if (!context || context != cpu->percpu->current)
+        abort();
+    leave(cpu, HOST_USER);
+}
+
 static void run_entries(void)
 {
     stack_entered(&test_stack);
     for (;;) {
         struct simulated_cpu *cpu = inside;
-        (void)cpu->entry();
-        leave(cpu, HOST_USER);
+        to_user(cpu, cpu->entry());
     }
 }
 
@@ -52,13 +59,12 @@ void (*host_on_user)(void);
 // As if the entry that calls it returned: those that follow are run from here.
 void arch_enter_user(struct arch_context *context)
 {
-    (void)context;
     if (host_on_user)
         host_on_user();
     struct simulated_cpu *cpu = inside;
     for (;;) {
-        leave(cpu, HOST_USER);
-        (void)cpu->entry();
+        to_user(cpu, context);
+        context = cpu->entry();
     }
 }
 
