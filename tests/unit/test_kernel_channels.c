@@ -2,6 +2,7 @@
 // build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
 //
 // Channels without calls: shapes, bounds, order, handles in messages, the end of an end (I1-I4).
+#include "frame.h"
 #include "kernel_world.h"
 
 static struct actor *begin(void)
@@ -52,6 +53,11 @@ TEST(each_end_is_paid_by_its_account)
     EXPECT_EQUAL(account_behind(boss, poor)->objects.used, 0);
     EXPECT_EQUAL(account_behind(boss, rich)->objects.used, 2);
     EXPECT_EQUAL(account_behind(boss, rich)->pages.used, 4);
+    // What is paid is what is taken, with a page for calls and without.
+    uint64_t free = frames_free(), used = account_behind(boss, rich)->pages.used;
+    EXPECT_CALL(OK, boss, CHANNEL_CREATE, rich, rich, shape, 0);
+    EXPECT_CALL(OK, boss, CHANNEL_CREATE, rich, rich, ABI_CHANNEL_SHAPE(4, 512, 2, 0), 0);
+    EXPECT_EQUAL(free - frames_free(), account_behind(boss, rich)->pages.used - used);
     world_end();
 }
 

@@ -35,6 +35,7 @@ TEST(interrupts_are_minted_once)
     begin();
     EXPECT_CALL(INVALID, a, MACHINE_INTERRUPT, machine, a->account, HOST_LINES, 0);
     EXPECT_CALL(INVALID, a, MACHINE_INTERRUPT, machine, a->account, UINT64_MAX, 0);
+    EXPECT_CALL(INVALID, a, MACHINE_INTERRUPT, machine, a->account, (1ull << 32) + 10, 0);
     EXPECT_CALL(INVALID, a, MACHINE_INTERRUPT, machine, a->account, 1, 0); // the kernel's own
     EXPECT_CALL(INVALID, a, MACHINE_INTERRUPT, machine, a->account, 10, 3);
     uint64_t interrupt = MUST(a, MACHINE_INTERRUPT, machine, a->account, 10, TRIGGER_EDGE);

@@ -57,9 +57,19 @@ TEST(a_slot_retires_when_its_generation_would_wrap)
 {
     struct actor *a = begin();
     uint64_t event = MUST(a, EVENT_CREATE, a->account);
-    // As if it had been used four billion times.
+    // As if it had been used four billion times: once more it can be.
     uint32_t slot = (uint32_t)event;
     struct handle_entry *entry = &a->process->pages[0][slot];
+    entry->tag = (uint64_t)(UINT32_MAX - 1) << 2 | HANDLE_LIVE;
+    MUST(a, HANDLE_CLOSE, (uint64_t)(UINT32_MAX - 1) << 32 | slot);
+    EXPECT_EQUAL(a->process->handles_retired, 0);
+    event = 0;
+    for (unsigned i = 0; i < HANDLES_PER_PAGE && (uint32_t)event != slot; i++) {
+        event = MUST(a, EVENT_CREATE, a->account);
+        if ((uint32_t)event != slot)
+            MUST(a, HANDLE_CLOSE, event);
+    }
+    EXPECT_EQUAL(event, (uint64_t)UINT32_MAX << 32 | slot);
     entry->tag = (uint64_t)UINT32_MAX << 2 | HANDLE_LIVE;
     event = (uint64_t)UINT32_MAX << 32 | slot;
     MUST(a, EVENT_SIGNAL, event, 1);

@@ -224,6 +224,10 @@ TEST(a_channel_and_a_port)
     MUST(a, CHANNEL_RECEIVE, ends.end1, 0);
     EXPECT_EQUAL(look(ends.end1).channel.queued, 1);
     EXPECT_EQUAL(look(ends.end1).channel.queued_high, 2);
+    MUST(a, CHANNEL_RECEIVE, ends.end1, 0);
+    MUST(a, CHANNEL_SEND, ends.end0, MSG(5, 0)); // one after all: the highest stays
+    EXPECT_EQUAL(look(ends.end1).channel.queued, 1);
+    EXPECT_EQUAL(look(ends.end1).channel.queued_high, 2);
     EXPECT_EQUAL(look(ends.end0).channel.queued, 0);
     EXPECT_EQUAL(look(ends.end0).channel.calls, 0);
     uint64_t port = MUST(a, PORT_CREATE, a->account);

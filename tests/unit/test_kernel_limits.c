@@ -204,3 +204,28 @@ TEST(every_creating_call_with_too_little)
     }
     world_end_after_quarantine(7);
 }
+
+// Of the machine's slots for objects none is lost, in whatever order they are used and freed.
+TEST(the_whole_object_table)
+{
+    world_begin((struct world_options){.ram_bytes = 16 << 20});
+    struct actor *one = spawn(new_account(100, objects_free() - 10), 10);
+    uint64_t first = MUST(one, EVENT_CREATE, one->account);
+    for (unsigned i = 0; i < 3; i++) {
+        MUST(one, HANDLE_CLOSE, first);
+        first = MUST(one, EVENT_CREATE, one->account);
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        uint64_t all[HANDLES_MAX];
+        unsigned count = 0;
+        struct outcome out;
+        while ((out = CALL(one, EVENT_CREATE, one->account)).status == STATUS_OK)
+            all[count++] = out.value[0];
+        EXPECT_STATUS(out.status, NO_OBJECTS);
+        EXPECT(objects_free() < 20);
+        world_check();
+        while (count > 0)
+            MUST(one, HANDLE_CLOSE, all[--count]);
+    }
+    world_end();
+}
