@@ -34,8 +34,8 @@ static void leave(struct thread *thread)
     uint8_t priority = atomic_load_explicit(&thread->end_priority, memory_order_relaxed);
     if (priority < thread_priority(thread))
         priority = thread_priority(thread);
-    bool ours = !SEEDED_BUG("O2 leave") &&
-                operation_try_start(&thread->object, thread_teardown, priority);
+    bool ours =
+        !SEEDED_BUG("O2 leave") && operation_try_start(&thread->object, thread_teardown, priority);
     atomic_store_explicit(&thread->left, true, ORDER("weak left", memory_order_release));
     if (SEEDED_BUG("O2 leave"))
         ours = operation_try_start(&thread->object, thread_teardown, priority);
