@@ -42,11 +42,12 @@ class Session(Shell):
         self.begin(command)
         return self.end(timeout)
 
-    def kill(self, name):
-        """Kills a service. A console takes what it has not printed yet with it: no mark goes before."""
+    def survive(self, command):
+        """A command that may end the console, which takes with it what it has not printed yet: there
+        is no mark before it, and no answer."""
         number = next(self.numbers)
-        self.machine.send(f"kill {name}; echo killed-{number}\r")
-        self.machine.expect(rf"(?m)^killed-{number}\r?\n", 20)
+        self.machine.send(f"{command}; echo survived-{number}\r")
+        self.machine.expect(rf"(?m)^survived-{number}\r?\n", 20)
 
     def log(self):
         """The kernel's log, whole lines without their times."""

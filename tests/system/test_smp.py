@@ -41,11 +41,20 @@ def test_everybody_dies_on_four_cpus(arch, tmp, seed):
     everybody_dies(arch, tmp, seed, CPUS)
 
 
+def test_resting_cpus_have_no_load(arch, tmp, seed):
+    """In virtual time: what a resting CPU does is not stretched by a busy host."""
+    disk, _ = make_disk(tmp, seed)
+    with Session(arch, disk=disk, cpus=CPUS, extra=VIRTUAL_TIME) as shell:
+        shell.ask("sleep 1")
+        shell.cpus()
+        shell.ask("sleep 2")
+        equal([row["load"] for row in shell.cpus()], [0] * CPUS, "the load of CPUs that rest")
+
+
 @limit(180)
 def test_what_the_shell_shows(arch, tmp, seed):
-    """In virtual time: what a resting CPU does is not stretched by a busy host."""
     disk, sums = make_disk(tmp, seed)
-    with Session(arch, disk=disk, cpus=CPUS, extra=VIRTUAL_TIME) as shell:
+    with Session(arch, disk=disk, cpus=CPUS) as shell:
         equal(shell.sums(sums), sums, "the first sums")
         homes = {name: row["cpu"] for name, row in shell.ps().items()}
         equal(homes.pop("init"), None, "the CPU of init, which cannot know it")
@@ -54,12 +63,10 @@ def test_what_the_shell_shows(arch, tmp, seed):
         equal(homes["crash"], None, "the CPU of what does not run")
 
         shell.cpus()
-        shell.ask("sleep 2")
-        idle = [row["load"] for row in shell.cpus()]
-        equal(shell.sums(sums), sums, "the sums")  # mostly waiting for the disk, in virtual time
+        equal(shell.sums(sums), sums, "the sums")
         busy = [row["load"] for row in shell.cpus()]
-        check(max(idle) == 0 and max(busy) > 0, f"the load of CPUs that rest {idle}, that work {busy}")
-        note(f"load of the CPUs: {idle} resting, {busy} working")
+        check(10 <= max(busy) <= 100, f"the load of CPUs that work: {busy}")
+        note(f"load of the CPUs at work: {busy}")
 
         text = shell.ask("irq")
         rows = re.findall(r"^(\d+) +(\d+) +(\d+) +(\d+) +\d+\n", text, re.MULTILINE)
