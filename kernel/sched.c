@@ -160,11 +160,11 @@ struct arch_context *sched_exit(struct cpu *cpu)
         if (current_stays(cpu))
             break;
         current_leaves(cpu);
-        interrupt_due(cpu);
         struct runnable *next = SEEDED_BUG("S4") ? nullptr : highest(cpu);
         if (!next && inbox_waiting(&cpu->inbox))
             continue;
         if (!next) {
+            interrupt_due(cpu);
             account_time(cpu);
             idle(cpu);
             others = true;
@@ -179,6 +179,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
             switched = true;
             break;
         }
+        interrupt_due(cpu);
         operation_run(CONTAINER_OF(next, struct operation, runnable));
         others = true;
         arch_interrupt_window();
