@@ -68,11 +68,13 @@ static inline void tally(enum figure figure, uint64_t amount)
     __c11_atomic_fetch_add(&board->figures[figure], amount, __ATOMIC_RELAXED);
 }
 
-// Says what was wrong, once or a few times, and has root end the run.
-#define WRONG(...)                                                           \
-    do {                                                                     \
-        if (__c11_atomic_fetch_add(&board->failed, 1, __ATOMIC_RELAXED) < 8) \
-            failed(__VA_ARGS__);                                             \
+// Says what was wrong, once or a few times, and has root end the run: which it does as soon as it is
+// counted, so that it is said before.
+#define WRONG(...)                                                         \
+    do {                                                                   \
+        if (__c11_atomic_load(&board->failed, __ATOMIC_RELAXED) < 8)       \
+            failed(__VA_ARGS__);                                           \
+        (void)__c11_atomic_fetch_add(&board->failed, 1, __ATOMIC_RELAXED); \
     } while (0)
 
 // For a call that can only fail because its process is being destroyed: then the caller waits for
