@@ -107,7 +107,8 @@ static void answer_fault(channel_t end, uint64_t message, uint64_t token)
     const struct abi_fault_reply reply = {expected ? FAULT_RESUME : FAULT_KILL};
     memcpy(message_buffer()->data, &reply, sizeof(reply));
     status_t status = channel_reply(end, token, MSG(sizeof(reply), 0));
-    if (status != STATUS_OK && !board->ending)
+    // BAD_HANDLE: its run has ended meanwhile, and the next one may have begun.
+    if (status != STATUS_OK && status != STATUS_BAD_HANDLE && !board->ending)
         WRONG("answering a fault: %s", status_name(status));
     tally(FAULTS, 1);
     tally(SYSTEM_CALLS, 2);
