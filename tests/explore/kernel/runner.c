@@ -59,11 +59,11 @@ static void print_failure(const struct kernel_scenario *scenario, const struct e
 static struct explore_config how_to(const struct kernel_scenario *scenario)
 {
     bool random = options.random || scenario->random;
+    bool later = options.canary && scenario->budget > options.budget;
     return (struct explore_config){.mode = random ? EXPLORE_RANDOM : EXPLORE_DPOR,
                                    .seed = options.seed,
                                    .depth = options.depth,
-                                   .budget = scenario->budget > options.budget ? scenario->budget
-                                                                               : options.budget};
+                                   .budget = later ? scenario->budget : options.budget};
 }
 
 // Within the same budget.
