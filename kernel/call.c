@@ -59,40 +59,30 @@ status_t sys_channel_call(struct entry *entry, const struct handle_lookup *handl
     if (status != STATUS_OK)
         return status;
     struct thread *thread = entry->thread;
-    struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
-    if (!object_ref_lock(peer)) {
+    thread->reserved_handles = (uint8_t)reply_handles;
+    status = STATUS_PEER_CLOSED;
+    if (object_ref_lock(peer)) {
+        status = channel_send_locked(channel_of(peer.object), thread, handle->object, message, true,
+                                     deadline_ns);
+        object_unlock(peer.object);
+    }
+    if (status != STATUS_BLOCKED) {
         handles_unreserve(entry->process, reply_handles);
-        return STATUS_PEER_CLOSED;
+        thread->reserved_handles = 0;
     }
-    struct channel *channel = channel_of(peer.object);
-    uint16_t message_slot, slot = slot_allocate_locked(channel);
-    if (slot == CALL_NONE) {
-        status = channel_fits(channel, message) ? STATUS_FULL : STATUS_TOO_BIG;
-    } else {
-        status = channel_enqueue_locked(channel, thread, handle->object, message, transfers,
-                                        &message_slot);
-        if (status != STATUS_OK)
-            channel->calls_used--; // the slot was never used
-    }
-    if (status == STATUS_OK) {
-        channel_message_set_call(channel, message_slot, slot);
-        struct call *call = &channel->calls[slot];
-        call->phase = CALL_QUEUED;
-        call->thread = thread;
-        call->message = message_slot;
-        call->reply_handles = (uint8_t)reply_handles;
-        thread->call_slot = slot;
-        thread->reserved_handles = (uint8_t)reply_handles;
-        thread->call_handles = (uint8_t)MSG_HANDLES(message);
-        for (uint32_t i = 0; i < MSG_HANDLES(message); i++)
-            thread->held[i] = transfers[i].slot;
-        status = thread_block(&channel->object, &channel->callers, WAIT_REPLY, deadline_ns);
-        channel_announce_locked(channel);
-    } else {
-        handles_unreserve(entry->process, reply_handles);
-    }
-    object_unlock(peer.object);
     return status;
+}
+
+uint16_t call_begin_locked(struct channel *channel, struct thread *caller, uint16_t message)
+{
+    uint16_t slot = slot_allocate_locked(channel);
+    struct call *call = &channel->calls[slot];
+    call->phase = CALL_QUEUED;
+    call->thread = caller;
+    call->message = message;
+    call->reply_handles = (uint8_t)MSG_REPLY_HANDLES(caller->sending);
+    caller->call_slot = slot;
+    return slot;
 }
 
 void call_taken_locked(struct channel *channel, uint16_t slot, struct delivery *out)
@@ -100,24 +90,34 @@ void call_taken_locked(struct channel *channel, uint16_t slot, struct delivery *
     struct call *call = &channel->calls[slot];
     CHECK(I5, call->phase == CALL_QUEUED && call->thread);
     call->phase = CALL_TAKEN;
-    handles_commit(call->thread->process, call->thread->held, call->thread->call_handles);
-    call->thread->call_handles = 0;
+    handles_commit(call->thread->process, call->thread->held, call->thread->held_handles);
+    call->thread->held_handles = 0;
     out->token = token_of(channel, slot);
     out->message |= MSG_CALL;
 }
 
-void channel_call_abandoned_locked(struct object *end, struct thread *thread)
+// What it did not send is its own again.
+static void take_back(struct thread *thread)
+{
+    handles_restore(thread->process, thread->held, thread->held_handles);
+    thread->held_handles = 0;
+}
+
+void channel_abandoned_locked(struct object *end, struct thread *thread)
 {
     struct channel *channel = channel_of(end);
     bool fault = thread->wait_kind == WAIT_FAULT;
     uint16_t slot = fault ? thread->fault_slot : thread->call_slot;
-    struct call *call = &channel->calls[slot];
-    switch (call->phase) {
+    struct call *call = slot == CALL_NONE ? nullptr : &channel->calls[slot];
+    switch (call ? call->phase : CALL_FREE) {
+    case CALL_FREE: // it waited for room
+        take_back(thread);
+        break;
     case CALL_QUEUED:
         channel_withdraw_locked(channel, call->message);
-        handles_restore(thread->process, thread->held, thread->call_handles);
-        thread->call_handles = 0;
+        take_back(thread);
         slot_free_locked(channel, slot);
+        channel_has_room_locked(channel);
         break;
     case CALL_TAKEN:
         call->phase = CALL_ABANDONED;
@@ -127,7 +127,6 @@ void channel_call_abandoned_locked(struct object *end, struct thread *thread)
         if (!channel_has_message_locked(channel))
             end->signals &= ~(uint32_t)SIGNAL_READABLE;
         break;
-    case CALL_FREE:
     case CALL_ABANDONED:
         break;
     }
@@ -222,6 +221,8 @@ status_t channel_reply(struct thread *server, struct object_ref end, uint64_t to
     } else {
         status = reply_locked(server, channel, (uint16_t)slot, message);
     }
+    if (!list_empty(&channel->senders))
+        channel_has_room_locked(channel); // in the table of calls
     object_unlock(end.object);
     process_kill(to_kill, UINT64_MAX);
     return status;
@@ -271,6 +272,7 @@ void channel_release_fault_slot(struct object_ref exceptions, uint16_t slot) NO_
         call->fault = false; // freed by the reply that comes too late
     else
         slot_free_locked(handler, slot);
+    channel_has_room_locked(handler);
     object_unlock(&handler->object);
 }
 
@@ -309,6 +311,8 @@ static enum step end_one_locked(struct channel *channel, status_t status,
     if (!node && !SEEDED_BUG("I4 fault"))
         node = list_first(&channel->faults);
     if (!node)
+        node = list_first(&channel->senders);
+    if (!node)
         return STEP_DONE;
     struct thread *thread = CONTAINER_OF(node, struct thread, wait_node);
     if (thread->wait_kind == WAIT_FAULT) {
@@ -318,7 +322,7 @@ static enum step end_one_locked(struct channel *channel, status_t status,
             return STEP_WAIT;
         *to_kill = object_reference(&process->object);
     } else if (thread_win(thread)) {
-        channel_call_abandoned_locked(&channel->object, thread);
+        channel_abandoned_locked(&channel->object, thread);
         thread_wake(thread, status);
     } else {
         return STEP_WAIT; // whoever won resumes us

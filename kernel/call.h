@@ -13,15 +13,12 @@
 // INVALID where a msginfo holds bits other than sizes and `allowed_bits`, or sizes over the ABI's.
 [[nodiscard]] status_t message_check(uint64_t message, uint64_t allowed_bits);
 
-// Whether a message is within what the end takes, however full it is.
-bool channel_fits(const struct channel *channel, uint64_t message);
-
-// Queues the sender's message at the locked end; its handles are held in the sender's table.
-[[nodiscard]] status_t channel_enqueue_locked(struct channel *channel, struct thread *sender,
-                                              const struct object *sender_end, uint64_t message,
-                                              struct handle_transfer *transfers, uint16_t *slot)
+// Sends the current thread's message to the locked end, through `sender_end`. OK: it is queued.
+// STATUS_BLOCKED: the thread waits for room, or for the reply to its call. Errors as channel_send.
+[[nodiscard]] status_t channel_send_locked(struct channel *channel, struct thread *sender,
+                                           const struct object *sender_end, uint64_t message,
+                                           bool call, uint64_t deadline_ns)
     REQUIRES(channel->object.lock);
-void channel_message_set_call(struct channel *channel, uint16_t slot, uint16_t call);
 
 // Takes a queued message out again, unseen. Its handles are the caller's business.
 void channel_withdraw_locked(struct channel *channel, uint16_t slot) REQUIRES(channel->object.lock);
@@ -29,7 +26,21 @@ void channel_withdraw_locked(struct channel *channel, uint16_t slot) REQUIRES(ch
 // Hands what is queued to waiting receivers, or raises READABLE.
 void channel_announce_locked(struct channel *channel) REQUIRES(channel->object.lock);
 
+// There is room in the queue or in the table of calls: lets waiting senders have it, and announces
+// what is queued.
+void channel_has_room_locked(struct channel *channel) REQUIRES(channel->object.lock);
+
 // ---- offered by call.c
+
+// Whether the table of calls has room for one more.
+static inline bool call_fits(const struct channel *channel)
+{
+    return channel->calls_used < channel->calls_max;
+}
+
+// The message in the queue's slot is a call of a thread: takes a slot of the table, which has room.
+uint16_t call_begin_locked(struct channel *channel, struct thread *caller, uint16_t message)
+    REQUIRES(channel->object.lock);
 
 // The call's message is being taken: its handles leave the caller's table; sets the token.
 void call_taken_locked(struct channel *channel, uint16_t slot, struct delivery *out)

@@ -58,8 +58,6 @@ static void queue_remove_locked(struct channel *channel, uint16_t slot)
     message->next = channel->free;
     channel->free = slot;
     channel->queued--;
-    if (!channel_has_message_locked(channel))
-        channel->object.signals &= ~(uint32_t)SIGNAL_READABLE;
 }
 
 bool channel_has_message_locked(const struct channel *channel)
@@ -70,6 +68,12 @@ bool channel_has_message_locked(const struct channel *channel)
 void channel_withdraw_locked(struct channel *channel, uint16_t slot)
 {
     queue_remove_locked(channel, slot);
+}
+
+static void clear_readable_locked(struct channel *channel) REQUIRES(channel->object.lock)
+{
+    if (!channel_has_message_locked(channel))
+        channel->object.signals &= ~(uint32_t)SIGNAL_READABLE;
 }
 
 // ---- making
@@ -104,6 +108,7 @@ static uint64_t end_pages(const struct channel *shape)
 
 static void end_init(struct channel *channel, const struct channel *shape)
 {
+    channel->overflow = shape->overflow;
     channel->depth = shape->depth;
     channel->message_bytes = shape->message_bytes;
     channel->message_handles = shape->message_handles;
@@ -112,6 +117,7 @@ static void end_init(struct channel *channel, const struct channel *shape)
     channel->slot_bytes = shape->slot_bytes;
     channel->slots_per_page = shape->slots_per_page;
     channel->head = channel->tail = SLOT_NONE;
+    list_init(&channel->senders);
     list_init(&channel->callers);
     list_init(&channel->faults);
     for (unsigned i = 0; i < channel->pages; i++)
@@ -139,8 +145,10 @@ status_t sys_channel_create(struct entry *entry, const struct handle_lookup *acc
     struct channel shape;
     if (!shape_parse(shape_word, &shape) || overflow > OVERFLOW_DROP_OLDEST)
         return STATUS_INVALID;
-    if (overflow != OVERFLOW_REJECT)
-        return STATUS_NOT_SUPPORTED;
+    // A dropped call would never be answered, and a dropped handle would be lost.
+    if (overflow == OVERFLOW_DROP_OLDEST && (shape.message_handles > 0 || shape.calls_max > 0))
+        return STATUS_INVALID;
+    shape.overflow = (uint8_t)overflow;
     status_t status = handles_reserve(entry->process, 2);
     if (status != STATUS_OK)
         return status;
@@ -185,43 +193,135 @@ status_t message_check(uint64_t message, uint64_t allowed_bits)
     return STATUS_OK;
 }
 
-bool channel_fits(const struct channel *channel, uint64_t message)
+static bool has_room(const struct channel *channel, bool call)
 {
-    return MSG_BYTES(message) <= channel->message_bytes &&
-           MSG_HANDLES(message) <= channel->message_handles;
+    return (channel->queued < channel->depth || SEEDED_BUG("I1")) && (!call || call_fits(channel));
 }
 
-status_t channel_enqueue_locked(struct channel *channel, struct thread *sender,
-                                const struct object *sender_end, uint64_t message,
-                                struct handle_transfer *transfers, uint16_t *slot)
+// Queues a sender's message, with the handles that are held for it.
+static uint16_t enqueue_locked(struct channel *channel, const struct thread *sender,
+                               const struct handle_transfer *transfers)
+    REQUIRES(channel->object.lock)
 {
-    uint32_t bytes = MSG_BYTES(message), handles = MSG_HANDLES(message);
-    if (!channel_fits(channel, message))
-        return STATUS_TOO_BIG;
-    if (channel->queued == channel->depth && !SEEDED_BUG("I1"))
+    uint16_t slot = channel->free;
+    struct message *queued = message_at(channel, slot);
+    channel->free = queued->next;
+    queued->call_slot = CALL_NONE;
+    queued->bytes = MSG_BYTES(sender->sending);
+    queued->handles = MSG_HANDLES(sender->sending);
+    memcpy(queued->transfers, transfers, queued->handles * sizeof *transfers);
+    memcpy(payload(channel, queued), sender->message->data, queued->bytes);
+    queue_push_locked(channel, slot);
+    return slot;
+}
+
+// The message is in the queue, and the sender's part of it is done.
+static void sent(struct thread *sender)
+{
+    handles_commit(sender->process, sender->held, sender->held_handles);
+    sender->held_handles = 0;
+}
+
+// Makes the current thread wait for room, behind those as urgent as it is.
+static status_t wait_for_room_locked(struct channel *channel, struct thread *sender, bool call,
+                                     uint64_t deadline_ns) REQUIRES(channel->object.lock)
+{
+    struct list_node *place = channel->senders.head.next;
+    while (place != &channel->senders.head &&
+           thread_priority(CONTAINER_OF(place, struct thread, wait_node)) >=
+               thread_priority(sender))
+        place = place->next;
+    status_t status =
+        thread_block(&channel->object, nullptr, call ? WAIT_REPLY : WAIT_SEND, deadline_ns);
+    list_insert_before(place, &sender->wait_node);
+    return status;
+}
+
+// OK: there is room, where need be made by dropping a message. STATUS_BLOCKED: it is worth waiting.
+static status_t make_room_locked(struct channel *channel, bool call, uint64_t deadline_ns)
+    REQUIRES(channel->object.lock)
+{
+    if (has_room(channel, call))
+        return STATUS_OK;
+    if (channel->overflow == OVERFLOW_REJECT || (call && channel->calls_max == 0))
         return STATUS_FULL;
+    if (channel->overflow == OVERFLOW_DROP_OLDEST) {
+        queue_remove_locked(channel, channel->head);
+        if (channel->lost < UINT32_MAX)
+            channel->lost++;
+        return STATUS_OK;
+    }
+    unsigned waiting = 0;
+    LIST_FOR_EACH(node, &channel->senders)
+    waiting++;
+    if (waiting >= ABI_CHANNEL_MAX_SENDERS)
+        return STATUS_FULL;
+    return deadline_ns <= time_now_ns() ? STATUS_TIMED_OUT : STATUS_BLOCKED;
+}
+
+status_t channel_send_locked(struct channel *channel, struct thread *sender,
+                             const struct object *sender_end, uint64_t message, bool call,
+                             uint64_t deadline_ns)
+{
+    uint32_t handles = MSG_HANDLES(message);
+    if (MSG_BYTES(message) > channel->message_bytes || handles > channel->message_handles)
+        return STATUS_TOO_BIG;
+    status_t room = make_room_locked(channel, call, deadline_ns);
+    if (room != STATUS_OK && room != STATUS_BLOCKED)
+        return room;
     uint64_t values[ABI_MESSAGE_HANDLES];
     for (uint32_t i = 0; i < handles; i++)
         values[i] = *(volatile uint64_t *)&sender->message->handles[i]; // captured once
+    struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
     status_t status =
         handles_hold(sender->process, values, handles, sender_end, &channel->object, transfers);
     if (status != STATUS_OK)
         return status;
-    *slot = channel->free;
-    struct message *queued = message_at(channel, *slot);
-    channel->free = queued->next;
-    queued->call_slot = CALL_NONE;
-    queued->bytes = bytes;
-    queued->handles = handles;
-    memcpy(queued->transfers, transfers, handles * sizeof *transfers);
-    memcpy(payload(channel, queued), sender->message->data, bytes);
-    queue_push_locked(channel, *slot);
-    return STATUS_OK;
+    sender->sending = (uint32_t)message;
+    sender->held_handles = (uint8_t)handles;
+    for (uint32_t i = 0; i < handles; i++)
+        sender->held[i] = transfers[i].slot;
+    sender->call_slot = CALL_NONE;
+    if (room == STATUS_BLOCKED)
+        return wait_for_room_locked(channel, sender, call, deadline_ns);
+    uint16_t slot = enqueue_locked(channel, sender, transfers);
+    if (call) {
+        message_at(channel, slot)->call_slot = call_begin_locked(channel, sender, slot);
+        status = thread_block(&channel->object, &channel->callers, WAIT_REPLY, deadline_ns);
+    } else {
+        sent(sender);
+    }
+    channel_announce_locked(channel);
+    return status;
 }
 
-void channel_message_set_call(struct channel *channel, uint16_t slot, uint16_t call)
+// Lets senders that wait have the room that there is: in their order, but for calls where the table
+// of calls is full. A call waits on, for its reply.
+static void admit_locked(struct channel *channel) REQUIRES(channel->object.lock)
 {
-    message_at(channel, slot)->call_slot = call;
+    if (channel->object.state != CHANNEL_CONNECTED || object_dies(&channel->object))
+        return;
+    struct list_node *next;
+    for (struct list_node *node = channel->senders.head.next;
+         node != &channel->senders.head && has_room(channel, false); node = next) {
+        next = node->next;
+        struct thread *sender = CONTAINER_OF(node, struct thread, wait_node);
+        bool call = sender->wait_kind == WAIT_REPLY;
+        // Of a call whose wait has been ended meanwhile, whoever did that takes it out again.
+        if (!has_room(channel, call) || (!call && !thread_win(sender)))
+            continue;
+        struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
+        handles_held(sender->process, sender->held, sender->held_handles, transfers);
+        uint16_t slot = enqueue_locked(channel, sender, transfers);
+        if (call) {
+            list_remove(node);
+            list_push_back(&channel->callers, node);
+            message_at(channel, slot)->call_slot = call_begin_locked(channel, sender, slot);
+        } else {
+            sent(sender);
+            thread_wake(sender, STATUS_OK);
+        }
+    }
 }
 
 void channel_announce_locked(struct channel *channel)
@@ -244,8 +344,15 @@ void channel_announce_locked(struct channel *channel)
         object_signal_locked(object, SIGNAL_READABLE);
 }
 
-status_t sys_channel_send(struct entry *entry, const struct handle_lookup *handle, uint64_t message)
-    NO_THREAD_SAFETY
+void channel_has_room_locked(struct channel *channel)
+{
+    admit_locked(channel);
+    clear_readable_locked(channel);
+    channel_announce_locked(channel);
+}
+
+status_t sys_channel_send(struct entry *entry, const struct handle_lookup *handle, uint64_t message,
+                          uint64_t deadline_ns) NO_THREAD_SAFETY
 {
     status_t status = message_check(message, 0);
     if (status != STATUS_OK)
@@ -256,18 +363,8 @@ status_t sys_channel_send(struct entry *entry, const struct handle_lookup *handl
         return status;
     if (!object_ref_lock(peer))
         return STATUS_PEER_CLOSED;
-    struct channel *channel = channel_of(peer.object);
-    struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
-    uint16_t slot;
-    status =
-        channel_enqueue_locked(channel, entry->thread, handle->object, message, transfers, &slot);
-    if (status == STATUS_OK) {
-        uint16_t held[ABI_MESSAGE_HANDLES];
-        for (uint32_t i = 0; i < MSG_HANDLES(message); i++)
-            held[i] = transfers[i].slot;
-        handles_commit(entry->process, held, MSG_HANDLES(message));
-        channel_announce_locked(channel);
-    }
+    status = channel_send_locked(channel_of(peer.object), entry->thread, handle->object, message,
+                                 false, deadline_ns);
     object_unlock(peer.object);
     return status;
 }
@@ -287,13 +384,19 @@ status_t channel_take_locked(struct channel *channel, struct thread *receiver, s
     status_t status = handles_reserve(receiver->process, message->handles);
     if (status != STATUS_OK)
         return status;
-    if (message->call_slot != CALL_NONE)
+    if (message->call_slot != CALL_NONE) {
         call_taken_locked(channel, message->call_slot, out);
+    } else {
+        out->message |= (uint64_t)channel->lost << MSG_LOST_SHIFT;
+        channel->lost = 0;
+    }
     for (uint32_t i = 0; i < message->handles; i++)
         receiver->message->handles[i] = handle_place(receiver->process, &message->transfers[i]);
     memcpy(receiver->message->data, payload(channel, message), message->bytes);
     out->message |= MSG(message->bytes, message->handles);
     queue_remove_locked(channel, slot);
+    admit_locked(channel);
+    clear_readable_locked(channel);
     return STATUS_OK;
 }
 
@@ -363,6 +466,7 @@ static bool drop_one_message(struct channel *channel) NO_THREAD_SAFETY
             refs[count] = (struct object_ref){message->transfers[count].object,
                                               message->transfers[count].generation};
         queue_remove_locked(channel, slot);
+        clear_readable_locked(channel);
     }
     lock_release(&channel->object.lock);
     for (uint32_t i = 0; i < count; i++)
@@ -400,6 +504,10 @@ void channel_inspect(struct object *object, struct abi_inspect *out)
     out->channel.calls = channel->calls_used;
     out->channel.calls_max = channel->calls_max;
     out->channel.queued_high = channel->queued_high;
+    out->channel.overflow = channel->overflow;
+    out->channel.lost = channel->lost;
+    LIST_FOR_EACH(node, &channel->senders)
+    out->channel.senders++;
 }
 
 void channel_check(struct object *object)

@@ -5,7 +5,9 @@
 //   CONNECTED -> DRAINING    (the peer is gone; what is queued can still be received)
 //
 // Each end holds its own inbound queue: slots in pages charged to its account, linked in order.
-// I1: queued <= depth. I2: exactly once, in order. A call takes a slot in the receiving end's
+// I1: queued <= depth. I2: exactly once, in order. A full queue refuses the sender, drops its
+// oldest message, or lets the sender wait: its handles are held in place, and its message goes
+// from its buffer into the queue when there is room. A call takes a slot in the receiving end's
 // table of calls: its index and generation are the token (I5: no reply without its call, and one
 // only). The caller's room for the reply's handles is reserved before the call is sent, and the
 // reply goes straight into the waiting caller's message buffer, so a reply never meets a full
@@ -56,8 +58,10 @@ struct channel {
     uint16_t head, tail, free; // slots of the queue
     uint32_t message_bytes;    // at most, in one message
     uint8_t message_handles;   // at most, in one message
-    uint8_t pages, calls_max, calls_used;
+    uint8_t pages, calls_max, calls_used, overflow;
     uint16_t slot_bytes, slots_per_page;
+    uint32_t lost;       // dropped since the last message was taken
+    struct list senders; // threads that wait for room, the most urgent first, by wait_node
     struct list callers; // threads that wait for replies from this end, by wait_node
     struct list faults;  // threads whose faults were not taken yet, by wait_node
     struct call *calls;  // a page
@@ -83,8 +87,8 @@ struct delivery {
 // Whether channel_take_locked would find something.
 bool channel_has_message_locked(const struct channel *channel);
 
-// A caller, or a thread that faulted, no longer waits (it is unlinked already).
-void channel_call_abandoned_locked(struct object *end, struct thread *thread) REQUIRES(end->lock);
+// A sender, a caller, or a thread that faulted no longer waits (it is unlinked already).
+void channel_abandoned_locked(struct object *end, struct thread *thread) REQUIRES(end->lock);
 
 // Answers a call. Errors as channel_reply.
 [[nodiscard]] status_t channel_reply(struct thread *server, struct object_ref end, uint64_t token,

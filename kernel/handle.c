@@ -29,6 +29,17 @@ static struct handle_entry *entry_at(struct process *process, uint32_t slot)
 
 // ---- lookup
 
+static void read_contents(const struct handle_entry *entry, uint16_t slot,
+                          struct handle_transfer *out)
+{
+    uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+    out->generation = atomic_load_explicit(&entry->object_generation, memory_order_relaxed);
+    out->object = object_at((uint32_t)(word & 0xff'ffff));
+    out->rights = (uint32_t)(word >> 32);
+    out->slot = slot;
+    out->type = (enum abi_object)(word >> 24 & 0xff);
+}
+
 // What a live entry says, read without a lock: a writer clears the tag first and sets it last.
 static bool read_entry(struct process *process, uint64_t handle, struct handle_transfer *out)
 {
@@ -38,17 +49,10 @@ static bool read_entry(struct process *process, uint64_t handle, struct handle_t
     uint64_t tag = atomic_load_explicit(&entry->tag, ORDER("weak lookup", memory_order_acquire));
     if (tag != make_tag(handle >> 32, HANDLE_LIVE))
         return false;
-    uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
-    out->generation = atomic_load_explicit(&entry->object_generation, memory_order_relaxed);
+    read_contents(entry, (uint16_t)handle, out);
     if (!SEEDED_BUG("weak again"))
         atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(&entry->tag, memory_order_relaxed) != tag)
-        return false;
-    out->object = object_at((uint32_t)(word & 0xff'ffff));
-    out->rights = (uint32_t)(word >> 32);
-    out->slot = (uint16_t)handle;
-    out->type = (enum abi_object)(word >> 24 & 0xff);
-    return true;
+    return atomic_load_explicit(&entry->tag, memory_order_relaxed) == tag;
 }
 
 status_t handle_lookup(struct entry *entry, uint64_t handle, enum abi_object type, uint32_t rights,
@@ -233,6 +237,18 @@ status_t handles_hold(struct process *process, const uint64_t *values, uint32_t 
                                   ORDER("weak back", memory_order_release));
     lock_release(&process->table_lock);
     return status;
+}
+
+void handles_held(struct process *process, const uint16_t *held, uint32_t count,
+                  struct handle_transfer *out)
+{
+    lock_acquire(&process->table_lock);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct handle_entry *entry = entry_at(process, held[i]);
+        CHECK(O3, (entry->tag & 3) == HANDLE_HELD);
+        read_contents(entry, held[i], &out[i]);
+    }
+    lock_release(&process->table_lock);
 }
 
 void handles_commit(struct process *process, const uint16_t *held, uint32_t count)

@@ -119,6 +119,8 @@ uint64_t handle_place(struct process *process, const struct handle_transfer *tra
                                     const struct object *except0, const struct object *except1,
                                     struct handle_transfer *out);
 void handles_commit(struct process *process, const uint16_t *held, uint32_t count);
+void handles_held(struct process *process, const uint16_t *held, uint32_t count,
+                  struct handle_transfer *out); // what they are
 void handles_restore(struct process *process, const uint16_t *held, uint32_t count);
 
 // Moves one looked-up handle to another process. Errors: BAD_HANDLE, NO_HANDLES.

@@ -116,7 +116,7 @@ void thread_unlink(struct thread *thread) NO_THREAD_SAFETY
     if (!list_node_linked(&thread->wait_node))
         return;
     list_remove(&thread->wait_node);
-    if (thread->wait_kind != WAIT_REPLY && thread->wait_kind != WAIT_FAULT) {
+    if (thread->wait_kind < WAIT_SEND) { // it was among the object's waiters
         CHECK(I3, thread->wait_object->waiter_count > 0);
         thread->wait_object->waiter_count--;
     }
@@ -182,8 +182,8 @@ void thread_end_wait(struct thread *thread, status_t status) NO_THREAD_SAFETY
         lock_acquire(&object->lock);
         if (!SEEDED_BUG("I3"))
             thread_unlink(thread);
-        if (thread->wait_kind == WAIT_REPLY || thread->wait_kind == WAIT_FAULT)
-            channel_call_abandoned_locked(object, thread);
+        if (thread->wait_kind >= WAIT_SEND)
+            channel_abandoned_locked(object, thread);
         operation_resume(object); // a teardown that waits for its waiters to leave can go on
         lock_release(&object->lock);
     }

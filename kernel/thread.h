@@ -46,7 +46,8 @@ enum wait_kind : uint8_t {
     WAIT_MESSAGE,   // on a channel end
     WAIT_PORT,      // on a port
     WAIT_OPERATION, // for the operation on an object to end
-    WAIT_REPLY,     // on the channel end that its call was sent to
+    WAIT_SEND,      // on the channel end that has no room for its message
+    WAIT_REPLY,     // on the channel end that its call is sent to
     WAIT_FAULT,     // on the channel end that its fault was reported to
 };
 
@@ -97,11 +98,12 @@ struct thread {
     struct deadline deadline;
 
     uint8_t reserved_handles; // room in its process's table, taken before the wait
-    uint8_t call_handles;     // of its own, held in place while the call is queued
-    uint16_t call_slot;       // in the receiving end's table of calls
+    uint8_t held_handles;     // of its own, in place while it waits to send, or its call is queued
+    uint16_t call_slot;       // in the receiving end's table of calls; CALL_NONE: waits for room
+    uint32_t sending;         // WAIT_SEND, WAIT_REPLY: its message, a msginfo
     uint16_t fault_slot;      // reserved in the exception handler's table at creation
     uint16_t held[ABI_MESSAGE_HANDLES];
-    uint64_t reply_flag; // MSG_REPLY_FAILED for the next message, or 0
+    uint32_t reply_flag; // MSG_REPLY_FAILED for the next message, or 0
     struct counter cpu_ns;
     bool restart, restarted; // STATUS_RESTART
     struct abi_fault *fault; // in the context page, behind the registers

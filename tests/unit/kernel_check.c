@@ -154,6 +154,17 @@ static void tally_handle(struct object *object, uint64_t generation, uint32_t ri
     tally_of(object)->handles++;
 }
 
+static const struct handle_entry *entry_of(const struct process *process, uint32_t slot)
+{
+    return &process->pages[slot / HANDLES_PER_PAGE][slot % HANDLES_PER_PAGE];
+}
+
+static bool waits_for_room(const struct thread *thread)
+{
+    return thread->wait_kind == WAIT_SEND ||
+           (thread->wait_kind == WAIT_REPLY && thread->call_slot == CALL_NONE);
+}
+
 static void tally_table(struct object *object)
 {
     const struct process *process = process_of(object);
@@ -161,15 +172,15 @@ static void tally_table(struct object *object)
         return;
     uint32_t used = 0, held = 0, free = 0;
     for (uint32_t slot = 0; slot < process->handle_pages * HANDLES_PER_PAGE; slot++) {
-        const struct handle_entry *entry =
-            &process->pages[slot / HANDLES_PER_PAGE][slot % HANDLES_PER_PAGE];
+        const struct handle_entry *entry = entry_of(process, slot);
         enum handle_phase phase = (enum handle_phase)(entry->tag & 3);
         if (phase == HANDLE_FREE) {
             free += entry->tag >> 2 != 0;
             continue;
         }
         used++;
-        // One that is held is in the message of a queued call: it counts there.
+        // One that is held is in the message of a queued call, and counts there; or waits with its
+        // sender, and counts with it.
         if (phase == HANDLE_LIVE)
             tally_handle(object_at((uint32_t)(entry->word & 0xff'ffff)), entry->object_generation,
                          (uint32_t)(entry->word >> 32));
@@ -178,14 +189,19 @@ static void tally_table(struct object *object)
     }
     CHECK(O3, used == process->handles_used);
     CHECK(O3, free + used + process->handles_retired == process->handle_pages * HANDLES_PER_PAGE);
-    uint32_t in_calls = 0, reserved = 0;
+    uint32_t in_messages = 0, reserved = 0;
     LIST_FOR_EACH(node, &process->threads)
     {
         const struct thread *thread = CONTAINER_OF(node, struct thread, process_node);
-        in_calls += thread->call_handles;
+        in_messages += thread->held_handles;
         reserved += thread->reserved_handles;
+        for (unsigned i = 0; waits_for_room(thread) && i < thread->held_handles; i++) {
+            const struct handle_entry *entry = entry_of(process, thread->held[i]);
+            tally_handle(object_at((uint32_t)(entry->word & 0xff'ffff)), entry->object_generation,
+                         (uint32_t)(entry->word >> 32));
+        }
     }
-    CHECK(O3, held == in_calls);
+    CHECK(O3, held == in_messages);
     CHECK(O3, process->handles_reserved == reserved);
     CHECK(O3, process->handles_reserved <= free);
     if (process->exceptions.object)
@@ -305,6 +321,7 @@ static void tally_queues(struct object *object)
     tally_waiters(object, &object->waiters, true);
     if (object->type == OBJECT_CHANNEL) {
         tally_waiters(object, &channel_of(object)->callers, false);
+        tally_waiters(object, &channel_of(object)->senders, false);
         tally_waiters(object, &channel_of(object)->faults, false);
     }
 }
@@ -322,10 +339,14 @@ static void check_wait(const struct thread *thread)
         CHECK(S2, !channel_has_message_locked(channel_of(object)));
         CHECK(I4, object->state == CHANNEL_CONNECTED);
     }
-    if (thread->wait_kind == WAIT_REPLY) {
+    if (thread->wait_kind == WAIT_REPLY || thread->wait_kind == WAIT_SEND) {
         const struct channel *channel = channel_of(object);
         CHECK(I4, object->state == CHANNEL_CONNECTED &&
                       channel->peer.object->generation == channel->peer.generation);
+        bool full = channel->queued == channel->depth;
+        bool calls_full = channel->calls_used == channel->calls_max;
+        if (waits_for_room(thread))
+            CHECK(S2, full || (thread->wait_kind == WAIT_REPLY && calls_full));
     }
     if (thread->wait_kind == WAIT_PORT)
         CHECK(S2, list_empty(&((struct port *)(void *)object)->pending));

@@ -35,9 +35,6 @@ TEST(shapes)
     EXPECT_CALL(INVALID, a, CHANNEL_CREATE, a->account, a->account, shape | 1ull << 63, 0);
     EXPECT_CALL(INVALID, a, CHANNEL_CREATE, a->account, a->account, shape | 1ull << 40, 0);
     EXPECT_CALL(INVALID, a, CHANNEL_CREATE, a->account, a->account, shape, 3);
-    EXPECT_CALL(NOT_SUPPORTED, a, CHANNEL_CREATE, a->account, a->account, shape, OVERFLOW_BLOCK);
-    EXPECT_CALL(NOT_SUPPORTED, a, CHANNEL_CREATE, a->account, a->account, shape,
-                OVERFLOW_DROP_OLDEST);
     world_end();
 }
 

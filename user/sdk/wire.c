@@ -148,7 +148,7 @@ status_t wire_finish(struct wire *w)
 
 status_t wire_send(struct wire *w, channel_t end)
 {
-    return w->bad ? WIRE_BAD_MESSAGE : channel_send(end, message_written(w));
+    return w->bad ? WIRE_BAD_MESSAGE : channel_send(end, message_written(w), 0);
 }
 
 status_t wire_call(struct wire *w, channel_t end, uint32_t reply_handles, uint64_t deadline_ns)

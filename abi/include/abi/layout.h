@@ -37,11 +37,13 @@ static_assert(offsetof(struct abi_message_buffer, data) == 512);
 // |  lost      |  0       | flags  | handles | bytes        |
 // +------------+----------+--------+---------+--------------+
 //
-// In a call, bits 31-24 say how many handles the reply may carry.
+// In a call, bits 31-24 say how many handles the reply may carry. A received message says in
+// `lost` how many were dropped before it (OVERFLOW_DROP_OLDEST; at most 2^32 - 1 are counted).
 
 constexpr uint64_t MSG_BYTES_MASK = 0xffff;
 constexpr unsigned MSG_HANDLES_SHIFT = 16;
 constexpr unsigned MSG_REPLY_HANDLES_SHIFT = 24;
+constexpr unsigned MSG_LOST_SHIFT = 32;
 constexpr uint64_t MSG_CALL = 1u << 20;         // received: a call, to be answered with its token
 constexpr uint64_t MSG_FAULT = 1u << 21;        // received: a struct abi_fault, from the kernel
 constexpr uint64_t MSG_REPLY_FAILED = 1u << 22; // received: the reply that came along failed
@@ -51,6 +53,7 @@ constexpr uint64_t MSG_REPLY_FAILED = 1u << 22; // received: the reply that came
     ((message) | (uint64_t)(handles) << MSG_REPLY_HANDLES_SHIFT)
 #define MSG_BYTES(message) ((uint32_t)((message) & MSG_BYTES_MASK))
 #define MSG_HANDLES(message) ((uint32_t)((message) >> MSG_HANDLES_SHIFT & 0xf))
+#define MSG_LOST(message) ((uint32_t)((message) >> MSG_LOST_SHIFT))
 #define MSG_REPLY_HANDLES(message) ((uint32_t)((message) >> MSG_REPLY_HANDLES_SHIFT & 0xf))
 
 // ---- channel shape: depth (bits 15-0), message bytes (31-16), handles (39-32), calls (55-48)
@@ -59,6 +62,7 @@ constexpr uint64_t MSG_REPLY_FAILED = 1u << 22; // received: the reply that came
 
 constexpr unsigned ABI_CHANNEL_MAX_PAGES = 16;
 constexpr unsigned ABI_CHANNEL_MAX_CALLS = 64;
+constexpr unsigned ABI_CHANNEL_MAX_SENDERS = 32; // that wait for room in one queue
 
 #define ABI_CHANNEL_SHAPE(depth, bytes, handles, calls)                        \
     ((uint64_t)(depth) | (uint64_t)(bytes) << 16 | (uint64_t)(handles) << 32 | \
@@ -67,9 +71,9 @@ constexpr unsigned ABI_CHANNEL_MAX_CALLS = 64;
 // ---- small enumerations
 
 enum abi_overflow : uint64_t {
-    OVERFLOW_REJECT = 0,
-    OVERFLOW_BLOCK = 1,       // NOT_SUPPORTED in this version
-    OVERFLOW_DROP_OLDEST = 2, // NOT_SUPPORTED in this version
+    OVERFLOW_REJECT = 0,      // the sender hears FULL
+    OVERFLOW_BLOCK = 1,       // the sender waits for room
+    OVERFLOW_DROP_OLDEST = 2, // the message at the head goes; no handles, no calls
 };
 
 enum abi_protection : uint64_t { PROT_READ = 1, PROT_WRITE = 2, PROT_EXECUTE = 4 };
@@ -156,6 +160,7 @@ struct abi_inspect {
         } vmo;
         struct {
             uint64_t depth, message_bytes, queued, calls, calls_max, queued_high;
+            uint64_t overflow, senders, lost; // those that wait; not yet told to a receiver
         } channel;
         struct {
             uint64_t bindings, pending;

@@ -153,7 +153,7 @@ static void hand_over(const struct child *child, const handle_t *handles, const 
              "handle_duplicate");
     for (uint32_t i = 0; i < count; i++)
         message_buffer()->handles[i] = copies[i].value;
-    must(channel_send(child->bootstrap, MSG(0, count)), "channel_send");
+    must(channel_send(child->bootstrap, MSG(0, count), 0), "channel_send");
 }
 
 static void settle(void)

@@ -338,8 +338,8 @@ static void rights(void)
 
 static void full_queue(void)
 {
-    must(channel_send(world.end0, MSG(8, 0)), "channel_send");
-    must(channel_send(world.end0, MSG(8, 0)), "channel_send");
+    must(channel_send(world.end0, MSG(8, 0), 0), "channel_send");
+    must(channel_send(world.end0, MSG(8, 0), 0), "channel_send");
     arguments_t call = {world.end0.value, MSG(8, 0), ABI_DEADLINE_NEVER};
     (void)count(SYSCALL_CHANNEL_CALL, call);
     ATTACK(SYSCALL_CHANNEL_SEND, world.end0.value, MSG(8, 0)); // undo empties the queue
@@ -426,7 +426,7 @@ static void full_table(void)
         must(handle_duplicate((handle_t){world.event.value}, RIGHT_TRANSFER, &gift),
              "handle_duplicate");
         message_buffer()->handles[0] = gift.value;
-        must(channel_send(world.end0, MSG(0, 1)), "channel_send");
+        must(channel_send(world.end0, MSG(0, 1), 0), "channel_send");
     }
     uint32_t held = 0;
     while (held < HANDLES_MAX &&

@@ -149,7 +149,7 @@ static bool prepare_message(uint32_t call, arguments_t a)
     case SYSCALL_CHANNEL_SEND:
         ARGUMENTS(world.end0.value, MSG(8, 0));
     case SYSCALL_CHANNEL_RECEIVE:
-        must(channel_send(world.end0, MSG(8, 0)), "channel_send");
+        must(channel_send(world.end0, MSG(8, 0), 0), "channel_send");
         ARGUMENTS(world.end1.value, 0);
     case SYSCALL_CHANNEL_CALL:
         ARGUMENTS(world.echo.value, MSG(8, 0), ABI_DEADLINE_NEVER);

@@ -32,7 +32,7 @@ void watch_child(void)
             report.latest_ns = late_ns;
     } while (true);
     memcpy(message_buffer()->data, &report, sizeof(report));
-    must(channel_send(start.bootstrap, MSG(sizeof(report), 0)), "the watcher's report");
+    must(channel_send(start.bootstrap, MSG(sizeof(report), 0), 0), "the watcher's report");
 }
 
 void watch_start(void)

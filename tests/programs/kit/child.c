@@ -116,7 +116,7 @@ static status_t send_start(const struct child *child, const struct child_spec *s
     struct abi_message_buffer *buffer = message_buffer();
     memcpy(buffer->data, &parcel.message, sizeof(parcel.message));
     memcpy(buffer->handles, parcel.handles, sizeof(parcel.handles));
-    return channel_send(child->bootstrap, MSG(sizeof(parcel.message), parcel.count));
+    return channel_send(child->bootstrap, MSG(sizeof(parcel.message), parcel.count), 0);
 }
 
 static status_t start_thread(struct child *child, const struct child_spec *spec, vmo_t text)

@@ -146,7 +146,7 @@ static void ask(struct worker *worker)
         buffer->handles[0] = event;
         uint64_t message = MSG(count * 8, gift);
         status = kind == SEND
-                     ? channel_send(servers[to].client_end, message)
+                     ? channel_send(servers[to].client_end, message, 0)
                      : channel_call(servers[to].client_end, MSG_WITH_REPLY_HANDLES(message, gift),
                                     ABI_DEADLINE_NEVER, &reply);
         worker_turn(worker, 1);

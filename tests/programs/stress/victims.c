@@ -117,7 +117,7 @@ static void make_victim(struct worker *worker, struct child *victim)
     sure(channel_create(start.account, victim->account, SHAPE, OVERFLOW_REJECT, &mine, &theirs),
          "channel_create");
     message_buffer()->handles[0] = theirs.value;
-    sure(channel_send(victim->bootstrap, MSG(0, 1)), "handing over the channel");
+    sure(channel_send(victim->bootstrap, MSG(0, 1), 0), "handing over the channel");
     end_now = mine.value;
     uint32_t before;
     sure(event_signal(begin, 1), "event_signal");

@@ -58,7 +58,7 @@ void sweep_child(void)
         must(channel_receive(start.bootstrap, ABI_DEADLINE_NEVER, &message, &token),
              "channel_receive");
         ((void (*)(void))CODE)();
-        must(channel_send(start.bootstrap, MSG(0, 0)), "channel_send");
+        must(channel_send(start.bootstrap, MSG(0, 0), 0), "channel_send");
     }
 }
 
@@ -104,7 +104,7 @@ static void run_page(void)
 {
     uint64_t key, message, token;
     uint32_t signals;
-    must(channel_send(child.bootstrap, MSG(0, 0)), "channel_send");
+    must(channel_send(child.bootstrap, MSG(0, 0), 0), "channel_send");
     for (;;) {
         must(port_receive(port, now_ns() + NS_PER_S, &key, &signals, &message, &token),
              "port_receive");
