@@ -10,6 +10,29 @@
 #include "handlers.h"
 #include "thread.h"
 
+// The event stands in docs/ipc.md, whose table comes from these lines.
+#define TO(phase, event) (1u << (phase))
+
+static const uint32_t call_transitions[CALL_PHASES] = {
+    [CALL_FREE] = TO(CALL_QUEUED, "the call's message is queued") |
+                  TO(CALL_FAULT, "a thread is created whose faults go here"),
+    [CALL_QUEUED] = TO(CALL_TAKEN, "its message is received") |
+                    TO(CALL_FREE, "its caller no longer waits: the message is withdrawn"),
+    [CALL_TAKEN] = TO(CALL_FREE, "it is answered") |
+                   TO(CALL_FAULT, "a fault is answered") |
+                   TO(CALL_ABANDONED, "its caller no longer waits"),
+    [CALL_ABANDONED] = TO(CALL_FREE, "the late reply is refused") |
+                       TO(CALL_FAULT, "the late reply to a fault is refused"),
+    [CALL_FAULT] = TO(CALL_TAKEN, "the thread's fault is received") |
+                   TO(CALL_FREE, "the thread has ended"),
+};
+
+static void call_move(struct call *call, enum call_phase to)
+{
+    CHECK(P1, call_transitions[call->phase] >> to & 1);
+    call->phase = to;
+}
+
 static uint64_t token_of(const struct channel *channel, uint16_t slot)
 {
     return (uint64_t)channel->calls[slot].generation << 32 | slot;
@@ -29,6 +52,7 @@ static void slot_free_locked(struct channel *channel, uint16_t slot)
 {
     struct call *call = &channel->calls[slot];
     CHECK(I5, call->phase != CALL_FREE);
+    call_move(call, CALL_FREE);
     uint32_t generation = call->generation + (SEEDED_BUG("I5") ? 0 : 1);
     *call = (struct call){.generation = generation}; // its token is spent
     channel->calls_used--;
@@ -38,6 +62,8 @@ static void slot_free_locked(struct channel *channel, uint16_t slot)
 static void fault_slot_rest_locked(struct channel *channel, uint16_t slot)
 {
     struct call *call = &channel->calls[slot];
+    if (call->phase != CALL_FAULT)
+        call_move(call, CALL_FAULT);
     *call = (struct call){.generation = call->generation + 1, .phase = CALL_FAULT, .fault = true};
 }
 
@@ -77,7 +103,7 @@ uint16_t call_begin_locked(struct channel *channel, struct thread *caller, uint1
 {
     uint16_t slot = slot_allocate_locked(channel);
     struct call *call = &channel->calls[slot];
-    call->phase = CALL_QUEUED;
+    call_move(call, CALL_QUEUED);
     call->thread = caller;
     call->message = message;
     call->reply_handles = (uint8_t)MSG_REPLY_HANDLES(caller->sending);
@@ -89,7 +115,7 @@ void call_taken_locked(struct channel *channel, uint16_t slot, struct delivery *
 {
     struct call *call = &channel->calls[slot];
     CHECK(I5, call->phase == CALL_QUEUED && call->thread);
-    call->phase = CALL_TAKEN;
+    call_move(call, CALL_TAKEN);
     handles_commit(call->thread->process, call->thread->held, call->thread->held_handles);
     call->thread->held_handles = 0;
     out->token = token_of(channel, slot);
@@ -120,7 +146,7 @@ void channel_abandoned_locked(struct object *end, struct thread *thread)
         channel_has_room_locked(channel);
         break;
     case CALL_TAKEN:
-        call->phase = CALL_ABANDONED;
+        call_move(call, CALL_ABANDONED);
         call->thread = nullptr;
         break;
     case CALL_FAULT: // not taken yet: the slot rests, and nothing may be left to receive
@@ -293,7 +319,7 @@ void call_take_fault_locked(struct channel *channel, struct thread *receiver, st
         CONTAINER_OF(list_pop_front(&channel->faults), struct thread, wait_node);
     list_push_back(&channel->callers, &thread->wait_node);
     struct call *call = &channel->calls[thread->fault_slot];
-    call->phase = CALL_TAKEN;
+    call_move(call, CALL_TAKEN);
     call->thread = thread;
     memcpy(receiver->message->data, thread->fault, sizeof *thread->fault);
     out->message = MSG(sizeof *thread->fault, 0) | MSG_CALL | MSG_FAULT;

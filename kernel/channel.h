@@ -40,6 +40,7 @@ enum call_phase : uint8_t {
     CALL_TAKEN,     // the server has it, and the token
     CALL_ABANDONED, // taken, but the caller no longer waits: the reply will be refused
     CALL_FAULT,     // reserved for a thread's faults
+    CALL_PHASES,
 };
 
 struct call {

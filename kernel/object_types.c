@@ -14,50 +14,61 @@
 #include "thread.h"
 #include "vm.h"
 
-#define TO(state) (1u << (state))
+// The event stands in the documents, whose tables of states come from these lines.
+#define TO(state, event) (1u << (state))
 
 static const uint32_t account_transitions[ACCOUNT_STATES] = {
-    [ACCOUNT_LIVE] = TO(ACCOUNT_DYING),
-    [ACCOUNT_DYING] = TO(ACCOUNT_DEAD),
+    [ACCOUNT_LIVE] = TO(ACCOUNT_DYING, "it, or an account above it, is destroyed"),
+    [ACCOUNT_DYING] = TO(ACCOUNT_DEAD, "its parent has everything back"),
 };
 
 static const uint32_t process_transitions[PROCESS_STATES] = {
-    [PROCESS_CREATED] = TO(PROCESS_RUNNING) | TO(PROCESS_EXITING),
-    [PROCESS_RUNNING] = TO(PROCESS_EXITING),
-    [PROCESS_EXITING] = TO(PROCESS_DEAD),
+    [PROCESS_CREATED] = TO(PROCESS_RUNNING, "its first thread is created") |
+                        TO(PROCESS_EXITING, "it is destroyed"),
+    [PROCESS_RUNNING] = TO(PROCESS_EXITING, "it exits, is destroyed, or its last thread ends"),
+    [PROCESS_EXITING] = TO(PROCESS_DEAD, "its threads, address space and handles are gone"),
 };
 
 static const uint32_t thread_transitions[THREAD_STATES] = {
-    [THREAD_NEW] = TO(THREAD_READY) | TO(THREAD_EXITING),
-    [THREAD_READY] = TO(THREAD_RUNNING) | TO(THREAD_EXITING),
-    [THREAD_RUNNING] = TO(THREAD_READY) | TO(THREAD_BLOCKED) | TO(THREAD_EXITING),
-    [THREAD_BLOCKED] = TO(THREAD_READY) | TO(THREAD_EXITING),
-    [THREAD_EXITING] = TO(THREAD_DEAD),
+    [THREAD_NEW] = TO(THREAD_READY, "it is started") | TO(THREAD_EXITING, "it is killed"),
+    [THREAD_READY] = TO(THREAD_RUNNING, "its CPU takes it up") |
+                     TO(THREAD_EXITING, "it is killed"),
+    [THREAD_RUNNING] = TO(THREAD_READY, "another is to run, or it moves away") |
+                       TO(THREAD_BLOCKED, "it waits in a call, or its fault was reported") |
+                       TO(THREAD_EXITING, "it exits or is killed"),
+    [THREAD_BLOCKED] = TO(THREAD_READY, "what it waits for happens, or its wait is ended") |
+                       TO(THREAD_EXITING, "it is killed"),
+    [THREAD_EXITING] = TO(THREAD_DEAD, "its teardown is complete"),
 };
 
 static const uint32_t vmo_transitions[VMO_STATES] = {
-    [VMO_FILLING] = TO(VMO_READY) | TO(VMO_ORPHANED),
-    [VMO_READY] = TO(VMO_ORPHANED),
+    [VMO_FILLING] = TO(VMO_READY, "its last frame is zeroed") |
+                    TO(VMO_ORPHANED, "it is torn down while others pay for parts of it"),
+    [VMO_READY] = TO(VMO_ORPHANED, "it is torn down while others pay for parts of it"),
 };
 
 static const uint32_t mapping_transitions[MAPPING_STATES] = {
-    [MAPPING_POPULATING] = TO(MAPPING_ACTIVE) | TO(MAPPING_CLEARING),
-    [MAPPING_ACTIVE] = TO(MAPPING_CLEARING),
+    [MAPPING_POPULATING] = TO(MAPPING_ACTIVE, "its last entry is set") |
+                           TO(MAPPING_CLEARING, "its memory or its address space ends"),
+    [MAPPING_ACTIVE] = TO(MAPPING_CLEARING, "it is unmapped, or either side of it ends"),
 };
 
 static const uint32_t channel_transitions[CHANNEL_STATES] = {
-    [CHANNEL_CONNECTED] = TO(CHANNEL_DRAINING),
+    [CHANNEL_CONNECTED] = TO(CHANNEL_DRAINING, "the other end is destroyed"),
 };
 
 static const uint32_t interrupt_transitions[INTERRUPT_STATES] = {
-    [INTERRUPT_IDLE] = TO(INTERRUPT_PENDING),
-    [INTERRUPT_PENDING] = TO(INTERRUPT_IDLE) | TO(INTERRUPT_AGAIN),
-    [INTERRUPT_AGAIN] = TO(INTERRUPT_PENDING) | TO(INTERRUPT_AGAIN),
+    [INTERRUPT_IDLE] = TO(INTERRUPT_PENDING, "it is raised"),
+    [INTERRUPT_PENDING] = TO(INTERRUPT_IDLE, "it is acknowledged") |
+                          TO(INTERRUPT_AGAIN, "it is raised once more"),
+    [INTERRUPT_AGAIN] = TO(INTERRUPT_PENDING, "it is acknowledged") |
+                        TO(INTERRUPT_AGAIN, "it is raised once more"),
 };
 
 static const uint32_t pin_transitions[PIN_STATES] = {
-    [PIN_ACTIVE] = TO(PIN_QUARANTINED) | TO(PIN_RELEASED),
-    [PIN_QUARANTINED] = TO(PIN_RELEASED),
+    [PIN_ACTIVE] = TO(PIN_QUARANTINED, "it ends otherwise than by release") |
+                   TO(PIN_RELEASED, "pin_release"),
+    [PIN_QUARANTINED] = TO(PIN_RELEASED, "machine_device_quiet"),
 };
 
 // Nothing of the body needs work to end.

@@ -29,6 +29,7 @@ static uint64_t take(void)
     return out.value[1];
 }
 
+// IPC-34, IPC-35
 TEST(call_and_reply)
 {
     begin(2);
@@ -46,6 +47,7 @@ TEST(call_and_reply)
     world_end();
 }
 
+// IPC-34
 TEST(a_server_that_waits_already)
 {
     begin(2);
@@ -60,6 +62,7 @@ TEST(a_server_that_waits_already)
     world_end();
 }
 
+// IPC-1, IPC-15
 TEST(call_refuses_what_is_wrong)
 {
     begin(1);
@@ -73,6 +76,7 @@ TEST(call_refuses_what_is_wrong)
     world_end();
 }
 
+// IPC-37
 TEST(as_many_calls_as_the_shape_says)
 {
     begin(2);
@@ -90,6 +94,7 @@ TEST(as_many_calls_as_the_shape_says)
     world_end();
 }
 
+// IPC-36
 TEST(replies_in_any_order)
 {
     begin(8);
@@ -109,6 +114,7 @@ TEST(replies_in_any_order)
     world_end();
 }
 
+// IPC-35
 TEST(forged_tokens)
 {
     begin(4);
@@ -131,6 +137,7 @@ TEST(forged_tokens)
     world_end();
 }
 
+// IPC-38
 TEST(handles_with_the_reply)
 {
     begin(2);
@@ -156,6 +163,7 @@ TEST(handles_with_the_reply)
     world_end();
 }
 
+// IPC-38
 TEST(room_for_the_reply_is_reserved_first)
 {
     begin(2);
@@ -207,6 +215,7 @@ TEST(as_many_handles_as_a_message_holds)
     world_end();
 }
 
+// IPC-9
 TEST(a_closed_peer_is_told_before_what_else_is_wrong)
 {
     begin(1);
@@ -230,6 +239,7 @@ static void call_with_handles(uint64_t deadline)
                 deadline);
 }
 
+// IPC-1, IPC-32, IPC-39
 TEST(timed_out_before_it_was_taken)
 {
     begin(1);
@@ -249,6 +259,7 @@ TEST(timed_out_before_it_was_taken)
     world_end();
 }
 
+// IPC-40
 TEST(timed_out_after_it_was_taken)
 {
     begin(1);
@@ -268,6 +279,7 @@ TEST(timed_out_after_it_was_taken)
     world_end();
 }
 
+// IPC-2, IPC-39, IPC-40
 TEST(cancelled_before_and_after)
 {
     begin(1);
@@ -283,6 +295,7 @@ TEST(cancelled_before_and_after)
     world_end();
 }
 
+// IPC-39
 TEST(the_caller_dies_before_it_was_taken)
 {
     begin(1);
@@ -293,6 +306,7 @@ TEST(the_caller_dies_before_it_was_taken)
     world_end();
 }
 
+// IPC-40
 TEST(the_caller_dies_after_it_was_taken)
 {
     begin(1);
@@ -304,6 +318,7 @@ TEST(the_caller_dies_after_it_was_taken)
     world_end();
 }
 
+// IPC-41
 TEST(the_server_end_dies_in_each_phase)
 {
     for (unsigned taken = 0; taken < 2; taken++) {
@@ -328,6 +343,7 @@ TEST(the_server_end_dies_in_each_phase)
     world_end();
 }
 
+// IPC-41
 TEST(the_clients_own_end_dies)
 {
     begin(2);
@@ -340,6 +356,7 @@ TEST(the_clients_own_end_dies)
     world_end();
 }
 
+// IPC-42
 TEST(a_message_from_another_behind_a_call)
 {
     begin(2);

@@ -11,6 +11,7 @@ static struct actor *begin(void)
     return spawn(new_account(400, 400), 10);
 }
 
+// IPC-3
 TEST(shapes)
 {
     struct actor *a = begin();
@@ -38,6 +39,7 @@ TEST(shapes)
     world_end();
 }
 
+// IPC-4
 TEST(each_end_is_paid_by_its_account)
 {
     begin();
@@ -58,6 +60,7 @@ TEST(each_end_is_paid_by_its_account)
     world_end();
 }
 
+// IPC-13, IPC-18
 TEST(first_in_first_out_up_to_the_depth)
 {
     struct actor *a = begin();
@@ -89,6 +92,7 @@ TEST(first_in_first_out_up_to_the_depth)
     world_end();
 }
 
+// IPC-14
 TEST(messages_of_odd_sizes)
 {
     struct actor *a = begin();
@@ -117,6 +121,7 @@ TEST(messages_of_odd_sizes)
     world_end();
 }
 
+// IPC-6, IPC-15
 TEST(send_refuses_what_is_wrong)
 {
     struct actor *a = begin();
@@ -140,6 +145,7 @@ TEST(send_refuses_what_is_wrong)
     world_end();
 }
 
+// IPC-27, IPC-28, IPC-30
 TEST(handles_move_whole_or_not_at_all)
 {
     struct actor *a = begin();
@@ -180,6 +186,7 @@ TEST(handles_move_whole_or_not_at_all)
     world_end();
 }
 
+// IPC-29
 TEST(rights_travel_unchanged)
 {
     struct actor *a = begin();
@@ -194,6 +201,7 @@ TEST(rights_travel_unchanged)
     world_end();
 }
 
+// IPC-31
 TEST(no_room_for_the_handles_leaves_the_message)
 {
     struct actor *a = begin();
@@ -225,6 +233,7 @@ TEST(no_room_for_the_handles_leaves_the_message)
     world_end();
 }
 
+// IPC-16
 TEST(a_waiting_receiver_gets_the_message)
 {
     struct actor *a = begin();
@@ -247,6 +256,7 @@ TEST(a_waiting_receiver_gets_the_message)
     world_end();
 }
 
+// IPC-7, IPC-8, IPC-9
 TEST(draining)
 {
     struct actor *a = begin();
@@ -268,6 +278,7 @@ TEST(draining)
     world_end();
 }
 
+// IPC-10
 TEST(receivers_hear_that_the_peer_is_gone)
 {
     struct actor *a = begin();
@@ -289,6 +300,7 @@ TEST(receivers_hear_that_the_peer_is_gone)
     world_end();
 }
 
+// IPC-12
 TEST(channels_nested_in_each_others_messages)
 {
     struct actor *a = begin();
@@ -309,6 +321,7 @@ TEST(channels_nested_in_each_others_messages)
     world_end();
 }
 
+// IPC-12
 TEST(a_circle_in_flight_ends_with_its_account)
 {
     world_begin((struct world_options){});
@@ -328,6 +341,7 @@ TEST(a_circle_in_flight_ends_with_its_account)
     world_end();
 }
 
+// IPC-11
 TEST(an_end_in_another_account_drains)
 {
     world_begin((struct world_options){});
@@ -350,6 +364,7 @@ TEST(an_end_in_another_account_drains)
     world_end();
 }
 
+// IPC-14
 TEST(the_message_buffer_is_captured_once)
 {
     struct actor *a = begin();
@@ -362,6 +377,7 @@ TEST(the_message_buffer_is_captured_once)
     world_end();
 }
 
+// IPC-17
 TEST(at_most_32_receivers)
 {
     struct actor *a = begin();

@@ -39,6 +39,7 @@ static status_t answer(uint64_t token, uint64_t action, uint64_t bytes)
     return CALL(server, CHANNEL_REPLY, handler_end, token, MSG(bytes, 0)).status;
 }
 
+// IPC-54
 TEST(a_fault_is_a_call)
 {
     begin_faults(2);
@@ -73,6 +74,7 @@ TEST(a_fault_is_a_call)
     world_end();
 }
 
+// IPC-55
 TEST(a_fault_without_a_handler_ends_the_process)
 {
     world_begin((struct world_options){});
@@ -84,6 +86,7 @@ TEST(a_fault_without_a_handler_ends_the_process)
     world_end();
 }
 
+// IPC-53
 TEST(a_slot_for_each_threads_faults)
 {
     begin_faults(2);
@@ -109,6 +112,7 @@ TEST(a_slot_for_each_threads_faults)
     world_end();
 }
 
+// IPC-57
 TEST(a_fault_and_other_messages)
 {
     begin_faults(2);
@@ -135,6 +139,7 @@ static void expect_logged(const char *text)
         test_fail(__FILE__, __LINE__, "'%s' is not in the log:\n%s", text, host_console);
 }
 
+// IPC-55
 TEST(a_fault_without_a_handler_is_logged)
 {
     static const struct {
@@ -162,6 +167,7 @@ TEST(a_fault_without_a_handler_is_logged)
     world_end();
 }
 
+// IPC-56
 TEST(the_handler_dies_before_it_took_the_fault)
 {
     begin_faults(2);
@@ -173,6 +179,7 @@ TEST(the_handler_dies_before_it_took_the_fault)
     world_end();
 }
 
+// IPC-56
 TEST(the_handler_dies_after_it_took_the_fault)
 {
     begin_faults(2);
@@ -184,6 +191,7 @@ TEST(the_handler_dies_after_it_took_the_fault)
     world_end();
 }
 
+// IPC-58
 TEST(the_faulty_one_dies_before_it_was_taken)
 {
     begin_faults(2);
@@ -195,6 +203,7 @@ TEST(the_faulty_one_dies_before_it_was_taken)
     world_end();
 }
 
+// IPC-58
 TEST(the_faulty_one_dies_after_it_was_taken)
 {
     begin_faults(2);
@@ -209,6 +218,7 @@ TEST(the_faulty_one_dies_after_it_was_taken)
     world_end();
 }
 
+// IPC-57
 TEST(a_fault_goes_through_a_port)
 {
     begin_faults(2);

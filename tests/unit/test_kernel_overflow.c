@@ -49,6 +49,7 @@ static struct abi_inspect inspect(void)
 
 // ---- waiting for room
 
+// IPC-19
 TEST(a_sender_waits_for_room)
 {
     begin(OVERFLOW_BLOCK, 1, 0, 0);
@@ -65,6 +66,7 @@ TEST(a_sender_waits_for_room)
     world_end();
 }
 
+// IPC-20
 TEST(what_is_sent_is_what_the_buffer_holds_when_there_is_room)
 {
     begin(OVERFLOW_BLOCK, 1, 0, 0);
@@ -76,6 +78,7 @@ TEST(what_is_sent_is_what_the_buffer_holds_when_there_is_room)
     world_end();
 }
 
+// IPC-19
 TEST(the_most_urgent_sender_comes_first_then_the_earliest)
 {
     begin(OVERFLOW_BLOCK, 1, 0, 0);
@@ -92,6 +95,7 @@ TEST(the_most_urgent_sender_comes_first_then_the_earliest)
     world_end();
 }
 
+// IPC-21
 TEST(at_most_32_senders)
 {
     begin(OVERFLOW_BLOCK, 1, 0, 0);
@@ -108,6 +112,7 @@ TEST(at_most_32_senders)
     world_end();
 }
 
+// IPC-1, IPC-22
 TEST(a_sender_waits_no_longer_than_its_deadline)
 {
     begin(OVERFLOW_BLOCK, 1, 0, 0);
@@ -135,6 +140,7 @@ static void wait_with_handles(void)
     world_check();
 }
 
+// IPC-20, IPC-32
 TEST(handles_of_a_sender_that_waits_move_when_there_is_room)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 0);
@@ -153,6 +159,7 @@ TEST(handles_of_a_sender_that_waits_move_when_there_is_room)
     world_end();
 }
 
+// IPC-2, IPC-22, IPC-32
 TEST(handles_of_a_sender_that_is_cancelled_are_its_own_again)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 0);
@@ -167,6 +174,7 @@ TEST(handles_of_a_sender_that_is_cancelled_are_its_own_again)
     world_end();
 }
 
+// IPC-33
 TEST(an_object_that_dies_in_flight_arrives_gone)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 0);
@@ -182,6 +190,7 @@ TEST(an_object_that_dies_in_flight_arrives_gone)
     world_end();
 }
 
+// IPC-27
 TEST(a_bad_handle_is_told_before_any_wait)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 0);
@@ -194,6 +203,7 @@ TEST(a_bad_handle_is_told_before_any_wait)
     world_end();
 }
 
+// IPC-22
 TEST(a_sender_that_waits_is_killed)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 0);
@@ -207,6 +217,7 @@ TEST(a_sender_that_waits_is_killed)
     world_end();
 }
 
+// IPC-23
 TEST(senders_that_wait_hear_of_the_end)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 1);
@@ -221,6 +232,7 @@ TEST(senders_that_wait_hear_of_the_end)
     world_end();
 }
 
+// IPC-23
 TEST(senders_that_wait_hear_of_the_end_of_their_own)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 1);
@@ -238,6 +250,7 @@ TEST(senders_that_wait_hear_of_the_end_of_their_own)
     world_end();
 }
 
+// IPC-23
 TEST(nobody_is_let_in_at_an_end_that_drains)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 1);
@@ -252,6 +265,7 @@ TEST(nobody_is_let_in_at_an_end_that_drains)
     world_end();
 }
 
+// IPC-24
 TEST(a_caller_waits_for_room_and_then_for_its_reply)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 2);
@@ -278,6 +292,7 @@ TEST(a_caller_waits_for_room_and_then_for_its_reply)
     world_end();
 }
 
+// IPC-24
 TEST(a_call_without_a_slot_waits_and_lets_others_by)
 {
     begin(OVERFLOW_BLOCK, 2, 0, 1);
@@ -304,6 +319,7 @@ TEST(a_call_without_a_slot_waits_and_lets_others_by)
     world_end();
 }
 
+// IPC-24
 TEST(a_slot_that_a_late_reply_frees_goes_to_a_call_that_waits)
 {
     begin(OVERFLOW_BLOCK, 2, 0, 1);
@@ -320,6 +336,7 @@ TEST(a_slot_that_a_late_reply_frees_goes_to_a_call_that_waits)
     world_end();
 }
 
+// IPC-19, IPC-22
 TEST(a_call_that_leaves_makes_room)
 {
     begin(OVERFLOW_BLOCK, 1, 0, 1);
@@ -334,6 +351,7 @@ TEST(a_call_that_leaves_makes_room)
     world_end();
 }
 
+// IPC-22, IPC-32
 TEST(a_caller_leaves_before_there_was_room)
 {
     begin(OVERFLOW_BLOCK, 1, 2, 1);
@@ -352,6 +370,7 @@ TEST(a_caller_leaves_before_there_was_room)
     world_end();
 }
 
+// IPC-37
 TEST(no_call_waits_where_there_can_be_none)
 {
     begin(OVERFLOW_BLOCK, 1, 0, 0);
@@ -359,6 +378,7 @@ TEST(no_call_waits_where_there_can_be_none)
     world_end();
 }
 
+// IPC-45
 TEST(a_port_is_told_of_each_message_that_waited_for_room)
 {
     begin(OVERFLOW_BLOCK, 1, 0, 0);
@@ -382,6 +402,7 @@ TEST(a_port_is_told_of_each_message_that_waited_for_room)
 
 // ---- dropping the oldest
 
+// IPC-25
 TEST(the_oldest_message_goes_and_is_counted)
 {
     begin(OVERFLOW_DROP_OLDEST, 2, 0, 0);
@@ -401,6 +422,7 @@ TEST(the_oldest_message_goes_and_is_counted)
     world_end();
 }
 
+// IPC-25
 TEST(as_many_as_can_be_counted_are_lost)
 {
     begin(OVERFLOW_DROP_OLDEST, 1, 0, 0);
@@ -412,6 +434,7 @@ TEST(as_many_as_can_be_counted_are_lost)
     world_end();
 }
 
+// IPC-26
 TEST(a_channel_that_drops_carries_no_handles_and_no_calls)
 {
     begin(OVERFLOW_DROP_OLDEST, 1, 0, 0);
@@ -437,6 +460,7 @@ TEST(a_receiver_that_waits_loses_nothing)
 
 // ---- refusing
 
+// IPC-18
 TEST(a_full_queue_refuses)
 {
     begin(OVERFLOW_REJECT, 1, 0, 2);

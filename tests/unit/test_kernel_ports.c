@@ -25,6 +25,7 @@ static void expect_event(struct actor *actor, uint64_t key, uint64_t signals)
     EXPECT_EQUAL(out.value[1], signals);
 }
 
+// IPC-43, IPC-48
 TEST(bind_and_unbind)
 {
     begin();
@@ -47,6 +48,7 @@ TEST(bind_and_unbind)
     world_end();
 }
 
+// IPC-44
 TEST(events_are_told_once_a_raise)
 {
     begin();
@@ -68,6 +70,7 @@ TEST(events_are_told_once_a_raise)
     world_end();
 }
 
+// IPC-52
 TEST(many_bindings_that_have_nothing_to_tell)
 {
     begin();
@@ -92,6 +95,7 @@ TEST(many_bindings_that_have_nothing_to_tell)
     world_end();
 }
 
+// IPC-44
 TEST(a_waiting_receiver_is_told_at_once)
 {
     begin();
@@ -114,6 +118,7 @@ TEST(a_waiting_receiver_is_told_at_once)
     world_end();
 }
 
+// IPC-45
 TEST(messages_are_delivered)
 {
     begin();
@@ -139,6 +144,7 @@ TEST(messages_are_delivered)
     world_end();
 }
 
+// IPC-45
 TEST(messages_to_many_receivers)
 {
     begin();
@@ -157,6 +163,7 @@ TEST(messages_to_many_receivers)
     world_end();
 }
 
+// IPC-46
 TEST(no_room_for_the_handles_says_whose_message)
 {
     begin();
@@ -184,6 +191,7 @@ TEST(no_room_for_the_handles_says_whose_message)
     world_end();
 }
 
+// IPC-46
 TEST(each_message_goes_to_a_waiter_that_has_room)
 {
     begin();
@@ -205,6 +213,7 @@ TEST(each_message_goes_to_a_waiter_that_has_room)
     world_end();
 }
 
+// IPC-45
 TEST(what_is_queued_already_goes_to_all_that_wait)
 {
     begin();
@@ -235,6 +244,7 @@ TEST(a_call_that_waited_in_the_port_can_be_answered)
     world_end();
 }
 
+// IPC-49
 TEST(at_most_32_receivers_of_a_port)
 {
     begin();
@@ -256,6 +266,7 @@ TEST(who_waits_for_a_ports_signals_is_told_no_events)
     world_end();
 }
 
+// IPC-48
 TEST(bound_anew_while_it_was_pending)
 {
     begin();
@@ -279,6 +290,7 @@ TEST(bound_anew_while_it_was_pending)
     world_end();
 }
 
+// IPC-51
 TEST(reply_and_receive_in_one_entry)
 {
     begin();
@@ -310,6 +322,7 @@ TEST(reply_and_receive_in_one_entry)
     world_end();
 }
 
+// IPC-51
 TEST(a_reply_is_made_once_however_long_the_receive_takes)
 {
     begin();
@@ -333,6 +346,7 @@ TEST(a_reply_is_made_once_however_long_the_receive_takes)
     world_end();
 }
 
+// IPC-47
 TEST(the_last_event_of_what_is_gone)
 {
     begin();
@@ -363,6 +377,7 @@ TEST(the_last_event_of_what_is_gone)
     world_end();
 }
 
+// IPC-50
 TEST(a_port_with_ghosts_ends)
 {
     begin();
@@ -378,6 +393,7 @@ TEST(a_port_with_ghosts_ends)
     world_end();
 }
 
+// IPC-47
 TEST(ghosts_of_another_account)
 {
     begin();
@@ -400,6 +416,7 @@ TEST(ghosts_of_another_account)
     world_end();
 }
 
+// IPC-50
 TEST(the_ports_account_ends)
 {
     begin();

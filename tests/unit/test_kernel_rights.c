@@ -114,6 +114,7 @@ static void expect_each_type_is_told(unsigned call, unsigned index, const struct
             expect_refused(call, index, live[type], STATUS_WRONG_TYPE);
 }
 
+// IPC-6
 TEST(every_handle_argument_of_every_call)
 {
     begin();

@@ -169,6 +169,7 @@ TEST(sleep_is_never_early)
     world_end();
 }
 
+// IPC-2
 TEST(cancel)
 {
     struct actor *a = begin();
