@@ -327,11 +327,92 @@ status_t sys_account_create(struct entry *entry, const struct handle_lookup *par
     return STATUS_OK;
 }
 
-status_t sys_account_resize(struct entry *entry, const struct handle_lookup *parent,
-                            const struct handle_lookup *child, int64_t pages, int64_t objects)
+// ---- moving reservation between a parent and its child: what one of them gives up is taken out of
+// its room first, under its own ledger, so that nobody can use it on its way
+
+struct change {
+    uint64_t grow, shrink; // one of them is 0
+};
+
+static struct change change_of(int64_t amount)
 {
-    (void)entry, (void)parent, (void)child, (void)pages, (void)objects;
-    return STATUS_NOT_SUPPORTED;
+    return amount < 0 ? (struct change){.shrink = -(uint64_t)amount}
+                      : (struct change){.grow = (uint64_t)amount};
+}
+
+static status_t shrink(struct account *child, struct change pages, struct change objects)
+{
+    status_t status = STATUS_OK;
+    lock_acquire(&child->ledger);
+    if (!figure_has_room(&child->pages, pages.shrink))
+        status = STATUS_NO_PAGES;
+    else if (!figure_has_room(&child->objects, objects.shrink))
+        status = STATUS_NO_OBJECTS;
+    if (status == STATUS_OK) {
+        child->pages.limit -= pages.shrink;
+        child->objects.limit -= objects.shrink;
+    }
+    lock_release(&child->ledger);
+    return status;
+}
+
+static status_t settle_with_parent(struct account *parent, struct change pages,
+                                   struct change objects)
+{
+    status_t status = STATUS_OK;
+    lock_acquire(&parent->ledger);
+    if (parent->closed)
+        status = STATUS_BAD_STATE;
+    else if (!figure_has_room(&parent->pages, pages.grow))
+        status = STATUS_NO_PAGES;
+    else if (!figure_has_room(&parent->objects, objects.grow))
+        status = STATUS_NO_OBJECTS;
+    if (status == STATUS_OK) {
+        parent->pages.children += pages.grow - pages.shrink;
+        parent->objects.children += objects.grow - objects.shrink;
+        figure_check(&parent->pages);
+        figure_check(&parent->objects);
+    }
+    lock_release(&parent->ledger);
+    return status;
+}
+
+static void enlarge(struct account *child, uint64_t pages, uint64_t objects)
+{
+    lock_acquire(&child->ledger);
+    child->pages.limit += pages;
+    child->objects.limit += objects;
+    lock_release(&child->ledger);
+}
+
+status_t sys_account_resize(struct entry *entry, const struct handle_lookup *parent_handle,
+                            const struct handle_lookup *handle, int64_t by_pages,
+                            int64_t by_objects) NO_THREAD_SAFETY
+{
+    (void)entry;
+    struct change pages = change_of(by_pages), objects = change_of(by_objects);
+    struct account *child = (struct account *)(void *)handle->object;
+    // Its own lock keeps its end from beginning, and the parent with it.
+    if (!object_lock(&child->object, handle->generation))
+        return STATUS_GONE;
+    status_t status;
+    struct account *parent = child->parent;
+    if (child->object.state != ACCOUNT_LIVE)
+        status = STATUS_BAD_STATE;
+    else if (!parent || parent_handle->object != &parent->object ||
+             !object_is(&parent->object, parent_handle->generation))
+        status = STATUS_INVALID;
+    else
+        status = shrink(child, pages, objects);
+    if (status == STATUS_OK) {
+        status = settle_with_parent(parent, pages, objects);
+        if (status == STATUS_OK)
+            enlarge(child, pages.grow, objects.grow);
+        else
+            enlarge(child, pages.shrink, objects.shrink); // as it was
+    }
+    object_unlock(&child->object);
+    return status;
 }
 
 void account_inspect(struct object *object, struct abi_inspect *out) NO_THREAD_SAFETY

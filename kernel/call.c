@@ -73,11 +73,11 @@ status_t sys_channel_call(struct entry *entry, const struct handle_lookup *handl
                           uint64_t deadline_ns) NO_THREAD_SAFETY
 {
     uint32_t reply_handles = MSG_REPLY_HANDLES(message);
-    status_t status = message_check(message, 0xfull << MSG_REPLY_HANDLES_SHIFT);
-    if (status != STATUS_OK || reply_handles > ABI_MESSAGE_HANDLES)
+    if (!msginfo_valid(message, 0xfull << MSG_REPLY_HANDLES_SHIFT) ||
+        reply_handles > ABI_MESSAGE_HANDLES)
         return STATUS_INVALID;
     struct object_ref peer;
-    status = channel_peer(handle, &peer);
+    status_t status = channel_peer(handle, &peer);
     if (status == STATUS_OK && deadline_ns <= time_now_ns())
         status = STATUS_TIMED_OUT;
     if (status == STATUS_OK)
@@ -224,11 +224,11 @@ static status_t reply_locked(struct thread *server, struct channel *channel, uin
 status_t channel_reply(struct thread *server, struct object_ref end, uint64_t token,
                        uint64_t message) NO_THREAD_SAFETY
 {
-    status_t status = message_check(message, 0);
-    if (status != STATUS_OK)
-        return status;
+    if (!msginfo_valid(message, 0))
+        return STATUS_INVALID;
     if (!object_ref_lock(end))
         return STATUS_GONE;
+    status_t status = STATUS_OK;
     struct channel *channel = channel_of(end.object);
     struct object_ref to_kill = {};
     uint64_t slot = token & UINT32_MAX;

@@ -10,8 +10,8 @@
 // The other end of a handle's channel; GONE, PEER_CLOSED.
 [[nodiscard]] status_t channel_peer(const struct handle_lookup *handle, struct object_ref *peer);
 
-// INVALID where a msginfo holds bits other than sizes and `allowed_bits`, or sizes over the ABI's.
-[[nodiscard]] status_t message_check(uint64_t message, uint64_t allowed_bits);
+// Whether a msginfo holds nothing but sizes and `allowed_bits`, the sizes within the ABI's.
+bool msginfo_valid(uint64_t message, uint64_t allowed_bits);
 
 // Sends the current thread's message to the locked end, through `sender_end`. OK: it is queued.
 // STATUS_BLOCKED: the thread waits for room, or for the reply to its call. Errors as channel_send.

@@ -184,13 +184,11 @@ status_t channel_peer(const struct handle_lookup *handle, struct object_ref *pee
     return connected ? STATUS_OK : STATUS_PEER_CLOSED;
 }
 
-status_t message_check(uint64_t message, uint64_t allowed_bits)
+bool msginfo_valid(uint64_t message, uint64_t allowed_bits)
 {
-    constexpr uint64_t SIZES = MSG_BYTES_MASK | 0xfull << MSG_HANDLES_SHIFT;
-    if (message & ~(SIZES | allowed_bits) || MSG_BYTES(message) > ABI_MESSAGE_BYTES ||
-        MSG_HANDLES(message) > ABI_MESSAGE_HANDLES)
-        return STATUS_INVALID;
-    return STATUS_OK;
+    uint64_t sizes = MSG_BYTES_MASK | 0xfull << MSG_HANDLES_SHIFT;
+    return !(message & ~(sizes | allowed_bits)) && MSG_BYTES(message) <= ABI_MESSAGE_BYTES &&
+           MSG_HANDLES(message) <= ABI_MESSAGE_HANDLES;
 }
 
 static bool has_room(const struct channel *channel, bool call)
@@ -354,11 +352,10 @@ void channel_has_room_locked(struct channel *channel)
 status_t sys_channel_send(struct entry *entry, const struct handle_lookup *handle, uint64_t message,
                           uint64_t deadline_ns) NO_THREAD_SAFETY
 {
-    status_t status = message_check(message, 0);
-    if (status != STATUS_OK)
-        return status;
+    if (!msginfo_valid(message, 0))
+        return STATUS_INVALID;
     struct object_ref peer;
-    status = channel_peer(handle, &peer);
+    status_t status = channel_peer(handle, &peer);
     if (status != STATUS_OK)
         return status;
     if (!object_ref_lock(peer))

@@ -203,7 +203,7 @@ def explore_jobs(wanted, long):
 
 # --- mutants ---------------------------------------------------------------------
 
-MUTANTS_LIMIT, MUTANTS_LIMIT_LONG = 300, 4 * 3600
+MUTANTS_LIMIT, MUTANTS_LIMIT_LONG, CLAUSES_LIMIT = 300, 4 * 3600, 300
 
 
 def mutants_jobs(wanted, long):
@@ -214,8 +214,15 @@ def mutants_jobs(wanted, long):
             + ([] if long else ["--smoke"]), limit, dict(os.environ, T=""))
         why = None if status == 0 else f"{output}\nended with {how_it_ended(status, limit)}"
         results.add("mutants", seconds, why, output.rstrip("\n").split("\n")[-1:])
+    def clauses(results):
+        status, output, seconds = run_process(
+            [sys.executable, str(TOP / "tests" / "clauses.py"), "--violate"], CLAUSES_LIMIT)
+        why = None if status == 0 else f"{output}\nended with {how_it_ended(status, CLAUSES_LIMIT)}"
+        results.add("clauses", seconds, why, output.rstrip("\n").split("\n")[-1:])
     if wanted("mutants"):
         yield job
+    if wanted("clauses"):
+        yield clauses
 
 
 # --- lint and the fresh machine -------------------------------------------------

@@ -193,6 +193,24 @@ def check_no_assembly():
                 yield f"{path}:{number}: {line.strip()}"
 
 
+# --- documents ---------------------------------------------------------------------
+
+
+def check_states():
+    yield from said_by("tools/states.py", "--check")
+
+
+def check_clauses():
+    yield from said_by("tests/clauses.py")
+
+
+def said_by(script, *arguments):
+    result = subprocess.run([sys.executable, TOP / script, *arguments],
+                            capture_output=True, text=True)
+    if result.returncode != 0:
+        yield from (result.stdout + result.stderr).rstrip("\n").split("\n")
+
+
 # --- looks --------------------------------------------------------------------------
 
 
@@ -233,6 +251,8 @@ CHECKS = {
     "locks": check_locks,
     "load-buffering": check_load_buffering,
     "no-assembly": check_no_assembly,
+    "states": check_states,
+    "clauses": check_clauses,
     "format": check_format,
     "spdx": check_spdx,
     "words": check_words,

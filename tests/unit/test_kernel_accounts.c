@@ -31,7 +31,112 @@ TEST(a_child_is_carved_out_of_its_parent)
     EXPECT_EQUAL(inspect->account.pages_limit, 100);
     EXPECT_EQUAL(inspect->account.pages_children, 60);
     EXPECT_EQUAL(inspect->account.objects_used, 1);
-    EXPECT_CALL(NOT_SUPPORTED, boss, ACCOUNT_RESIZE, parent, child, 1, 1);
+    world_end();
+}
+
+static struct account *resized_parent, *resized_child;
+static uint64_t parent_handle, child_handle;
+
+static void begin_resize(void)
+{
+    world_begin((struct world_options){});
+    parent_handle = new_account(100, 50);
+    child_handle = MUST(world.boss, ACCOUNT_CREATE, parent_handle, 20, 10);
+    resized_parent = account_behind(world.boss, parent_handle);
+    resized_child = account_behind(world.boss, child_handle);
+}
+
+static void expect_limits(uint64_t pages, uint64_t objects)
+{
+    EXPECT_EQUAL(resized_child->pages.limit, pages);
+    EXPECT_EQUAL(resized_child->objects.limit, objects);
+    EXPECT_EQUAL(resized_parent->pages.children, pages);
+    EXPECT_EQUAL(resized_parent->objects.children, objects);
+    world_check();
+}
+
+#define RESIZE(wanted, pages, objects)                                                          \
+    EXPECT_CALL(wanted, world.boss, ACCOUNT_RESIZE, parent_handle, child_handle, (uint64_t)(pages), \
+                (uint64_t)(objects))
+
+TEST(reservation_moves_both_ways)
+{
+    begin_resize();
+    RESIZE(OK, 30, 5);
+    expect_limits(50, 15);
+    RESIZE(OK, -40, -14);
+    expect_limits(10, 1);
+    RESIZE(OK, 5, -1);
+    expect_limits(15, 0);
+    RESIZE(OK, -15, 39);
+    expect_limits(0, 39);
+    RESIZE(OK, 0, 0);
+    expect_limits(0, 39);
+    RESIZE(OK, 100, 10); // all that the parent has: it pays the child's own slot
+    expect_limits(100, 49);
+    world_end();
+}
+
+TEST(only_what_is_unused_moves)
+{
+    begin_resize();
+    MUST(world.boss, VMO_CREATE, child_handle, 8 * PAGE_SIZE, 0);
+    RESIZE(OK, -12, -9);
+    expect_limits(8, 1);
+    RESIZE(NO_PAGES, -1, 0);
+    RESIZE(NO_OBJECTS, 0, -1);
+    RESIZE(NO_OBJECTS, 5, -1); // all or nothing
+    expect_limits(8, 1);
+    MUST(world.boss, VMO_CREATE, parent_handle, 12 * PAGE_SIZE, 0);
+    RESIZE(NO_PAGES, 81, 0);
+    RESIZE(OK, 80, 0);
+    RESIZE(NO_OBJECTS, -10, 48);
+    expect_limits(88, 1);
+    RESIZE(NO_PAGES, 1, 0);
+    RESIZE(NO_PAGES, INT64_MIN, 0);
+    RESIZE(NO_OBJECTS, 0, INT64_MIN);
+    RESIZE(NO_PAGES, INT64_MAX, 0);
+    RESIZE(NO_OBJECTS, 0, INT64_MAX);
+    expect_limits(88, 1);
+    world_end();
+}
+
+TEST(what_a_grandchild_has_is_not_unused)
+{
+    begin_resize();
+    MUST(world.boss, ACCOUNT_CREATE, child_handle, 15, 8);
+    RESIZE(NO_PAGES, -6, 0);
+    RESIZE(NO_OBJECTS, 0, -2);
+    RESIZE(OK, -5, -1);
+    expect_limits(15, 9);
+    world_end();
+}
+
+TEST(resize_refuses_what_is_no_child)
+{
+    begin_resize();
+    struct actor *boss = world.boss;
+    EXPECT_CALL(INVALID, boss, ACCOUNT_RESIZE, world.root_account, child_handle, 1, 0);
+    EXPECT_CALL(INVALID, boss, ACCOUNT_RESIZE, child_handle, parent_handle, 1, 0);
+    EXPECT_CALL(INVALID, boss, ACCOUNT_RESIZE, parent_handle, parent_handle, 1, 0);
+    EXPECT_CALL(INVALID, boss, ACCOUNT_RESIZE, world.root_account, world.root_account, 1, 0);
+    expect_limits(20, 10);
+    MUST(boss, OBJECT_DESTROY, child_handle);
+    RESIZE(BAD_STATE, 1, 0);
+    MUST(boss, OBJECT_DESTROY, parent_handle);
+    world_end();
+}
+
+TEST(an_account_that_ends_is_not_resized)
+{
+    begin_resize();
+    struct actor *boss = world.boss;
+    spawn(child_handle, 1); // its end takes a while, at low priority
+    hold(boss);
+    EXPECT_STATUS(HELD(boss, OBJECT_DESTROY, parent_handle).status, OK);
+    EXPECT_STATUS(HELD(boss, ACCOUNT_RESIZE, parent_handle, child_handle, 1, 0).status, BAD_STATE);
+    EXPECT_EQUAL(resized_child->pages.limit, 20);
+    settle();
     world_end();
 }
 
