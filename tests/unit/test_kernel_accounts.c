@@ -9,6 +9,7 @@ static uint64_t pages_used(uint64_t account)
     return account_behind(world.boss, account)->pages.used;
 }
 
+// OBJ-10
 TEST(a_child_is_carved_out_of_its_parent)
 {
     world_begin((struct world_options){});
@@ -59,6 +60,7 @@ static void expect_limits(uint64_t pages, uint64_t objects)
     EXPECT_CALL(wanted, world.boss, ACCOUNT_RESIZE, parent_handle, child_handle, (uint64_t)(pages), \
                 (uint64_t)(objects))
 
+// OBJ-12
 TEST(reservation_moves_both_ways)
 {
     begin_resize();
@@ -77,6 +79,7 @@ TEST(reservation_moves_both_ways)
     world_end();
 }
 
+// OBJ-12
 TEST(only_what_is_unused_moves)
 {
     begin_resize();
@@ -101,6 +104,7 @@ TEST(only_what_is_unused_moves)
     world_end();
 }
 
+// OBJ-12
 TEST(what_a_grandchild_has_is_not_unused)
 {
     begin_resize();
@@ -112,6 +116,7 @@ TEST(what_a_grandchild_has_is_not_unused)
     world_end();
 }
 
+// OBJ-12
 TEST(resize_refuses_what_is_no_child)
 {
     begin_resize();
@@ -127,6 +132,7 @@ TEST(resize_refuses_what_is_no_child)
     world_end();
 }
 
+// OBJ-12
 TEST(an_account_that_ends_is_not_resized)
 {
     begin_resize();
@@ -140,6 +146,7 @@ TEST(an_account_that_ends_is_not_resized)
     world_end();
 }
 
+// OBJ-16
 TEST(the_root_account_cannot_be_destroyed)
 {
     world_begin((struct world_options){});
@@ -171,6 +178,7 @@ static void furnish(struct actor *a)
     EXPECT_CALL(BLOCKED, waiter, OBJECT_WAIT, event, 2, 2'000'000'000);
 }
 
+// OBJ-13
 TEST(teardown_takes_everything)
 {
     world_begin((struct world_options){});
@@ -185,6 +193,7 @@ TEST(teardown_takes_everything)
     world_end();
 }
 
+// OBJ-14
 TEST(teardown_of_nested_accounts)
 {
     world_begin((struct world_options){});
@@ -205,6 +214,7 @@ TEST(teardown_of_nested_accounts)
     world_end();
 }
 
+// OBJ-13
 TEST(teardown_stopped_after_each_step)
 {
     unsigned steps = 0;
@@ -251,6 +261,7 @@ TEST(the_account_dies_while_its_process_ends_slowly)
     world_end();
 }
 
+// OBJ-14
 TEST(an_account_destroyed_from_inside)
 {
     world_begin((struct world_options){});
@@ -263,6 +274,7 @@ TEST(an_account_destroyed_from_inside)
     world_end();
 }
 
+// OBJ-17
 TEST(at_high_priority_over_a_process_that_ends_at_low)
 {
     world_begin((struct world_options){});
@@ -280,6 +292,7 @@ TEST(at_high_priority_over_a_process_that_ends_at_low)
     world_end();
 }
 
+// OBJ-15, MEM-9
 TEST(shared_memory_is_paid_by_who_maps_it)
 {
     world_begin((struct world_options){});
@@ -305,6 +318,7 @@ TEST(shared_memory_is_paid_by_who_maps_it)
     world_end();
 }
 
+// MEM-3
 TEST(an_orphan_with_many_mappers)
 {
     world_begin((struct world_options){});
@@ -328,6 +342,7 @@ TEST(an_orphan_with_many_mappers)
     world_end();
 }
 
+// MEM-3
 TEST(a_vmo_destroyed_by_name_is_taken_from_all)
 {
     world_begin((struct world_options){});
@@ -345,6 +360,7 @@ TEST(a_vmo_destroyed_by_name_is_taken_from_all)
     world_end();
 }
 
+// MEM-3
 TEST(the_last_handle_while_mapped)
 {
     world_begin((struct world_options){});

@@ -30,6 +30,7 @@ static bool is_raised(uint64_t interrupt)
 
 // ---- interrupts
 
+// OBJ-26
 TEST(interrupts_are_minted_once)
 {
     begin();
@@ -51,6 +52,7 @@ TEST(interrupts_are_minted_once)
     world_end();
 }
 
+// OBJ-27
 TEST(an_edge)
 {
     begin();
@@ -76,6 +78,7 @@ TEST(an_edge)
     world_end();
 }
 
+// OBJ-27
 TEST(a_level_stays_masked_until_acknowledged)
 {
     begin();
@@ -95,6 +98,7 @@ TEST(a_level_stays_masked_until_acknowledged)
     world_end();
 }
 
+// OBJ-28
 TEST(an_interrupt_goes_with_its_account)
 {
     begin();
@@ -131,6 +135,7 @@ TEST(interrupts_through_a_port)
     world_end();
 }
 
+// OBJ-29
 TEST(a_line_that_nobody_owns_is_masked_and_counted)
 {
     begin();
@@ -163,6 +168,7 @@ TEST(a_line_that_nobody_owns_is_masked_and_counted)
     world_end();
 }
 
+// OBJ-30
 TEST(so_many_interrupts_in_one_entry)
 {
     begin();
@@ -262,6 +268,7 @@ TEST(no_messages_where_no_controller_takes_them)
 
 // ---- I/O ports
 
+// OBJ-26
 TEST(io_ports)
 {
     begin();
@@ -342,6 +349,7 @@ TEST(pins)
     world_end_after_quarantine(0x18);
 }
 
+// MEM-14
 TEST(registers_cannot_be_pinned)
 {
     begin();
@@ -355,6 +363,7 @@ TEST(registers_cannot_be_pinned)
     world_end();
 }
 
+// MEM-17, MEM-19
 TEST(a_pin_that_was_not_released_is_quarantined)
 {
     begin();
@@ -380,6 +389,7 @@ TEST(a_pin_that_was_not_released_is_quarantined)
     world_end_after_quarantine(0x20);
 }
 
+// MEM-20
 TEST(quarantine_moves_up_when_the_driver_dies)
 {
     world_begin((struct world_options){});
@@ -411,6 +421,7 @@ TEST(quarantine_moves_up_when_the_driver_dies)
     world_end_after_quarantine(0x18);
 }
 
+// MEM-16
 TEST(a_pin_of_anothers_memory)
 {
     begin();
@@ -432,6 +443,7 @@ TEST(a_pin_of_anothers_memory)
     world_end();
 }
 
+// MEM-17
 TEST(a_vmo_destroyed_while_pinned)
 {
     begin();
@@ -448,6 +460,7 @@ TEST(a_vmo_destroyed_while_pinned)
     world_end();
 }
 
+// MEM-21
 TEST(more_pins_than_one_quiet_ends)
 {
     begin();

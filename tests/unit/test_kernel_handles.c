@@ -10,6 +10,7 @@ static struct actor *begin(void)
     return spawn(new_account(200, 600), 10);
 }
 
+// OBJ-1
 TEST(every_value_near_a_live_one)
 {
     struct actor *a = begin();
@@ -36,6 +37,7 @@ TEST(every_value_near_a_live_one)
     world_end();
 }
 
+// OBJ-1
 TEST(stale_after_close_and_reuse)
 {
     struct actor *a = begin();
@@ -53,6 +55,7 @@ TEST(stale_after_close_and_reuse)
     world_end();
 }
 
+// OBJ-1
 TEST(a_slot_retires_when_its_generation_would_wrap)
 {
     struct actor *a = begin();
@@ -84,6 +87,7 @@ TEST(a_slot_retires_when_its_generation_would_wrap)
     world_end();
 }
 
+// OBJ-3
 TEST(rights_only_shrink)
 {
     struct actor *a = begin();
@@ -108,6 +112,7 @@ TEST(rights_only_shrink)
     world_end();
 }
 
+// OBJ-2
 TEST(types_are_told_apart)
 {
     struct actor *a = begin();
@@ -122,6 +127,7 @@ TEST(types_are_told_apart)
     world_end();
 }
 
+// OBJ-4
 TEST(destroyed_is_gone_everywhere_and_not_bad)
 {
     struct actor *a = begin();
@@ -145,6 +151,7 @@ TEST(destroyed_is_gone_everywhere_and_not_bad)
     world_end();
 }
 
+// OBJ-5
 TEST(the_table_has_a_limit)
 {
     struct actor *a = begin();
@@ -160,6 +167,7 @@ TEST(the_table_has_a_limit)
     world_end();
 }
 
+// OBJ-5
 TEST(the_table_grows_only_within_its_account)
 {
     world_begin((struct world_options){});

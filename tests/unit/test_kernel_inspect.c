@@ -30,6 +30,7 @@ static struct abi_inspect look(uint64_t handle)
     return seen;
 }
 
+// OBJ-6
 TEST(what_all_objects_tell)
 {
     begin();
@@ -154,6 +155,7 @@ TEST(a_process_and_its_threads)
     world_end();
 }
 
+// OBJ-18
 TEST(an_exit_code)
 {
     begin();
@@ -205,6 +207,7 @@ TEST(an_address_space_and_a_vmo)
     world_end_after_quarantine(7);
 }
 
+// OBJ-6
 TEST(a_channel_and_a_port)
 {
     begin();

@@ -175,7 +175,7 @@ static status_t attempt(const struct creation *creation, uint64_t pages, uint64_
     return out.status;
 }
 
-// IPC-5
+// IPC-5, OBJ-11
 TEST(every_creating_call_with_too_little)
 {
     world_begin((struct world_options){.ram_bytes = 16 << 20});

@@ -44,6 +44,7 @@ static uint64_t load(struct actor *actor, uint64_t address)
     return value;
 }
 
+// MEM-1
 TEST(a_vmo_is_zeroed_and_of_the_size_asked_for)
 {
     struct actor *a = begin();
@@ -72,6 +73,7 @@ TEST(a_vmo_is_zeroed_and_of_the_size_asked_for)
     world_end();
 }
 
+// MEM-5, MEM-6
 TEST(map_refuses_what_is_wrong)
 {
     struct actor *a = begin();
@@ -104,6 +106,7 @@ TEST(map_refuses_what_is_wrong)
     world_end();
 }
 
+// MEM-7
 TEST(protection_is_what_user_code_gets)
 {
     struct actor *a = begin();
@@ -120,6 +123,7 @@ TEST(protection_is_what_user_code_gets)
     world_end();
 }
 
+// MEM-5, MEM-12
 TEST(mappings_do_not_overlap)
 {
     struct actor *a = begin();
@@ -148,6 +152,7 @@ TEST(mappings_do_not_overlap)
     world_end();
 }
 
+// MEM-2
 TEST(large_ones_in_many_steps)
 {
     struct actor *a = begin();
@@ -166,6 +171,7 @@ TEST(large_ones_in_many_steps)
     world_end();
 }
 
+// MEM-5
 TEST(the_edges_of_user_space)
 {
     struct actor *a = begin();
@@ -264,6 +270,7 @@ static void end_account(struct actor *high, struct actor *low, uint64_t vmo)
     (void)HELD(high, OBJECT_DESTROY, high->account);
 }
 
+// MEM-4
 TEST(unmap_while_mapping)
 {
     interfere(begin_map, unmap_it);
@@ -274,16 +281,19 @@ TEST(overlap_while_mapping)
     interfere(begin_map, overlap_it);
 }
 
+// MEM-4
 TEST(close_while_mapping)
 {
     interfere(begin_map, close_it);
 }
 
+// MEM-4
 TEST(destroy_while_mapping)
 {
     interfere(begin_map, destroy_it);
 }
 
+// MEM-4
 TEST(kill_while_mapping)
 {
     interfere(begin_map, kill_it);
@@ -294,11 +304,13 @@ TEST(exit_while_mapping)
     interfere(begin_map, exit_it);
 }
 
+// MEM-4
 TEST(account_ends_while_mapping)
 {
     interfere(begin_map, end_account);
 }
 
+// MEM-8
 TEST(unmap_while_unmapping)
 {
     interfere(begin_unmap, unmap_it);
@@ -324,6 +336,7 @@ TEST(account_ends_while_unmapping)
     interfere(begin_unmap, end_account);
 }
 
+// MEM-9
 TEST(a_mapper_outlives_the_owner_in_the_middle_of_everything)
 {
     world_begin((struct world_options){});
@@ -351,6 +364,7 @@ TEST(a_mapper_outlives_the_owner_in_the_middle_of_everything)
     }
 }
 
+// MEM-13, MEM-14
 TEST(device_memory)
 {
     struct actor *a = begin();
@@ -387,6 +401,7 @@ TEST(device_memory)
     world_end();
 }
 
+// MEM-15
 TEST(device_authority_does_not_outlive_its_account)
 {
     begin();
@@ -402,6 +417,7 @@ TEST(device_authority_does_not_outlive_its_account)
     world_end();
 }
 
+// MEM-13
 TEST(no_page_of_the_kernel_is_device_memory)
 {
     struct actor *a = begin();

@@ -33,6 +33,7 @@ static status_t ports(uint64_t base, uint64_t count)
     return CALL(a, MACHINE_IO_RANGE, machine, a->account, base, count).status;
 }
 
+// MEM-13
 TEST(neighbours_do_not_overlap)
 {
     begin();
@@ -65,6 +66,7 @@ TEST(as_large_and_as_high_as_can_be)
     world_end();
 }
 
+// MEM-13
 TEST(what_the_kernel_drives_itself)
 {
     begin();
@@ -298,6 +300,7 @@ TEST(as_many_pages_as_a_pin_may_have)
     world_end();
 }
 
+// MEM-18
 TEST(rights_by_direction)
 {
     begin();
@@ -332,6 +335,7 @@ static void expect_work(enum host_maintenance_kind kind, const uint64_t *pages, 
     host_maintenance_count = 0;
 }
 
+// MEM-22
 TEST(caches_are_made_to_agree_with_the_device)
 {
     begin();

@@ -46,6 +46,7 @@ TEST(which_cpus_there_are)
     world_end();
 }
 
+// OBJ-24
 TEST(moved_while_it_waits)
 {
     begin();
@@ -79,6 +80,7 @@ TEST(moved_before_it_started)
     world_end();
 }
 
+// OBJ-24
 TEST(moved_while_ready)
 {
     begin();
@@ -97,6 +99,7 @@ TEST(moved_while_ready)
     world_end();
 }
 
+// OBJ-24
 TEST(moved_while_running)
 {
     begin();
@@ -140,6 +143,7 @@ TEST(moved_back_and_forth_in_one_go)
     world_end();
 }
 
+// OBJ-23, OBJ-24
 TEST(killed_on_its_way)
 {
     begin();

@@ -436,6 +436,7 @@ TEST(the_ports_account_ends)
 
 // ---- timers
 
+// OBJ-25
 TEST(timers)
 {
     begin();
@@ -467,6 +468,7 @@ TEST(timers)
     world_end();
 }
 
+// OBJ-25
 TEST(many_timers_fire_in_order_and_none_early)
 {
     begin();

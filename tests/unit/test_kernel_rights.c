@@ -114,7 +114,7 @@ static void expect_each_type_is_told(unsigned call, unsigned index, const struct
             expect_refused(call, index, live[type], STATUS_WRONG_TYPE);
 }
 
-// IPC-6
+// IPC-6, OBJ-2
 TEST(every_handle_argument_of_every_call)
 {
     begin();
@@ -137,6 +137,7 @@ TEST(every_handle_argument_of_every_call)
 }
 
 // What a duplicate may do is what both its source and the caller say.
+// OBJ-3
 TEST(a_duplicate_has_the_rights_that_were_asked_for)
 {
     begin();

@@ -41,6 +41,7 @@ TEST(a_deadline_that_is_over_never_waits)
     world_end();
 }
 
+// OBJ-22
 TEST(priorities_up_to_the_own_one)
 {
     begin();

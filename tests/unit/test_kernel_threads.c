@@ -18,6 +18,7 @@ static struct thread *running(void)
     return cpus[0]->current;
 }
 
+// OBJ-18
 TEST(create_start_and_exit)
 {
     struct actor *a = begin();
@@ -47,6 +48,7 @@ TEST(create_start_and_exit)
     world_end();
 }
 
+// OBJ-20
 TEST(a_gift_to_another_process)
 {
     struct actor *a = begin();
@@ -70,6 +72,7 @@ TEST(a_gift_to_another_process)
     world_end();
 }
 
+// OBJ-18
 TEST(the_last_thread_ends_the_process)
 {
     begin();
@@ -82,6 +85,7 @@ TEST(the_last_thread_ends_the_process)
     world_end();
 }
 
+// OBJ-21
 TEST(the_highest_priority_runs)
 {
     struct actor *low = begin();
@@ -123,6 +127,7 @@ TEST(lowering_the_own_priority_lets_others_run)
     world_end();
 }
 
+// OBJ-21
 TEST(equals_take_turns)
 {
     struct actor *a = begin();
@@ -149,6 +154,7 @@ TEST(equals_take_turns)
     world_end();
 }
 
+// OBJ-25
 TEST(sleep_is_never_early)
 {
     struct actor *a = begin();
@@ -188,6 +194,7 @@ TEST(cancel)
     world_end();
 }
 
+// OBJ-7, OBJ-9
 TEST(waiting_for_signals)
 {
     struct actor *a = begin();
@@ -213,6 +220,7 @@ TEST(waiting_for_signals)
     world_end();
 }
 
+// OBJ-8
 TEST(at_most_32_waiters)
 {
     struct actor *a = begin();
@@ -239,6 +247,7 @@ static void expect_clean_death(struct actor *victim)
     world_check();
 }
 
+// OBJ-23
 TEST(killed_before_it_started)
 {
     struct actor *a = begin();
@@ -250,6 +259,7 @@ TEST(killed_before_it_started)
     world_end();
 }
 
+// OBJ-23
 TEST(killed_while_it_sleeps)
 {
     struct actor *a = begin();
@@ -260,6 +270,7 @@ TEST(killed_while_it_sleeps)
     world_end();
 }
 
+// OBJ-23
 TEST(killed_while_ready)
 {
     struct actor *a = begin();
@@ -275,6 +286,7 @@ TEST(killed_while_ready)
     world_end();
 }
 
+// OBJ-23
 TEST(killed_while_running)
 {
     struct actor *a = begin();
@@ -286,6 +298,7 @@ TEST(killed_while_running)
     world_end();
 }
 
+// OBJ-23
 TEST(killed_while_it_waits_for_an_operation)
 {
     struct actor *a = begin();
@@ -334,6 +347,7 @@ TEST(a_death_is_as_urgent_as_its_cause)
     world_end();
 }
 
+// OBJ-19
 TEST(no_thread_in_a_dead_process)
 {
     struct actor *a = begin();
@@ -386,6 +400,7 @@ TEST(a_process_that_cannot_be_made_costs_nothing)
     world_end();
 }
 
+// OBJ-19
 TEST(no_thread_in_a_process_that_ends)
 {
     struct actor *a = begin();
@@ -399,6 +414,7 @@ TEST(no_thread_in_a_process_that_ends)
     world_end();
 }
 
+// MEM-11
 TEST(as_many_address_spaces_as_the_machine_has_numbers)
 {
     struct actor *a = begin();
@@ -414,6 +430,7 @@ TEST(as_many_address_spaces_as_the_machine_has_numbers)
 }
 
 // Numbers in more than one word: each is one process's, and comes back with its end.
+// MEM-11
 TEST(address_space_numbers_are_unique)
 {
     world_begin((struct world_options){.asids = 200});

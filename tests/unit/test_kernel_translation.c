@@ -47,6 +47,7 @@ static void all_numbers(uint32_t limit)
     world_end();
 }
 
+// MEM-11
 TEST(each_number_is_one_address_spaces)
 {
     all_numbers(70);
@@ -80,6 +81,7 @@ static bool can_load(struct actor *actor)
     return can;
 }
 
+// MEM-11
 TEST(a_number_is_forgotten_before_its_next_owner)
 {
     world_begin((struct world_options){.asids = 3});
@@ -114,6 +116,7 @@ static unsigned maintenance_of(enum host_maintenance_kind kind, uint64_t page, s
     return count;
 }
 
+// MEM-10
 TEST(code_is_made_visible_to_fetches)
 {
     world_begin((struct world_options){});
@@ -135,6 +138,7 @@ TEST(code_is_made_visible_to_fetches)
     world_end();
 }
 
+// MEM-22
 TEST(what_is_synchronised_for_a_device_is_the_slice)
 {
     world_begin((struct world_options){});
