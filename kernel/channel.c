@@ -224,11 +224,11 @@ static void sent(struct thread *sender)
 static status_t wait_for_room_locked(struct channel *channel, struct thread *sender, bool call,
                                      uint64_t deadline_ns) REQUIRES(channel->object.lock)
 {
-    struct list_node *place = channel->senders.head.next;
-    while (place != &channel->senders.head &&
-           thread_priority(CONTAINER_OF(place, struct thread, wait_node)) >=
+    struct list_node *const head = &channel->senders.head, *place = head;
+    while (place->previous != head &&
+           thread_priority(CONTAINER_OF(place->previous, struct thread, wait_node)) <
                thread_priority(sender))
-        place = place->next;
+        place = place->previous;
     status_t status =
         thread_block(&channel->object, nullptr, call ? WAIT_REPLY : WAIT_SEND, deadline_ns);
     list_insert_before(place, &sender->wait_node);

@@ -95,6 +95,22 @@ TEST(the_most_urgent_sender_comes_first_then_the_earliest)
     world_end();
 }
 
+// IPC-19
+TEST(a_sender_whose_priority_changes_keeps_its_place)
+{
+    begin(OVERFLOW_BLOCK, 1, 0, 0);
+    struct actor *first = another(9), *second = another(5), *third = another(3);
+    EXPECT_STATUS(send(client, "full", ABI_DEADLINE_NEVER), OK);
+    EXPECT_STATUS(send(first, "first", ABI_DEADLINE_NEVER), BLOCKED);
+    EXPECT_STATUS(send(second, "second", ABI_DEADLINE_NEVER), BLOCKED);
+    MUST(world.boss, THREAD_SET_PRIORITY, first->thread_handle, 1);
+    EXPECT_STATUS(send(third, "third", ABI_DEADLINE_NEVER), BLOCKED); // behind the second
+    const char *order[] = {"full", "first", "second", "third"};
+    for (unsigned i = 0; i < ARRAY_SIZE(order); i++)
+        expect_text(order[i]);
+    world_end();
+}
+
 // IPC-21
 TEST(at_most_32_senders)
 {
