@@ -143,7 +143,8 @@ void channel_abandoned_locked(struct object *end, struct thread *thread)
         channel_withdraw_locked(channel, call->message);
         take_back(thread);
         slot_free_locked(channel, slot);
-        channel_has_room_locked(channel);
+        if (!SEEDED_BUG("S2 left"))
+            channel_has_room_locked(channel);
         break;
     case CALL_TAKEN:
         call_move(call, CALL_ABANDONED);
@@ -247,7 +248,7 @@ status_t channel_reply(struct thread *server, struct object_ref end, uint64_t to
     } else {
         status = reply_locked(server, channel, (uint16_t)slot, message);
     }
-    if (!list_empty(&channel->senders))
+    if (!list_empty(&channel->senders) && !SEEDED_BUG("S2 slot"))
         channel_has_room_locked(channel); // in the table of calls
     object_unlock(end.object);
     process_kill(to_kill, UINT64_MAX);
@@ -336,7 +337,7 @@ static enum step end_one_locked(struct channel *channel, status_t status,
     struct list_node *node = list_first(&channel->callers);
     if (!node && !SEEDED_BUG("I4 fault"))
         node = list_first(&channel->faults);
-    if (!node)
+    if (!node && !SEEDED_BUG("I4 sender"))
         node = list_first(&channel->senders);
     if (!node)
         return STEP_DONE;

@@ -245,7 +245,7 @@ static status_t make_room_locked(struct channel *channel, bool call, uint64_t de
         return STATUS_FULL;
     if (channel->overflow == OVERFLOW_DROP_OLDEST) {
         queue_remove_locked(channel, channel->head);
-        if (channel->lost < UINT32_MAX)
+        if (channel->lost < UINT32_MAX && !SEEDED_BUG("I2 lost"))
             channel->lost++;
         return STATUS_OK;
     }
@@ -392,7 +392,8 @@ status_t channel_take_locked(struct channel *channel, struct thread *receiver, s
     memcpy(receiver->message->data, payload(channel, message), message->bytes);
     out->message |= MSG(message->bytes, message->handles);
     queue_remove_locked(channel, slot);
-    admit_locked(channel);
+    if (!SEEDED_BUG("S2 room"))
+        admit_locked(channel);
     clear_readable_locked(channel);
     return STATUS_OK;
 }

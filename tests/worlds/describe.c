@@ -180,6 +180,13 @@ static void say_channel(const struct object *object)
     {
         say(WORD_CALLER, actor_number(CONTAINER_OF(node, struct thread, wait_node)));
     }
+    LIST_FOR_EACH(node, &channel->senders)
+    {
+        const struct thread *sender = CONTAINER_OF(node, struct thread, wait_node);
+        say(WORD_SENDER, actor_number(sender));
+        say(WORD_SENDING, sender->sending);
+    }
+    say(WORD_LOST, channel->lost < LOST_MAX ? channel->lost : LOST_MAX);
 }
 
 static void say_port(const struct object *object)

@@ -18,6 +18,7 @@ enum word : uint8_t {
 constexpr unsigned WORDS_MAX = 2000;
 constexpr uint64_t WORD_NOBODY = 0xffff; // no object, no actor
 constexpr uint64_t WORD_NEVER = 0xff'ffff;
+constexpr uint32_t LOST_MAX = 3; // more are not told apart: there is no end to them
 
 struct description {
     uint32_t count;

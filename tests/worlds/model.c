@@ -267,7 +267,7 @@ void wait_begin(uint8_t actor, enum m_wait kind, uint8_t object, uint64_t deadli
     struct m_actor *waiter = &model.actors[actor];
     waiter->waits = kind;
     waiter->waits_on = object;
-    if (kind != M_REPLY && kind != M_SLEEPS)
+    if (kind != M_REPLY && kind != M_SEND && kind != M_SLEEPS)
         list_add(&object_of(object)->waiters, actor);
     if (deadline != ABI_DEADLINE_NEVER)
         deadline_add(deadline, NOTHING, actor);
@@ -276,7 +276,7 @@ void wait_begin(uint8_t actor, enum m_wait kind, uint8_t object, uint64_t deadli
 struct m_outcome *wait_end(uint8_t actor, uint8_t status)
 {
     struct m_actor *waiter = &model.actors[actor];
-    if (waiter->waits != M_REPLY && waiter->waits != M_SLEEPS)
+    if (waiter->waits != M_REPLY && waiter->waits != M_SEND && waiter->waits != M_SLEEPS)
         list_take_out(&object_of(waiter->waits_on)->waiters, actor);
     waiter->waits = M_RUNS;
     waiter->waits_on = NOTHING;
@@ -288,8 +288,8 @@ struct m_outcome *wait_end(uint8_t actor, uint8_t status)
 
 void wait_give_up(uint8_t actor, uint8_t status)
 {
-    if (model.actors[actor].waits == M_REPLY)
-        call_abandon(actor);
+    if (model.actors[actor].waits == M_REPLY || model.actors[actor].waits == M_SEND)
+        send_abandon(actor);
     wait_end(actor, status);
 }
 
@@ -353,14 +353,14 @@ void model_time(uint64_t ns)
 
 // ---- actors
 
-void model_actor(uint64_t pages_limit, uint64_t pages_used, uint64_t objects_limit,
-                 uint64_t objects_used, const uint32_t handles[3])
+void model_actor(uint8_t priority, uint64_t pages_limit, uint64_t pages_used,
+                 uint64_t objects_limit, uint64_t objects_used, const uint32_t handles[3])
 {
     static const uint8_t types[] = {OBJECT_ACCOUNT, OBJECT_ASPACE, OBJECT_THREAD};
     static const uint32_t rights[] = {RIGHTS_ACCOUNT, RIGHTS_ASPACE, RIGHTS_THREAD};
     uint8_t number = model.actor_count++;
     struct m_actor *actor = &model.actors[number];
-    *actor = (struct m_actor){.waits_on = NOTHING, .token_end = NOTHING};
+    *actor = (struct m_actor){.priority = priority, .waits_on = NOTHING, .token_end = NOTHING};
     uint8_t made[3];
     for (unsigned i = 0; i < 3; i++) {
         made[i] = object_make(types[i], i == 0 ? NOTHING : made[0]);

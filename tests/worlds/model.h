@@ -9,7 +9,8 @@
 // errors is answered, the model says: handles first, in the order of the arguments, for each
 // BAD_HANDLE, WRONG_TYPE, NO_RIGHT, GONE; then values that are never good (INVALID); then the
 // state; then who pays (pages before objects). Only the mint of a line pays first: whether the
-// controller has it, and who has it already, is asked last.
+// controller has it, and who has it already, is asked last. Of a message: its size, then room for
+// it, then its handles.
 #pragma once
 
 #include "describe.h"
@@ -19,8 +20,17 @@ constexpr unsigned M_ACTORS = 3, M_OBJECTS = 28, M_CARRIED = 2, M_DEPTH = 2, M_C
 constexpr unsigned M_MAPPINGS = 4, M_BOUND = 4, M_DEADLINES = 8;
 
 // The values of a description, by the meaning that the ABI gives them.
-enum m_phase : uint8_t { M_EMPTY, M_USABLE, M_HELD }; // HELD: in a call that was not taken yet
-enum m_wait : uint8_t { M_RUNS, M_SLEEPS, M_SIGNALS, M_MESSAGE, M_PORT, M_OPERATION, M_REPLY };
+enum m_phase : uint8_t { M_EMPTY, M_USABLE, M_HELD }; // HELD: in what was not sent or taken yet
+enum m_wait : uint8_t {
+    M_RUNS,
+    M_SLEEPS,
+    M_SIGNALS,
+    M_MESSAGE,
+    M_PORT,
+    M_OPERATION,
+    M_SEND,
+    M_REPLY
+};
 enum m_call_phase : uint8_t { M_NO_CALL, M_QUEUED, M_TAKEN, M_ABANDONED };
 enum m_life : uint8_t { M_FREE, M_LIVE, M_DYING, M_LAST_EVENT };
 
@@ -73,6 +83,9 @@ struct m_object {
     struct m_message queue[M_DEPTH];
     struct m_call calls[M_CALLS];
     struct m_list callers;
+    struct m_list senders; // that wait for room, in their order
+    uint64_t overflow;
+    uint32_t lost;                // not told yet
     struct m_list bound, telling; // port
     uint64_t size;                // VMO, in pages
     bool orphan;
@@ -104,15 +117,17 @@ struct m_outcome {
 
 struct m_actor {
     bool dead;
+    uint8_t priority;
     uint8_t account, aspace, thread;
     struct m_handle registers[REGISTERS];
     uint8_t token_end, token_slot;
     uint32_t token_serial;
     enum m_wait waits;
-    uint8_t waits_on, call_slot;
+    uint8_t waits_on, call_slot; // call_slot: NOTHING: it waits for room
     uint32_t wait_mask;
     uint64_t reply_flag;                 // MSG_REPLY_FAILED for what comes next from a port
-    uint8_t held[M_CARRIED], held_count; // registers of a call that was not taken yet
+    uint8_t held[M_CARRIED], held_count; // registers of what was not sent or taken yet
+    uint64_t sending;                    // a msginfo, while it waits for room
     struct m_outcome outcome;
 };
 
@@ -135,8 +150,8 @@ extern struct model {
 // ---- for perform.c
 
 // One more actor. The figures of its account are those of the kernel's.
-void model_actor(uint64_t pages_limit, uint64_t pages_used, uint64_t objects_limit,
-                 uint64_t objects_used, const uint32_t handles[3]);
+void model_actor(uint8_t priority, uint64_t pages_limit, uint64_t pages_used,
+                 uint64_t objects_limit, uint64_t objects_used, const uint32_t handles[3]);
 void model_grant(uint8_t from, uint8_t from_register, uint8_t to, uint8_t to_register);
 struct m_outcome *model_call(const struct action *action);
 void model_time(uint64_t ns);
@@ -184,7 +199,7 @@ void deadlines_pass(void);
 
 // model_channels.c
 void channel_end(uint8_t object);
-void call_abandon(uint8_t actor);
+void send_abandon(uint8_t actor); // a send or a call
 void first_message(uint8_t end, uint8_t actor, struct m_outcome *out, unsigned value);
 uint8_t call_reply(const struct action *action);
 uint8_t call_channels(const struct action *action, struct m_outcome *out);

@@ -19,8 +19,75 @@ static void queue_take_out(uint8_t end, unsigned at)
     channel->queued--;
     memmove(&channel->queue[at], &channel->queue[at + 1],
             (channel->queued - at) * sizeof channel->queue[0]);
-    if (channel->queued == 0)
-        channel->signals &= ~(uint32_t)SIGNAL_READABLE;
+}
+
+static void maybe_unreadable(uint8_t end)
+{
+    if (object_of(end)->queued == 0)
+        object_of(end)->signals &= ~(uint32_t)SIGNAL_READABLE;
+}
+
+static uint8_t free_call(const struct m_object *channel)
+{
+    for (uint8_t i = 0; i < channel->calls_max; i++)
+        if (channel->calls[i].phase == M_NO_CALL)
+            return i;
+    return NOTHING;
+}
+
+static bool has_room(uint8_t end, bool call)
+{
+    const struct m_object *channel = object_of(end);
+    return channel->queued < channel->depth && (!call || free_call(channel) != NOTHING);
+}
+
+// What the sender holds ready goes into the queue: a message's handles with it, a call's when it
+// is taken.
+static void enqueue(uint8_t sender, uint8_t end, bool call)
+{
+    struct m_actor *from = &model.actors[sender];
+    struct m_object *channel = object_of(end);
+    struct m_message *queued = &channel->queue[channel->queued++];
+    *queued = (struct m_message){.bytes = (uint8_t)MSG_BYTES(from->sending),
+                                 .tag = MSG_BYTES(from->sending) ? (uint8_t)(sender + 1) : 0,
+                                 .handles = from->held_count,
+                                 .call = call ? free_call(channel) : NOTHING};
+    for (unsigned i = 0; i < queued->handles; i++)
+        queued->carried[i] = from->registers[from->held[i]];
+    if (call) {
+        channel->calls[queued->call] = (struct m_call){
+            .phase = M_QUEUED,
+            .caller = sender,
+            .reply_handles = (uint8_t)MSG_REPLY_HANDLES(from->sending),
+        };
+        from->call_slot = queued->call;
+        list_add(&channel->callers, sender);
+        return;
+    }
+    for (unsigned i = 0; i < from->held_count; i++)
+        from->registers[from->held[i]] = (struct m_handle){};
+    from->held_count = 0;
+}
+
+// Room goes to those that wait for it, in their order; a call that lacks a place in the table of
+// calls lets others by. At an end whose other one is gone they all hear that instead.
+static bool admit(uint8_t end)
+{
+    struct m_list senders = object_of(end)->senders;
+    if (object_of(end)->life != M_LIVE || object_of(end)->peer == NOTHING)
+        return false;
+    bool any = false;
+    for (unsigned i = 0; i < senders.count; i++) {
+        bool call = model.actors[senders.at[i]].waits == M_REPLY;
+        if (!has_room(end, call))
+            continue;
+        list_take_out(&object_of(end)->senders, senders.at[i]);
+        enqueue(senders.at[i], end, call);
+        if (!call)
+            wait_end(senders.at[i], STATUS_OK);
+        any = true;
+    }
+    return any;
 }
 
 // What a receiver is told of a message: its size here, its bytes and handles in its buffer.
@@ -56,7 +123,11 @@ void first_message(uint8_t end, uint8_t actor, struct m_outcome *out, unsigned v
         taker->token_serial = call->serial;
     }
     queue_take_out(end, 0);
-    uint64_t flags = message.call != NOTHING ? MSG_CALL : 0;
+    (void)admit(end);
+    maybe_unreadable(end);
+    uint64_t flags = message.call != NOTHING ? MSG_CALL : (uint64_t)channel->lost << MSG_LOST_SHIFT;
+    if (message.call == NOTHING)
+        channel->lost = 0;
     if (value == 2) // through a port
         flags |= model.actors[actor].reply_flag;
     message_bring(out, actor, &message, value, flags);
@@ -73,7 +144,27 @@ static void announce(uint8_t end)
         raise_signals(end, SIGNAL_READABLE);
 }
 
+static void has_got_room(uint8_t end)
+{
+    bool any = admit(end);
+    maybe_unreadable(end);
+    if (any)
+        announce(end);
+}
+
 // ---- sending
+
+// Behind those that are as urgent.
+static void queue_up(uint8_t actor, uint8_t end)
+{
+    struct m_list *senders = &object_of(end)->senders;
+    list_add(senders, actor);
+    unsigned at = senders->count - 1u;
+    for (; at > 0 && model.actors[senders->at[at - 1]].priority < model.actors[actor].priority;
+         at--)
+        senders->at[at] = senders->at[at - 1];
+    senders->at[at] = actor;
+}
 
 static uint8_t handles_to_send(const struct action *action, uint64_t message, uint8_t end0,
                                uint8_t end1)
@@ -99,33 +190,47 @@ static bool is_message(uint64_t message, uint64_t allowed)
            MSG_BYTES(message) <= ABI_MESSAGE_BYTES && MSG_HANDLES(message) <= ABI_MESSAGE_HANDLES;
 }
 
-static uint8_t may_enqueue(const struct action *action, uint64_t message, uint8_t from, uint8_t to)
+// Sends the message to the end, or begins to wait for room, or for the reply.
+static uint8_t send(const struct action *action, uint64_t message, uint8_t from, uint8_t to,
+                    bool call, uint64_t deadline)
 {
-    const struct m_object *channel = object_of(to);
+    struct m_actor *sender = &model.actors[action->actor];
+    struct m_object *channel = object_of(to);
     if (MSG_BYTES(message) > channel->message_bytes ||
         MSG_HANDLES(message) > channel->message_handles)
         return STATUS_TOO_BIG;
-    if (channel->queued == channel->depth)
-        return STATUS_FULL;
-    return handles_to_send(action, message, from, to);
-}
-
-static void enqueue(const struct action *action, uint64_t message, uint8_t to, uint8_t call)
-{
-    struct m_actor *sender = &model.actors[action->actor];
-    struct m_message *queued = &object_of(to)->queue[object_of(to)->queued++];
-    *queued = (struct m_message){.bytes = (uint8_t)MSG_BYTES(message),
-                                 .tag = MSG_BYTES(message) ? (uint8_t)(action->actor + 1) : 0,
-                                 .handles = (uint8_t)MSG_HANDLES(message),
-                                 .call = call};
-    for (unsigned i = 0; i < queued->handles; i++) {
-        struct m_handle *handle = &sender->registers[action->sent[i]];
-        queued->carried[i] = *handle;
-        if (call == NOTHING)
-            *handle = (struct m_handle){};
-        else
-            handle->phase = M_HELD;
+    bool drops = !call && channel->overflow == OVERFLOW_DROP_OLDEST;
+    bool waits = !has_room(to, call) && !drops;
+    if (waits) {
+        bool never = call && channel->calls_max == 0;
+        if (channel->overflow != OVERFLOW_BLOCK || never ||
+            channel->senders.count == ABI_CHANNEL_MAX_SENDERS)
+            return STATUS_FULL;
+        if (deadline <= model.now)
+            return STATUS_TIMED_OUT;
     }
+    uint8_t status = handles_to_send(action, message, from, to);
+    if (status != STATUS_OK)
+        return status;
+    if (drops && !has_room(to, false)) {
+        queue_take_out(to, 0);
+        if (channel->lost < UINT32_MAX)
+            channel->lost++;
+    }
+    sender->sending = message;
+    sender->held_count = (uint8_t)MSG_HANDLES(message);
+    memcpy(sender->held, action->sent, sizeof sender->held);
+    for (unsigned i = 0; i < sender->held_count; i++)
+        sender->registers[sender->held[i]].phase = M_HELD;
+    sender->call_slot = NOTHING;
+    if (waits)
+        queue_up(action->actor, to);
+    else
+        enqueue(action->actor, to, call);
+    if (waits || call)
+        wait_begin(action->actor, call ? M_REPLY : M_SEND, to, deadline);
+    announce(to);
+    return waits || call ? STATUS_COUNT : STATUS_OK;
 }
 
 static uint8_t call_send(const struct action *action)
@@ -140,12 +245,7 @@ static uint8_t call_send(const struct action *action)
     uint8_t peer = object_of(end)->peer;
     if (peer == NOTHING)
         return STATUS_PEER_CLOSED;
-    status = may_enqueue(action, message, end, peer);
-    if (status != STATUS_OK)
-        return status;
-    enqueue(action, message, peer, NOTHING);
-    announce(peer);
-    return STATUS_OK;
+    return send(action, message, end, peer, false, value_argument(action, 2));
 }
 
 static uint8_t call_receive(const struct action *action, struct m_outcome *out)
@@ -168,14 +268,6 @@ static uint8_t call_receive(const struct action *action, struct m_outcome *out)
 
 // ---- calls
 
-static uint8_t free_call(const struct m_object *channel)
-{
-    for (uint8_t i = 0; i < channel->calls_max; i++)
-        if (channel->calls[i].phase == M_NO_CALL)
-            return i;
-    return NOTHING;
-}
-
 static uint8_t call_call(const struct action *action)
 {
     uint8_t end;
@@ -191,47 +283,32 @@ static uint8_t call_call(const struct action *action)
         return STATUS_PEER_CLOSED;
     if (value_argument(action, 2) <= model.now)
         return STATUS_TIMED_OUT;
-    status = may_enqueue(action, message, end, peer);
-    uint8_t slot = free_call(object_of(peer));
-    if (slot == NOTHING && status != STATUS_TOO_BIG)
-        status = STATUS_FULL;
-    if (status != STATUS_OK)
-        return status;
-    enqueue(action, message, peer, slot);
-    object_of(peer)->calls[slot] = (struct m_call){
-        .phase = M_QUEUED,
-        .caller = action->actor,
-        .reply_handles = (uint8_t)MSG_REPLY_HANDLES(message),
-    };
-    struct m_actor *caller = &model.actors[action->actor];
-    caller->call_slot = slot;
-    caller->held_count = (uint8_t)MSG_HANDLES(message);
-    memcpy(caller->held, action->sent, sizeof caller->held);
-    list_add(&object_of(peer)->callers, action->actor);
-    wait_begin(action->actor, M_REPLY, peer, value_argument(action, 2));
-    announce(peer);
-    return STATUS_COUNT;
+    return send(action, message, end, peer, true, value_argument(action, 2));
 }
 
-// The caller no longer waits: what was not taken is as if it had never been sent.
-void call_abandon(uint8_t actor)
+// The sender no longer waits: what was not taken is as if it had never been sent.
+void send_abandon(uint8_t actor)
 {
-    struct m_actor *caller = &model.actors[actor];
-    uint8_t end = caller->waits_on, slot = caller->call_slot;
+    struct m_actor *sender = &model.actors[actor];
+    uint8_t end = sender->waits_on, slot = sender->call_slot;
     struct m_object *channel = object_of(end);
     list_take_out(&channel->callers, actor);
-    if (channel->calls[slot].phase == M_TAKEN) {
+    list_take_out(&channel->senders, actor);
+    if (slot != NOTHING && channel->calls[slot].phase == M_TAKEN) {
         channel->calls[slot].phase = M_ABANDONED;
         channel->calls[slot].caller = NOTHING;
         return;
     }
+    for (unsigned i = 0; i < sender->held_count; i++)
+        sender->registers[sender->held[i]].phase = M_USABLE;
+    sender->held_count = 0;
+    if (slot == NOTHING)
+        return;
     for (unsigned i = 0; i < channel->queued; i++)
         if (channel->queue[i].call == slot)
             queue_take_out(end, i);
-    for (unsigned i = 0; i < caller->held_count; i++)
-        caller->registers[caller->held[i]].phase = M_USABLE;
-    caller->held_count = 0;
     call_free(end, slot);
+    has_got_room(end);
 }
 
 uint8_t call_reply(const struct action *action)
@@ -252,6 +329,7 @@ uint8_t call_reply(const struct action *action)
         return STATUS_NOT_FOUND;
     if (call->phase == M_ABANDONED) {
         call_free(end, server->token_slot);
+        has_got_room(end);
         return STATUS_CANCELLED;
     }
     if (MSG_HANDLES(message) > call->reply_handles)
@@ -270,6 +348,7 @@ uint8_t call_reply(const struct action *action)
     list_take_out(&channel->callers, caller);
     call_free(end, server->token_slot);
     message_bring(wait_end(caller, STATUS_OK), caller, &reply, 0, 0);
+    has_got_room(end);
     return STATUS_OK;
 }
 
@@ -292,13 +371,14 @@ static uint8_t call_channel_create(const struct action *action, struct m_outcome
     struct m_object like = {.depth = shape & 0xffff,
                             .message_bytes = shape >> 16 & 0xffff,
                             .message_handles = shape >> 32 & 0xff,
-                            .calls_max = shape >> 48 & 0xff};
+                            .calls_max = shape >> 48 & 0xff,
+                            .overflow = overflow};
     if (like.depth == 0 || like.message_bytes > ABI_MESSAGE_BYTES ||
         like.message_handles > ABI_MESSAGE_HANDLES || like.calls_max > ABI_CHANNEL_MAX_CALLS ||
         overflow > OVERFLOW_DROP_OLDEST)
         return STATUS_INVALID;
-    if (overflow != OVERFLOW_REJECT)
-        return STATUS_NOT_SUPPORTED;
+    if (overflow == OVERFLOW_DROP_OLDEST && (like.message_handles > 0 || like.calls_max > 0))
+        return STATUS_INVALID;
     for (unsigned i = 0; i < 2; i++) {
         uint8_t status = charge(account[i], end_pages(&like), 1);
         if (status != STATUS_OK && i == 1)
@@ -313,6 +393,7 @@ static uint8_t call_channel_create(const struct action *action, struct m_outcome
         made->message_bytes = like.message_bytes;
         made->message_handles = like.message_handles;
         made->calls_max = like.calls_max;
+        made->overflow = like.overflow;
         if (made->depth > M_DEPTH || made->calls_max > M_CALLS)
             abort();
         for (uint8_t k = 0; k < M_CALLS; k++)
@@ -325,12 +406,14 @@ static uint8_t call_channel_create(const struct action *action, struct m_outcome
     return STATUS_OK;
 }
 
-static void callers_leave(uint8_t end, uint8_t status)
+static void senders_leave(uint8_t end, uint8_t status)
 {
-    while (object_of(end)->callers.count > 0) {
-        uint8_t caller = object_of(end)->callers.at[0];
-        call_abandon(caller);
-        wait_end(caller, status);
+    struct m_object *channel = object_of(end);
+    while (channel->callers.count + channel->senders.count > 0) {
+        uint8_t actor =
+            channel->callers.count > 0 ? channel->callers.at[0] : channel->senders.at[0];
+        send_abandon(actor);
+        wait_end(actor, status);
     }
 }
 
@@ -347,12 +430,13 @@ void channel_end(uint8_t end)
                 wait_end(waiters.at[i], STATUS_PEER_CLOSED);
         raise_signals(peer, SIGNAL_PEER_CLOSED);
     }
-    callers_leave(end, STATUS_PEER_CLOSED);
+    senders_leave(end, STATUS_PEER_CLOSED);
     if (peer != NOTHING)
-        callers_leave(peer, STATUS_GONE); // they called through what is gone
+        senders_leave(peer, STATUS_GONE); // they sent through what is gone
     while (channel->queued > 0) {
         struct m_message message = channel->queue[0];
         queue_take_out(end, 0);
+        maybe_unreadable(end);
         for (unsigned i = 0; i < message.handles; i++)
             handle_drop(&message.carried[i]);
     }

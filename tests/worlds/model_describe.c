@@ -109,6 +109,11 @@ static void say_channel(const struct m_object *channel)
     }
     for (unsigned i = 0; i < channel->callers.count; i++)
         say(WORD_CALLER, channel->callers.at[i]);
+    for (unsigned i = 0; i < channel->senders.count; i++) {
+        say(WORD_SENDER, channel->senders.at[i]);
+        say(WORD_SENDING, model.actors[channel->senders.at[i]].sending);
+    }
+    say(WORD_LOST, channel->lost < LOST_MAX ? channel->lost : LOST_MAX);
 }
 
 static void say_aspace(const struct m_object *space)

@@ -18,10 +18,11 @@ constexpr uint64_t ACTOR_PAGES = 7, ACTOR_OBJECTS = 4; // what an actor costs
 
 const struct world_definition *here;
 struct hands hands[M_ACTORS];
-uint8_t hands_count, register_count = REGISTERS;
+uint8_t hands_count, register_count = REGISTERS, actor_priority = 10;
 
 static struct {
     uint64_t pages, objects;
+    uint8_t priority;
     bool machine;
 } rooms[M_ACTORS];
 static struct action setup[SETUP_MAX];
@@ -36,7 +37,7 @@ uint8_t make_actor(uint64_t pages, uint64_t objects)
     uint64_t account = new_account(ACTOR_PAGES + pages, ACTOR_OBJECTS + objects);
     uint8_t number = hands_count++;
     struct hands *hand = &hands[number];
-    *hand = (struct hands){.actor = spawn(account, 10)};
+    *hand = (struct hands){.actor = spawn(account, actor_priority)};
     for (unsigned i = FIRST; i < REGISTERS; i++)
         hand->registers[i] = NO_HANDLE;
     hand->registers[ACCOUNT] = hand->actor->account;
@@ -44,6 +45,7 @@ uint8_t make_actor(uint64_t pages, uint64_t objects)
     hand->registers[THREAD] = hand->actor->own_thread;
     rooms[number].pages = pages;
     rooms[number].objects = objects;
+    rooms[number].priority = actor_priority;
     const struct account *payer = account_behind(world.boss, account);
     if (payer->pages.used != ACTOR_PAGES || payer->objects.used != ACTOR_OBJECTS)
         search_fail("setup", "an actor costs %lu pages and %lu objects",
@@ -51,8 +53,8 @@ uint8_t make_actor(uint64_t pages, uint64_t objects)
     uint32_t handles[3];
     for (unsigned i = 0; i < FIRST; i++)
         handles[i] = object_behind(hand->actor, hand->registers[i])->handles;
-    model_actor(payer->pages.limit, payer->pages.used, payer->objects.limit, payer->objects.used,
-                handles);
+    model_actor(actor_priority, payer->pages.limit, payer->pages.used, payer->objects.limit,
+                payer->objects.used, handles);
     return number;
 }
 
@@ -425,9 +427,9 @@ void setup_print(void)
     printf("    world_begin((struct world_options){.ram_bytes = 1 << 20});\n    advance(%lu);\n",
            (unsigned long)TIME_BEGIN);
     for (unsigned i = 0; i < hands_count; i++) {
-        printf("    struct actor *a%u = spawn(new_account(%lu, %lu), 10);\n", i,
+        printf("    struct actor *a%u = spawn(new_account(%lu, %lu), %u);\n", i,
                (unsigned long)(ACTOR_PAGES + rooms[i].pages),
-               (unsigned long)(ACTOR_OBJECTS + rooms[i].objects));
+               (unsigned long)(ACTOR_OBJECTS + rooms[i].objects), rooms[i].priority);
         printf("    [[maybe_unused]] uint64_t r%u[%u] = {a%u->account, a%u->own_aspace, "
                "a%u->own_thread",
                i, REGISTERS, i, i, i);

@@ -89,6 +89,7 @@ extern bool whole; // the long form
 enum { ACCOUNT, ASPACE, THREAD, FIRST };
 extern uint8_t register_count; // of each actor; set by the setup
 uint8_t make_actor(uint64_t pages, uint64_t objects);
+extern uint8_t actor_priority;       // of those that are made next
 uint8_t give_machine(uint8_t actor); // the register
 void prepare(struct action action);  // performs it, compared with the model
 void offer(struct action action);    // in actions
