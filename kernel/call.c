@@ -308,10 +308,13 @@ bool channel_fault(struct thread *thread, struct object_ref exceptions) NO_THREA
     struct channel *handler;
     if (thread->fault_slot == CALL_NONE || !handler_lock(exceptions, &handler))
         return false;
-    thread_block(&handler->object, &handler->faults, WAIT_FAULT, ABI_DEADLINE_NEVER);
-    channel_announce_locked(handler);
+    bool connected = channel_connected_locked(handler);
+    if (connected) {
+        thread_block(&handler->object, &handler->faults, WAIT_FAULT, ABI_DEADLINE_NEVER);
+        channel_announce_locked(handler);
+    }
     object_unlock(&handler->object);
-    return true;
+    return connected;
 }
 
 void call_take_fault_locked(struct channel *channel, struct thread *receiver, struct delivery *out)

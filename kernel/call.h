@@ -10,6 +10,10 @@
 // The other end of a handle's channel; GONE, PEER_CLOSED.
 [[nodiscard]] status_t channel_peer(const struct handle_lookup *handle, struct object_ref *peer);
 
+// Whether the end that was looked at before, the other one of this, is still there: if it is not,
+// those who wait for this one have been told so already.
+bool channel_connected_locked(const struct channel *channel) REQUIRES(channel->object.lock);
+
 // Whether a msginfo holds nothing but sizes and `allowed_bits`, the sizes within the ABI's.
 bool msginfo_valid(uint64_t message, uint64_t allowed_bits);
 

@@ -184,6 +184,11 @@ status_t channel_peer(const struct handle_lookup *handle, struct object_ref *pee
     return connected ? STATUS_OK : STATUS_PEER_CLOSED;
 }
 
+bool channel_connected_locked(const struct channel *channel)
+{
+    return channel->object.state == CHANNEL_CONNECTED || SEEDED_BUG("I4 late");
+}
+
 bool msginfo_valid(uint64_t message, uint64_t allowed_bits)
 {
     uint64_t sizes = MSG_BYTES_MASK | 0xfull << MSG_HANDLES_SHIFT;
@@ -262,6 +267,8 @@ status_t channel_send_locked(struct channel *channel, struct thread *sender,
                              uint64_t deadline_ns)
 {
     uint32_t handles = MSG_HANDLES(message);
+    if (!channel_connected_locked(channel))
+        return STATUS_GONE;
     if (MSG_BYTES(message) > channel->message_bytes || handles > channel->message_handles)
         return STATUS_TOO_BIG;
     status_t room = make_room_locked(channel, call, deadline_ns);
@@ -306,7 +313,7 @@ static void admit_locked(struct channel *channel) REQUIRES(channel->object.lock)
         struct thread *sender = CONTAINER_OF(node, struct thread, wait_node);
         bool call = sender->wait_kind == WAIT_REPLY;
         // Of a call whose wait has been ended meanwhile, whoever did that takes it out again.
-        if (!has_room(channel, call) || (!call && !thread_win(sender)))
+        if (!has_room(channel, call) || (!call && !thread_win(sender) && !SEEDED_BUG("I3 admit")))
             continue;
         struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
         handles_held(sender->process, sender->held, sender->held_handles, transfers);

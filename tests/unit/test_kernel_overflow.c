@@ -352,6 +352,23 @@ TEST(a_slot_that_a_late_reply_frees_goes_to_a_call_that_waits)
     world_end();
 }
 
+// IPC-24
+TEST(a_call_waits_for_a_slot_that_is_reserved_for_faults)
+{
+    begin(OVERFLOW_BLOCK, 2, 0, 1);
+    uint64_t exceptions = MUST(client, HANDLE_DUPLICATE, client_end, RIGHTS_CHANNEL);
+    uint64_t process = MUST(client, PROCESS_CREATE, client->account, exceptions, 0, 0);
+    uint64_t thread = MUST(client, THREAD_CREATE, process, 1, 0x80'0000);
+    EXPECT_CALL(BLOCKED, another(10), CHANNEL_CALL, client_end, MSG(1, 0), ABI_DEADLINE_NEVER);
+    EXPECT_CALL(TIMED_OUT, server, CHANNEL_RECEIVE, server_end, 0);
+    world_check();
+    EXPECT_CALL(BLOCKED, server, CHANNEL_RECEIVE, server_end, ABI_DEADLINE_NEVER);
+    MUST(client, OBJECT_DESTROY, thread);
+    EXPECT_EQUAL(ended(server).value[0], MSG(1, 0) | MSG_CALL);
+    world_check();
+    world_end();
+}
+
 // IPC-19, IPC-22
 TEST(a_call_that_leaves_makes_room)
 {

@@ -126,6 +126,17 @@ static void resumed_or_ended(void)
 SCENARIO(fault_reply_against_close, .canary = "I3", .setup = fault_reply_against_close,
          .finish = resumed_or_ended, .finer = "GONE instead of BAD_HANDLE");
 
+// The end that its process was made with.
+static void fault_against_end_of_its_own(void)
+{
+    actors(2);
+    plan_fault(faulty);
+    plan_end(server, faulty->process->exceptions.object);
+    all_run();
+}
+SCENARIO(fault_against_end_of_its_own, .canary = "I4 late", .setup = fault_against_end_of_its_own,
+         .finish = its_process_ends, .random = true);
+
 // ---- the end of the thread, of its process
 
 static void fault_against_destroy(void)
