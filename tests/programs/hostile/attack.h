@@ -26,10 +26,11 @@ struct world {
     timer_t timer;
     port_t port, reply_port;
     vmo_t vmo;
-    channel_t end0, end1; // depth 2, 64 bytes, 2 handles, 2 calls; nobody listens
-    channel_t echo;       // a server answers
-    channel_t asked;      // the caller's calls arrive here
-    account_t spare;      // empty
+    channel_t end0, end1;      // depth 2, 64 bytes, 2 handles, 2 calls; nobody listens
+    channel_t full, full_peer; // a sender to full waits for room; nobody makes any
+    channel_t echo;            // a server answers
+    channel_t asked;           // the caller's calls arrive here
+    account_t spare;           // empty
     account_t no_objects, no_pages, dying;
     process_t process; // with a thread that never starts; the program's text is mapped
     aspace_t aspace;

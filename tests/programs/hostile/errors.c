@@ -129,7 +129,7 @@ static void one_value(void)
         {SYSCALL_CHANNEL_CREATE, 2, ABI_CHANNEL_SHAPE(0xffff, 3584, 8, 64)},
         {SYSCALL_CHANNEL_CREATE, 3, 7},
         {SYSCALL_CHANNEL_CREATE, 3, OVERFLOW_BLOCK},
-        {SYSCALL_CHANNEL_CREATE, 3, OVERFLOW_DROP_OLDEST},
+        {SYSCALL_CHANNEL_CREATE, 3, OVERFLOW_DROP_OLDEST}, // with handles and calls
         {SYSCALL_CHANNEL_SEND, 1, UINT64_MAX},
         {SYSCALL_CHANNEL_SEND, 1, MSG(65, 0)},
         {SYSCALL_CHANNEL_SEND, 1, MSG(0, 3)},
@@ -189,6 +189,8 @@ static void cancelled(uint32_t call, unsigned index)
         a[0] = world.event.value;
     if (call == SYSCALL_CHANNEL_CALL)
         a[0] = world.end0.value; // nobody answers
+    if (call == SYSCALL_CHANNEL_SEND)
+        a[0] = world.full.value;
     a[index] = ABI_DEADLINE_NEVER;
     pest(PEST_CANCEL);
     struct raw_result result = count(call, a);
@@ -208,6 +210,7 @@ static void waits(void)
 {
     cancelled(SYSCALL_OBJECT_WAIT, 2);
     cancelled(SYSCALL_THREAD_SLEEP, 0);
+    cancelled(SYSCALL_CHANNEL_SEND, 2);
     cancelled(SYSCALL_CHANNEL_RECEIVE, 1);
     cancelled(SYSCALL_CHANNEL_CALL, 2);
     cancelled(SYSCALL_PORT_RECEIVE, 1);
@@ -215,6 +218,8 @@ static void waits(void)
     timed_out(SYSCALL_CHANNEL_RECEIVE);
     timed_out(SYSCALL_PORT_RECEIVE);
     timed_out(SYSCALL_CHANNEL_REPLY_RECEIVE);
+    ATTACK(SYSCALL_CHANNEL_SEND, world.full.value, MSG(8, 0), 0);
+    ATTACK(SYSCALL_CHANNEL_CALL, world.full.value, MSG(8, 0), now_ns() + NS_PER_MS);
     // The caller is gone when its answer comes.
     arguments_t a;
     (void)prepare(SYSCALL_CHANNEL_REPLY, a);
@@ -343,6 +348,25 @@ static void full_queue(void)
     arguments_t call = {world.end0.value, MSG(8, 0), ABI_DEADLINE_NEVER};
     (void)count(SYSCALL_CHANNEL_CALL, call);
     ATTACK(SYSCALL_CHANNEL_SEND, world.end0.value, MSG(8, 0)); // undo empties the queue
+}
+
+// Where the oldest message goes instead.
+static void lossy_queue(void)
+{
+    channel_t end0, end1;
+    uint64_t message, token;
+    must(channel_create(start.account, start.account, ABI_CHANNEL_SHAPE(1, 8, 0, 0),
+                        OVERFLOW_DROP_OLDEST, &end0, &end1),
+         "channel_create");
+    for (unsigned i = 0; i < 3; i++)
+        ATTACK(SYSCALL_CHANNEL_SEND, end0.value, MSG(i, 0));
+    ATTACK(SYSCALL_CHANNEL_CALL, end0.value, MSG(0, 0), ABI_DEADLINE_NEVER);
+    ATTACK(SYSCALL_CHANNEL_SEND, end0.value, MSG(0, 1));
+    must(channel_receive(end1, 0, &message, &token), "channel_receive");
+    if (MSG_BYTES(message) != 2 || MSG_LOST(message) != 2)
+        failed("of three messages arrived: %lu, lost: %lu", message, message >> MSG_LOST_SHIFT);
+    handle_close((handle_t){end0.value});
+    handle_close((handle_t){end1.value});
 }
 
 // An exception channel without a reply slot.
@@ -488,7 +512,15 @@ static void wait_for_port(uint64_t argument, uint64_t gift)
     thread_exit();
 }
 
-static account_t crowd_gather(void (*function)(uint64_t, uint64_t), uint64_t object)
+static void wait_for_room(uint64_t argument, uint64_t gift)
+{
+    (void)argument;
+    (void)channel_send((channel_t){gift}, MSG(0, 0), ABI_DEADLINE_NEVER);
+    thread_exit();
+}
+
+static account_t crowd_gather(void (*function)(uint64_t, uint64_t), uint64_t object,
+                              uint32_t rights)
 {
     account_t account;
     process_t process;
@@ -505,10 +537,7 @@ static account_t crowd_gather(void (*function)(uint64_t, uint64_t), uint64_t obj
         thread_t thread;
         handle_t gift;
         must(thread_create(process, 1, CROWD_BUFFERS + i * PAGE_SIZE, &thread), "thread_create");
-        must(handle_duplicate((handle_t){object}, RIGHT_WAIT | RIGHT_RECEIVE | RIGHT_TRANSFER,
-                              &gift) == STATUS_OK
-                 ? STATUS_OK
-                 : handle_duplicate((handle_t){object}, RIGHT_WAIT | RIGHT_TRANSFER, &gift),
+        must(handle_duplicate((handle_t){object}, rights | RIGHT_TRANSFER, &gift),
              "handle_duplicate");
         must(thread_start(thread, (uintptr_t)function,
                           CROWD_STACKS + (i + 1) * CROWD_STACK - 16 - SDK_ENTRY_STACK_BIAS, 0,
@@ -534,15 +563,22 @@ static void crowd_leave(account_t account)
 
 static void crowds(void)
 {
-    account_t crowd = crowd_gather(wait_for_event, world.event.value);
+    account_t crowd = crowd_gather(wait_for_event, world.event.value, RIGHT_WAIT);
     ATTACK(SYSCALL_OBJECT_WAIT, world.event.value, 1, ABI_DEADLINE_NEVER);
     crowd_leave(crowd);
-    crowd = crowd_gather(wait_for_message, world.end1.value);
+    crowd = crowd_gather(wait_for_message, world.end1.value, RIGHT_RECEIVE);
     ATTACK(SYSCALL_CHANNEL_RECEIVE, world.end1.value, ABI_DEADLINE_NEVER);
+    crowd_leave(crowd);
+    crowd = crowd_gather(wait_for_room, world.full.value, RIGHT_SEND);
+    uint32_t full = times_seen(SYSCALL_CHANNEL_SEND, STATUS_FULL);
+    ATTACK(SYSCALL_CHANNEL_SEND, world.full.value, MSG(0, 0), ABI_DEADLINE_NEVER);
+    ATTACK(SYSCALL_CHANNEL_CALL, world.full.value, MSG(0, 0), ABI_DEADLINE_NEVER);
+    if (times_seen(SYSCALL_CHANNEL_SEND, STATUS_FULL) != full + 1)
+        failed("a sender waits behind %u others", CROWD);
     crowd_leave(crowd);
     port_t port;
     must(port_create(start.account, &port), "port_create");
-    crowd = crowd_gather(wait_for_port, port.value);
+    crowd = crowd_gather(wait_for_port, port.value, RIGHT_RECEIVE);
     ATTACK(SYSCALL_PORT_RECEIVE, port.value, ABI_DEADLINE_NEVER);
     ATTACK(SYSCALL_CHANNEL_REPLY_RECEIVE, world.asked.value, 0, 0, port.value, ABI_DEADLINE_NEVER);
     crowd_leave(crowd);
@@ -576,6 +612,7 @@ void errors_phase(void)
     dying();
     rights();
     full_queue();
+    lossy_queue();
     full_exceptions();
     poor_table();
     full_table();

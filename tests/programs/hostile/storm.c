@@ -72,6 +72,14 @@ static uint64_t a_handle(uint32_t wanted)
     }
 }
 
+static void stock_channel(channel_t *end0, channel_t *end1)
+{
+    uint64_t overflow = random_below(dice, OVERFLOW_DROP_OLDEST + 1);
+    uint64_t shape = overflow == OVERFLOW_DROP_OLDEST ? ABI_CHANNEL_SHAPE(3, 64, 0, 0)
+                                                      : ABI_CHANNEL_SHAPE(3, 64, 2, 2);
+    (void)channel_create(arena, arena, shape, overflow, end0, end1);
+}
+
 // One more of a kind of which nothing is left.
 static void stock(uint32_t type)
 {
@@ -92,8 +100,7 @@ static void stock(uint32_t type)
         (void)vmo_create(arena, 3 * PAGE_SIZE, 0, (vmo_t *)&a);
         break;
     case OBJECT_CHANNEL:
-        (void)channel_create(arena, arena, ABI_CHANNEL_SHAPE(3, 64, 2, 2), OVERFLOW_REJECT,
-                             (channel_t *)&a, (channel_t *)&b);
+        stock_channel((channel_t *)&a, (channel_t *)&b);
         second = type;
         break;
     case OBJECT_PORT:

@@ -155,6 +155,10 @@ static void make_simple(void)
     must(channel_create(start.account, start.account, SHAPE, OVERFLOW_REJECT, &world.end0,
                         &world.end1),
          "channel_create");
+    must(channel_create(start.account, start.account, ABI_CHANNEL_SHAPE(1, 64, 2, 1),
+                        OVERFLOW_BLOCK, &world.full, &world.full_peer),
+         "channel_create");
+    must(channel_send(world.full, MSG(0, 0), 0), "channel_send");
     channel_t closed;
     must(channel_create(start.account, start.account, SHAPE, OVERFLOW_REJECT, &world.no_peer,
                         &closed),
