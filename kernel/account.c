@@ -51,6 +51,16 @@ struct account *account_root_create(uint64_t pages, uint64_t objects) NO_THREAD_
     return root;
 }
 
+bool account_closed(struct account *account) NO_THREAD_SAFETY
+{
+    if (!SEEDED_BUG("A3 closed"))
+        lock_acquire(&account->ledger);
+    bool closed = account->closed;
+    if (!SEEDED_BUG("A3 closed"))
+        lock_release(&account->ledger);
+    return closed;
+}
+
 status_t account_charge(struct account *account, uint64_t pages, uint64_t objects)
 {
     status_t status = STATUS_OK;

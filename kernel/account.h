@@ -44,6 +44,9 @@ struct object *account_root(void);
 // Begins the teardown. false: it had begun.
 bool account_destroy(struct object_ref account, uint8_t priority);
 
+// Whether its teardown has begun.
+bool account_closed(struct account *account);
+
 // Charges, all or nothing. Errors: BAD_STATE (dying), NO_PAGES, NO_OBJECTS. What is charged keeps
 // the account from going away. The first charge of an operation is made by reference, since
 // nothing else keeps an account that a handle names (GONE); later ones need no such care.

@@ -219,7 +219,7 @@ static void orphan(struct vmo *vmo) NO_THREAD_SAFETY
 enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct vmo *vmo = vmo_of(object);
-    bool account_dies = object->account && object->account->closed;
+    bool account_dies = object->account && account_closed(object->account);
     // Device authority never outlives its account; memory that others map does, they paid for it.
     bool revoke = vmo->revoked || (vmo->device && account_dies);
     lock_acquire(&object->lock);

@@ -19,8 +19,8 @@ struct lane {
 struct cell { // 8 bytes of memory
     uint64_t execution;
     uintptr_t granule;
-    bool saved, atomic;            // atomic: there is an atomic location in it
-    uint32_t writer_pc, reader_pc; // the last ones, for reports
+    bool saved, atomic;                     // atomic: there is an atomic location in it
+    uint32_t writer_pc, reader_pc[THREADS]; // of the last ones, for reports
     struct lane lanes[8];
 };
 
@@ -135,7 +135,7 @@ static void report(const struct cell *cell, uintptr_t address, bool write, uintp
                  write ? "write" : "read", (void *)address, threads[current].name,
                  (unsigned long)pc, other_writes ? "write" : "read", threads[other].name,
                  (unsigned long)(uintptr_t)explore_lock - (uint32_t)(uintptr_t)explore_lock +
-                     (other_writes ? cell->writer_pc : cell->reader_pc));
+                     (other_writes ? cell->writer_pc : cell->reader_pc[other]));
 }
 
 static void check_byte(struct cell *cell, unsigned i, bool write, bool atomic, uintptr_t pc,
@@ -180,7 +180,7 @@ static void check_range(uintptr_t address, size_t bytes, bool write, bool atomic
         if (write)
             cell->writer_pc = (uint32_t)pc;
         else
-            cell->reader_pc = (uint32_t)pc;
+            cell->reader_pc[current] = (uint32_t)pc;
         if (write)
             save(cell);
         if (atomic)

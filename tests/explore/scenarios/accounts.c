@@ -73,6 +73,17 @@ static void account_against_close(void)
 SCENARIO(account_against_close, .canary = "O2", .setup = account_against_close,
          .finish = account_ended);
 
+static void account_against_vmo_close(void)
+{
+    doomed_account();
+    uint64_t vmo = MUST(user, VMO_CREATE, theirs, PAGE_SIZE, 0);
+    STEP(ender, OBJECT_DESTROY, account);
+    STEP(user, HANDLE_CLOSE, vmo);
+    both_run();
+}
+SCENARIO(account_against_vmo_close, .canary = "A3 closed", .setup = account_against_vmo_close,
+         .finish = account_ended, .budget = 4'000);
+
 static void account_against_wait(void)
 {
     doomed_account();
