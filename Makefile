@@ -163,6 +163,7 @@ make worlds                       every call in every state of small worlds (T=;
 make explore                      the kernel's interleavings (T= BUDGET= REPLAY=; docs/explore.md)
 make stress                       many CPUs under load (T= SMP= RUNS=10 SEED=), a table
 make mutants                      which small changes of the kernel no test sees (T=; docs/testing.md)
+make clauses                      whether each clause of the contracts is borne by a test
 make lint       make format     make size       make bench      make graph
 make invariants                   the table of invariants and the planted bugs they catch
 make clean      make distclean

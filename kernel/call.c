@@ -18,13 +18,12 @@ static const uint32_t call_transitions[CALL_PHASES] = {
                   TO(CALL_FAULT, "a thread is created whose faults go here"),
     [CALL_QUEUED] = TO(CALL_TAKEN, "its message is received") |
                     TO(CALL_FREE, "its caller no longer waits: the message is withdrawn"),
-    [CALL_TAKEN] = TO(CALL_FREE, "it is answered") |
-                   TO(CALL_FAULT, "a fault is answered") |
+    [CALL_TAKEN] = TO(CALL_FREE, "it is answered") | TO(CALL_FAULT, "a fault is answered") |
                    TO(CALL_ABANDONED, "its caller no longer waits"),
     [CALL_ABANDONED] = TO(CALL_FREE, "the late reply is refused") |
                        TO(CALL_FAULT, "the late reply to a fault is refused"),
-    [CALL_FAULT] = TO(CALL_TAKEN, "the thread's fault is received") |
-                   TO(CALL_FREE, "the thread has ended"),
+    [CALL_FAULT] =
+        TO(CALL_TAKEN, "the thread's fault is received") | TO(CALL_FREE, "the thread has ended"),
 };
 
 static void call_move(struct call *call, enum call_phase to)

@@ -23,16 +23,15 @@ static const uint32_t account_transitions[ACCOUNT_STATES] = {
 };
 
 static const uint32_t process_transitions[PROCESS_STATES] = {
-    [PROCESS_CREATED] = TO(PROCESS_RUNNING, "its first thread is created") |
-                        TO(PROCESS_EXITING, "it is destroyed"),
+    [PROCESS_CREATED] =
+        TO(PROCESS_RUNNING, "its first thread is created") | TO(PROCESS_EXITING, "it is destroyed"),
     [PROCESS_RUNNING] = TO(PROCESS_EXITING, "it exits, is destroyed, or its last thread ends"),
     [PROCESS_EXITING] = TO(PROCESS_DEAD, "its threads, address space and handles are gone"),
 };
 
 static const uint32_t thread_transitions[THREAD_STATES] = {
     [THREAD_NEW] = TO(THREAD_READY, "it is started") | TO(THREAD_EXITING, "it is killed"),
-    [THREAD_READY] = TO(THREAD_RUNNING, "its CPU takes it up") |
-                     TO(THREAD_EXITING, "it is killed"),
+    [THREAD_READY] = TO(THREAD_RUNNING, "its CPU takes it up") | TO(THREAD_EXITING, "it is killed"),
     [THREAD_RUNNING] = TO(THREAD_READY, "another is to run, or it moves away") |
                        TO(THREAD_BLOCKED, "it waits in a call, or its fault was reported") |
                        TO(THREAD_EXITING, "it exits or is killed"),
@@ -59,15 +58,15 @@ static const uint32_t channel_transitions[CHANNEL_STATES] = {
 
 static const uint32_t interrupt_transitions[INTERRUPT_STATES] = {
     [INTERRUPT_IDLE] = TO(INTERRUPT_PENDING, "it is raised"),
-    [INTERRUPT_PENDING] = TO(INTERRUPT_IDLE, "it is acknowledged") |
-                          TO(INTERRUPT_AGAIN, "it is raised once more"),
-    [INTERRUPT_AGAIN] = TO(INTERRUPT_PENDING, "it is acknowledged") |
-                        TO(INTERRUPT_AGAIN, "it is raised once more"),
+    [INTERRUPT_PENDING] =
+        TO(INTERRUPT_IDLE, "it is acknowledged") | TO(INTERRUPT_AGAIN, "it is raised once more"),
+    [INTERRUPT_AGAIN] =
+        TO(INTERRUPT_PENDING, "it is acknowledged") | TO(INTERRUPT_AGAIN, "it is raised once more"),
 };
 
 static const uint32_t pin_transitions[PIN_STATES] = {
-    [PIN_ACTIVE] = TO(PIN_QUARANTINED, "it ends otherwise than by release") |
-                   TO(PIN_RELEASED, "pin_release"),
+    [PIN_ACTIVE] =
+        TO(PIN_QUARANTINED, "it ends otherwise than by release") | TO(PIN_RELEASED, "pin_release"),
     [PIN_QUARANTINED] = TO(PIN_RELEASED, "machine_device_quiet"),
 };
 

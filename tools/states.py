@@ -15,7 +15,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 TABLE = re.compile(r"static const uint32_t (\w+)_transitions\[\w+\] = \{(.*?)\n\};", re.S)
-ROW = re.compile(r"\[(\w+)\] = (.*?)(?=,\s*(?:\[|$))", re.S)
+ROW = re.compile(r"\[(\w+)\] =\s+(.*?)(?=,\s*(?:\[|$))", re.S)
 EVENT = re.compile(r'TO\((\w+),\s*((?:"[^"]*"\s*)+)\)')
 PLACE = re.compile(r"(<!-- states: (\w+) -->\n).*?(<!-- end -->)", re.S)
 

@@ -56,9 +56,9 @@ static void expect_limits(uint64_t pages, uint64_t objects)
     world_check();
 }
 
-#define RESIZE(wanted, pages, objects)                                                          \
-    EXPECT_CALL(wanted, world.boss, ACCOUNT_RESIZE, parent_handle, child_handle, (uint64_t)(pages), \
-                (uint64_t)(objects))
+#define RESIZE(wanted, pages, objects)                                           \
+    EXPECT_CALL(wanted, world.boss, ACCOUNT_RESIZE, parent_handle, child_handle, \
+                (uint64_t)(pages), (uint64_t)(objects))
 
 // OBJ-12
 TEST(reservation_moves_both_ways)

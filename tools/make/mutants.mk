@@ -72,11 +72,14 @@ $M/bin/worlds: $(filter-out $W/kernel/%,$(WORLDS_OBJECTS)) $(MUTANT_KERNEL)
 	@echo >&2 "  LD    $@"
 	$(Q)$(CC) -fuse-ld=lld $^ -o $@
 
-.PHONY: mutant-programs mutants
+.PHONY: mutant-programs mutants clauses
 mutant-programs: $(MUTANT_KILLERS)
 	@for f in $M/bin/*; do case " $(MUTANT_KILLERS) " in *" $$f "*) ;; *) rm -f "$$f" ;; esac; done
 
 mutants: mutant-programs
 	$(Q)$(PYTHON) tests/mutants/run.py
+
+clauses: mutant-programs
+	$(Q)$(PYTHON) tests/clauses.py --violate
 
 -include $(patsubst %.c,$M/unit/%.d,$(KERNEL_SOURCES)) $(patsubst %.c,$M/seen/%.d,$(KERNEL_SOURCES))
