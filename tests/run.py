@@ -162,7 +162,7 @@ def worlds_jobs(wanted, long):
 
 # --- the explorer ---------------------------------------------------------------
 
-EXPLORE_SHORT, EXPLORE_LONG = ["budget=2000", "nobounds"], ["budget=200000"]
+EXPLORE_SHORT, EXPLORE_LONG = ["budget=2000", "nobounds"], ["budget=20000"]
 EXPLORE_RANDOM, EXPLORE_RANDOM_LONG = 10_000, 100_000
 
 

@@ -189,7 +189,12 @@ class Hunt:
             return str(test) + (f" {effort}" if test.program.name == "explore" else "")
         left = [t for t in self.tests if t.met[number] and once(t) not in tried
                 and (effort == FEW or t.program.name in SCHEDULES)]
-        for test in sorted(left, key=worth)[:most]:
+        left.sort(key=worth)
+        if effort == FEW:  # scenarios show little of what is wrong in each execution
+            left = [t for t in left if t.program.name not in SCHEDULES] + \
+                [t for t in left if t.program.name in SCHEDULES][:2 * LIKELY]
+            left.sort(key=worth)
+        for test in left[:most]:
             tried.append(once(test))
             self.trials += 1
             kills, tries = local.get(test, (0, 0))
