@@ -55,7 +55,9 @@ class Tree:
             at = node.end
         copy(self.end)
         whole = "".join(out)
-        for number, change in sorted(self.changes, key=lambda c: c[1].kind == "statement"):
+        # A lock is left out in the call itself, before anything is written around it.
+        order = ("lock", "expression", "statement")
+        for number, change in sorted(self.changes, key=lambda c: order.index(c[1].kind)):
             if change.kind == "statement":
                 whole = f"if (MUTANT({number})) {{}} else {whole}"
             elif change.kind == "lock":
