@@ -203,11 +203,13 @@ static bool end_aspace(struct process *process) NO_THREAD_SAFETY
 enum step process_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct process *process = process_of(object);
-    if (object->state == PROCESS_DEAD)
-        return STEP_DONE;
     lock_acquire(&object->lock);
-    begin_ending(process, UINT64_MAX); // torn down with its account
+    bool dead = object->state == PROCESS_DEAD;
+    if (!dead)
+        begin_ending(process, UINT64_MAX); // torn down with its account
     lock_release(&object->lock);
+    if (dead)
+        return STEP_DONE;
     if (kill_one_thread(process))
         return STEP_MORE;
     lock_acquire(&process->table_lock);

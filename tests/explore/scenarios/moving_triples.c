@@ -64,6 +64,8 @@ static void all_of_it(void)
 }
 SCENARIO(moved_and_woken_and_prior, .canary = "weak move", .setup = moved_and_woken_and_prior,
          .finish = all_of_it);
+SCENARIO(woken_where_it_moved, .canary = "weak home of", .setup = moved_and_woken_and_prior,
+         .finish = all_of_it);
 
 static void priority_against_priority(void)
 {

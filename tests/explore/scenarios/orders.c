@@ -238,6 +238,8 @@ static void unmapped_and_made_by_three(void)
 }
 SCENARIO(unmap_after_leaving, .canary = "weak holders", .setup = unmap_after_leaving,
          .finish = unmapped_and_made_by_three, .weak_only = true, .budget = 6'000);
+SCENARIO(unmap_after_leaving_at_random, .canary = "weak holders", .setup = unmap_after_leaving,
+         .finish = unmapped_and_made_by_three, .random = true);
 
 // The second one to ask finds the bit of the first, whose interrupt serves both.
 static void two_ask_one(void)

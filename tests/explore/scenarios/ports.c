@@ -249,3 +249,24 @@ static void set_or_gone(void)
     EXPLORE_CHECK(status_of(one, 0) == STATUS_OK || status_of(one, 0) == STATUS_GONE);
 }
 SCENARIO(timer_set_destroy, .canary = "O2", .setup = timer_set_destroy, .finish = set_or_gone);
+
+// A waiter is told of an end, and the slot is freed, while something else is bound.
+static struct actor *receiver;
+
+static void gone_against_bind(void)
+{
+    actors(2, true);
+    uint64_t second = MUST(two, EVENT_CREATE, two->account);
+    receiver = spawn_on(1, new_account(60, 40), 8);
+    EXPECT_CALL(BLOCKED, receiver, PORT_RECEIVE, grant(receiver, one, port), ABI_DEADLINE_NEVER);
+    STEP(one, OBJECT_DESTROY, event);
+    STEP(two, PORT_BIND, two_port, second, 9, 1);
+    all_run();
+}
+static void told_and_bound(void)
+{
+    EXPLORE_CHECK(woken_with(receiver) == STATUS_OK);
+    EXPLORE_CHECK(status_of(one, 0) == STATUS_OK && status_of(two, 0) == STATUS_OK);
+}
+SCENARIO(gone_against_bind, .canary = "machine: lost IPI", .setup = gone_against_bind,
+         .finish = told_and_bound);
