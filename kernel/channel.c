@@ -458,10 +458,10 @@ static void tell_peer(struct channel *channel) NO_THREAD_SAFETY
     object_unlock(channel->peer.object);
 }
 
-// Drops one queued message with the handles that it carries.
+// Drops one queued message with the handles that it carries. Without the lock: with the last of its
+// callers nobody else comes to the queue of an end that dies.
 static bool drop_one_message(struct channel *channel) NO_THREAD_SAFETY
 {
-    lock_acquire(&channel->object.lock);
     uint16_t slot = channel->head;
     struct object_ref refs[ABI_MESSAGE_HANDLES];
     uint32_t count = 0;
@@ -473,7 +473,6 @@ static bool drop_one_message(struct channel *channel) NO_THREAD_SAFETY
         queue_remove_locked(channel, slot);
         clear_readable_locked(channel);
     }
-    lock_release(&channel->object.lock);
     for (uint32_t i = 0; i < count; i++)
         object_handle_dropped(refs[i]);
     return slot != SLOT_NONE;

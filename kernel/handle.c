@@ -225,7 +225,7 @@ status_t handles_hold(struct process *process, const uint64_t *values, uint32_t 
             status = STATUS_INVALID;
         if (status != STATUS_OK)
             break;
-        // To a lookup it is gone; who puts it back or takes it out has the lock. As in
+        // To a lookup it is gone; who puts it back or takes it out is the holder. As in
         // free_slot_locked.
         atomic_store_explicit(&entry_at(process, transfer->slot)->tag,
                               make_tag(values[held] >> 32, HANDLE_HELD), memory_order_release);
@@ -265,18 +265,15 @@ void handles_commit(struct process *process, const uint16_t *held, uint32_t coun
     lock_release(&process->table_lock);
 }
 
+// Without the lock: what is held is its holder's alone until its tag says otherwise.
 void handles_restore(struct process *process, const uint16_t *held, uint32_t count)
 {
-    if (count == 0)
-        return;
-    lock_acquire(&process->table_lock);
     for (uint32_t i = 0; i < count; i++) {
         struct handle_entry *entry = entry_at(process, held[i]);
         CHECK(O3, (entry->tag & 3) == HANDLE_HELD);
         atomic_store_explicit(&entry->tag, make_tag(entry->tag >> 2, HANDLE_LIVE),
                               ORDER("weak restore", memory_order_release));
     }
-    lock_release(&process->table_lock);
 }
 
 status_t handle_move(struct process *from, const struct handle_lookup *handle, struct process *to,

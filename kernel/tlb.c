@@ -83,7 +83,6 @@ static uint64_t others(const struct cpu *cpu, const struct aspace *aspace)
 bool tlb_flush(struct aspace *aspace, uint64_t address, uint64_t pages, struct operation *operation)
 {
     struct cpu *cpu = cpu_self();
-    arch_table_sync();
     static unsigned forgotten;
     if (SEEDED_BUG("M6 flush") || (SEEDED_BUG("M6 one in 64") && ++forgotten % 64 == 0))
         return true;

@@ -132,7 +132,8 @@ uint32_t arch_asid_limit(void);
 static inline bool arch_tlb_broadcasts(void);
 
 // Invalidation of this CPU's or, where the architecture broadcasts, every CPU's translations.
-// Each completes before it returns, and covers cached intermediate entries. (inline)
+// Each begins after earlier page-table writes, completes before it returns, and covers cached
+// intermediate entries. (inline)
 static inline void arch_tlb_flush_page(uint16_t asid, uint64_t address);
 static inline void arch_tlb_flush_asid(uint16_t asid);
 
