@@ -485,7 +485,7 @@ enum step aspace_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct aspace *aspace = (struct aspace *)(void *)object;
     // The process resumes it when its last thread has ended.
-    if (!atomic_load_explicit(&aspace->quiet, ORDER("weak is quiet", memory_order_acquire)))
+    if (!atomic_load_explicit(&aspace->quiet, memory_order_acquire))
         return STEP_WAIT;
     lock_acquire(&object->lock);
     struct tree_node *node = tree_first(&aspace->mappings);

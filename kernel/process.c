@@ -194,7 +194,9 @@ static bool end_aspace(struct process *process) NO_THREAD_SAFETY
         return false;
     // Its teardown cannot end before this, and it does not go on without it.
     struct object_ref ref = object_reference(&aspace->object);
-    atomic_store_explicit(&aspace->quiet, true, ORDER("weak quiet", memory_order_release));
+    // What the threads did there is told by locks, and who holds it by fences (tlb.h): release is
+    // against load buffering alone, like the acquire of who reads it.
+    atomic_store_explicit(&aspace->quiet, true, memory_order_release);
     if (!object_kill(ref, process->object.operation.runnable.priority))
         operation_resume(&aspace->object);
     return true;

@@ -241,10 +241,10 @@ static struct cpu *wanted_cpu(const struct thread *thread)
 void thread_move_away(struct thread *thread)
 {
     struct cpu *to = wanted_cpu(thread);
-    // The store of the home hands it on, and the post the thread: as in thread_begin_exit.
+    // Each of the two hands on what the other does, and the post the thread: as in thread_begin_exit.
     bool mine =
         atomic_fetch_or_explicit(&thread->requests, REQUEST_ARRIVE, memory_order_release) == 0;
-    atomic_store_explicit(&thread->home, to, ORDER("weak home", memory_order_release));
+    atomic_store_explicit(&thread->home, to, memory_order_release);
     if (mine)
         inbox_post(to, &thread->post);
     // Else it is on its way to this CPU, which forwards it.
