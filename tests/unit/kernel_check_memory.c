@@ -127,6 +127,11 @@ static void check_aspace(struct aspace *aspace)
     for (struct tree_node *node = tree_first(&aspace->mappings); node; node = tree_next(node))
         populated += CONTAINER_OF(node, struct mapping, node)->cursor;
     CHECK(M2, populated == leaves);
+    uint64_t holders = 0;
+    for (uint32_t i = 0; i < cpu_count(); i++)
+        if (cpus[i]->aspace == aspace)
+            holders |= cpu_bit(cpus[i]);
+    CHECK(M6, aspace->holders.cpus == holders);
 }
 
 static void visit_owner(struct object *object)

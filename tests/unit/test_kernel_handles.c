@@ -55,6 +55,30 @@ TEST(stale_after_close_and_reuse)
     world_end();
 }
 
+TEST(each_use_of_a_slot_is_one_generation)
+{
+    struct actor *a = begin();
+    struct ends ends = new_channel(a, 1, 64, 1, 0);
+    uint32_t last[2 * HANDLES_PER_PAGE] = {};
+    for (unsigned i = 0; i < 16 * HANDLES_PER_PAGE; i++) {
+        uint64_t handle = MUST(a, EVENT_CREATE, a->account);
+        uint32_t slot = (uint32_t)handle, generation = (uint32_t)(handle >> 32);
+        EXPECT(slot < ARRAY_SIZE(last));
+        EXPECT(last[slot] == 0 || generation == last[slot] + 1);
+        last[slot] = generation;
+        if (i % 2) { // by a close, or by a message
+            set_handles(a, 1, &handle);
+            MUST(a, CHANNEL_SEND, ends.end0, MSG(0, 1));
+            MUST(a, CHANNEL_RECEIVE, ends.end1, 0);
+            handle = handle_of(a, 0);
+            last[(uint32_t)handle] = (uint32_t)(handle >> 32);
+        }
+        MUST(a, HANDLE_CLOSE, handle);
+    }
+    EXPECT_EQUAL(a->process->handles_retired, 0);
+    world_end();
+}
+
 // OBJ-1
 TEST(a_slot_retires_when_its_generation_would_wrap)
 {

@@ -3,6 +3,7 @@
 //
 // Who runs, for how long and at whose charge: slices, preemption, polls, bounds of priorities.
 #include <entry/entry.h>
+#include <hal/hal.h>
 
 #include "cpu.h"
 #include "kernel_world.h"
@@ -117,6 +118,57 @@ TEST(time_is_charged_to_who_had_it)
     hold(b);
     EXPECT_EQUAL(counter_read(&cpu->idle_ns), idle + 704);
     EXPECT_EQUAL(counter_read(&b->thread->cpu_ns), of_b);
+    settle();
+    world_end();
+}
+
+static void window_lasts(void)
+{
+    host_ticks += 5;
+}
+
+TEST(what_operations_take_is_no_threads)
+{
+    struct actor *a = begin();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, PAGE_SIZE, 0);
+    hold(a);
+    uint64_t idle = counter_read(&cpus[0]->idle_ns), of_a = counter_read(&a->thread->cpu_ns);
+    host_on_window = window_lasts;
+    EXPECT_STATUS(HELD(a, HANDLE_CLOSE, vmo).status, OK);
+    (void)HELD(a, THREAD_YIELD); // a step of the end of the memory, and a again
+    EXPECT(running() == a->thread);
+    host_on_window = nullptr;
+    EXPECT_EQUAL(counter_read(&cpus[0]->idle_ns), idle + 5);
+    host_ticks += 30;
+    (void)HELD(a, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT_EQUAL(counter_read(&a->thread->cpu_ns), of_a + 30);
+    settle();
+    world_end();
+}
+
+static uint64_t each_look_lasts(void)
+{
+    return ++host_ticks;
+}
+
+TEST(between_two_threads_nothing_is_lost)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 10);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    uint64_t idle = counter_read(&cpus[0]->idle_ns);
+    struct clock_source slow = *hal.clock;
+    const struct clock_source *real = hal.clock;
+    slow.ticks = each_look_lasts;
+    hal.clock = &slow;
+    b->held = true;
+    (void)HELD(a, THREAD_YIELD);
+    EXPECT(running() == b->thread);
+    hal.clock = real;
+    EXPECT_EQUAL(counter_read(&cpus[0]->idle_ns), idle);
     settle();
     world_end();
 }

@@ -464,3 +464,30 @@ TEST(address_space_numbers_are_unique)
     }
     world_end();
 }
+
+// Which wait it is: deadlines and those who cancel go by it.
+TEST(each_wait_has_a_word_of_its_own)
+{
+    struct actor *a = begin(), *b = spawn_thread(a, 5);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    for (unsigned i = 0; i < 600; i++) {
+        uint64_t before = b->thread->wait_word; // it is parked: asleep
+        EXPECT_EQUAL(before & 0xff, WAIT_SLEEP << 2 | PHASE_BLOCKED);
+        EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+        EXPECT_EQUAL(b->thread->wait_word,
+                     ((before >> 8) + 1) << 8 | WAIT_SIGNALS << 2 | PHASE_BLOCKED);
+        MUST(a, EVENT_SIGNAL, event, 1);
+        EXPECT_EQUAL(b->thread->wait_word, ((before >> 8) + 2) << 8 | (before & 0xff));
+        MUST(a, EVENT_CLEAR, event, 1);
+    }
+    world_end();
+}
+
+TEST(the_signals_that_were_asked_for)
+{
+    struct actor *a = begin();
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    MUST(a, EVENT_SIGNAL, event, 3);
+    EXPECT_EQUAL(MUST(a, OBJECT_WAIT, event, 5, 0), 1);
+    world_end();
+}

@@ -87,8 +87,11 @@ void starting_over(void)
 
 static void idle(void)
 {
-    if (host_running->number == 1)
+    if (host_running->number == 1) {
+        if (!machine_root_of(1))
+            explore_fail("stale", "it idles with the translations that it was started with");
         atomic_fetch_or_explicit(&may_turn, OVER, memory_order_release);
+    }
     machine_idle();
     entry_kernel_interrupt();
 }
