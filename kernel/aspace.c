@@ -186,13 +186,14 @@ static status_t mapping_create(struct object_ref aspace_ref, const struct wanted
         status = vmo_allows(vmo, wanted);
     if (status == STATUS_OK)
         status = mapping_make(aspace, vmo, wanted, out);
-    if (vmo)
-        object_unlock(&vmo->object);
+    // With both still locked: the end of a revoked VMO kills the mappings that it finds.
     if (status == STATUS_OK) {
         struct object *object = &(*out)->object;
         operation_claim(object, mapping_populate, sched_priority());
         object_publish(object);
     }
+    if (vmo)
+        object_unlock(&vmo->object);
     object_unlock(&aspace->object);
     return status;
 }

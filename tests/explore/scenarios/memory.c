@@ -199,6 +199,8 @@ static void mapped_or_gone(void)
 }
 SCENARIO(destroy_against_map, .canary = "O2", .setup = destroy_against_map,
          .finish = mapped_or_gone);
+SCENARIO(destroy_against_map_at_random, .canary = "O2", .setup = destroy_against_map,
+         .finish = mapped_or_gone, .random = true);
 
 static void destroy_against_destroy(void)
 {
