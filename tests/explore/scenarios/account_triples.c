@@ -118,6 +118,8 @@ static void ended_and_unmapped(void)
 }
 SCENARIO(account_against_unmap, .canary = "M3", .setup = account_against_unmap,
          .finish = ended_and_unmapped);
+SCENARIO(account_against_unmap_at_random, .canary = "M3", .setup = account_against_unmap,
+         .finish = ended_and_unmapped, .random = true);
 
 // Memory that takes more than one step to make.
 static void account_against_fill(void)
