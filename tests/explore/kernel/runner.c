@@ -28,6 +28,10 @@ static struct options {
 // How the sequential search for a bug that needs weak memory is bounded: it must come to its end.
 constexpr uint64_t SEQUENTIAL_BUDGET = 2'000'000;
 
+// What is not finished begins with the other orders of what comes last. This part of the budget goes
+// to executions at random, which differ from the beginning on.
+constexpr uint64_t RANDOM_SHARE = 20;
+
 static void explore(const struct kernel_scenario *scenario, const char *bug,
                     const struct explore_config *how)
 {
@@ -147,6 +151,11 @@ static bool run(const struct kernel_scenario *scenario)
     }
     if (!complete && options.bounds && how.mode == EXPLORE_DPOR) {
         find_bound(scenario);
+        if (!result.failed) {
+            how.mode = EXPLORE_RANDOM;
+            how.budget = options.budget / RANDOM_SHARE;
+            explore(scenario, options.bug, &how);
+        }
         if (result.failed) {
             print_failure(scenario, &how);
             return false;
