@@ -78,6 +78,7 @@ bool host_timer_due(unsigned cpu);
 constexpr uint32_t HOST_LINES = 64;
 constexpr uint32_t HOST_LINE_FIRST = 8; // below: not usable by drivers
 constexpr uint32_t HOST_MESSAGE_FIRST = 56;
+constexpr uint64_t HOST_MESSAGE_ADDRESS = 0x12'fee0'0000; // where a device writes a message
 
 struct host_line {
     enum abi_trigger trigger;

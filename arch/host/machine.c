@@ -136,7 +136,7 @@ static bool message_allocate(uint32_t *line, uint64_t *address, uint32_t *data)
         if (!host_lines[i].message_taken) {
             host_lines[i].message_taken = true;
             *line = i;
-            *address = 0xfee0'0000;
+            *address = HOST_MESSAGE_ADDRESS;
             *data = i;
             return true;
         }

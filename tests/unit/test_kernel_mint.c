@@ -146,6 +146,14 @@ TEST(how_memory_is_reached)
     EXPECT(!as_registers(0x4100'0000));
     EXPECT(!as_registers(0x4200'0000));
     EXPECT(!as_registers(ABI_INIT_MESSAGE_BUFFER));
+    // Nobody gets rights to more than that.
+    static const uint32_t more[] = {RIGHT_EXECUTE, RIGHT_PIN};
+    for (unsigned i = 0; i < ARRAY_SIZE(more); i++) {
+        EXPECT_CALL(INVALID, a, HANDLE_DUPLICATE, registers, more[i]);
+        EXPECT_CALL(INVALID, a, HANDLE_DUPLICATE, tables, more[i]);
+    }
+    EXPECT_CALL(OK, a, HANDLE_DUPLICATE, registers, RIGHT_WRITE);
+    EXPECT_CALL(INVALID, a, HANDLE_DUPLICATE, tables, RIGHT_WRITE);
     // Whatever rights somebody came by.
     uint64_t forced = grant_rights(a, a, registers, RIGHTS_VMO);
     EXPECT_CALL(INVALID, a, VM_MAP, as, forced, 0, 0x5000'0000, PAGE_SIZE,

@@ -68,10 +68,12 @@ static void begin(void)
     MUST(a, OBJECT_DESTROY, dead);
 }
 
+static uint64_t number; // what the arguments are that are no handles
+
 static uint64_t good_argument(const struct abi_arg *arg)
 {
     if (arg->kind != ARG_HANDLE)
-        return 0;
+        return number;
     return live[arg->object ? arg->object : OBJECT_EVENT];
 }
 
@@ -103,6 +105,9 @@ static void expect_each_right_is_needed(unsigned call, unsigned index, const str
             continue;
         uint64_t less = MUST(a, HANDLE_DUPLICATE, good, rights_of(good) & ~(1u << bit));
         expect_refused(call, index, less, STATUS_NO_RIGHT);
+        number = UINT64_MAX; // handles are looked at first
+        expect_refused(call, index, less, STATUS_NO_RIGHT);
+        number = 0;
         MUST(a, HANDLE_CLOSE, less);
     }
 }
