@@ -257,7 +257,9 @@ static void return_limit(struct account *account) NO_THREAD_SAFETY
     parent->objects.children -= account->objects.limit;
     figure_check(&parent->pages);
     lock_release(&parent->ledger);
+    lock_acquire(&account->ledger); // somebody may look at it
     account->pages.limit = account->objects.limit = 0;
+    lock_release(&account->ledger);
 }
 
 enum step account_teardown(struct object *object) NO_THREAD_SAFETY

@@ -56,6 +56,7 @@ static void finish(void)
     SCENARIO(destroyed_in_##name, .canary = bug, .setup = destroyed_in_##name, .finish = finish)
 
 DESTROYED_IN(inspect, "O2", , event, OBJECT_INSPECT, event);
+DESTROYED_IN(inspect_account, "A3", , account, OBJECT_INSPECT, account);
 DESTROYED_IN(duplicate, "O2", , event, HANDLE_DUPLICATE, event, RIGHTS_EVENT);
 DESTROYED_IN(destroy, "O2", , event, OBJECT_DESTROY, event);
 DESTROYED_IN(signal, "O2", , event, EVENT_SIGNAL, event, 1);
