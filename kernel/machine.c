@@ -26,10 +26,12 @@ static struct {
     uint32_t vector_count GUARDED_BY(&lock);
 } machine;
 
-void machine_init(const struct boot_info *boot)
+void machine_init(const struct boot_info *boot) NO_THREAD_SAFETY
 {
     lock_init(&machine.lock, RANK_MACHINE);
     machine.boot = *boot;
+    machine.memory = machine.ports = (struct tree){};
+    machine.vector_count = 0;
 }
 
 // ---- device memory

@@ -122,6 +122,8 @@ extern unsigned host_maintenance_count;
 // A page of device registers, made when it is first mapped or asked for.
 void *host_device_page(uint64_t address);
 
+extern void (*host_on_device_map)(void); // called, when set, where the kernel maps registers
+
 extern bool host_has_io_ports;
 extern uint8_t host_io[1 << 16];
 extern unsigned host_power_calls;

@@ -210,9 +210,13 @@ void *host_device_page(uint64_t address)
     return nullptr; // no room is left, as on a real machine
 }
 
+void (*host_on_device_map)(void);
+
 void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory memory)
 {
     (void)memory;
+    if (host_on_device_map)
+        host_on_device_map();
     return bytes <= PAGE_SIZE ? host_device_page(align_down(address.value, PAGE_SIZE)) : nullptr;
 }
 

@@ -55,8 +55,18 @@ static uint32_t claim(void)
     return line;
 }
 
+// What names a line is done by one CPU at a time (hal.h), and so is mapping registers: a race where
+// it is not.
+static unsigned named;
+
+static void registers_mapped(void)
+{
+    named++;
+}
+
 static bool usable(uint32_t line)
 {
+    named++;
     return line >= HOST_LINE_FIRST && line < HOST_LINE_FIRST + MACHINE_LINES;
 }
 
@@ -86,17 +96,41 @@ static void complete(uint32_t line)
 
 static void configure(uint32_t line, enum abi_trigger trigger)
 {
+    named++;
     change(line, LINE_MASKED | (trigger == TRIGGER_EDGE ? 0 : LINE_LEVEL), 0);
 }
 
 static void mask(uint32_t line)
 {
+    named++;
     change(line, LINE_MASKED, 0);
 }
 
 static void unmask(uint32_t line)
 {
+    named++;
     change(line, 0, LINE_MASKED);
+}
+
+static bool message_taken[HOST_LINES];
+
+static bool message_allocate(uint32_t *line, uint64_t *address, uint32_t *data)
+{
+    named++;
+    for (uint32_t i = HOST_MESSAGE_FIRST; i < HOST_LINES; i++)
+        if (!message_taken[i]) {
+            message_taken[i] = true;
+            *line = *data = i;
+            *address = HOST_MESSAGE_ADDRESS;
+            return true;
+        }
+    return false;
+}
+
+static void message_free(uint32_t line)
+{
+    named++;
+    message_taken[line] = false;
 }
 
 void machine_device_raises(void *line)
@@ -121,6 +155,8 @@ static const struct irq_controller controller = {
     .configure = configure,
     .mask = mask,
     .unmask = unmask,
+    .message_allocate = message_allocate,
+    .message_free = message_free,
 };
 
 // ---- time: it stands still until the scenario moves it
@@ -159,6 +195,7 @@ void machine_take_over(void)
         claimed[line] = host_lines[line].claimed;
     }
     now = host_ticks;
+    host_on_device_map = registers_mapped;
     hal.irq = &controller;
     hal.clock = &clock;
 }

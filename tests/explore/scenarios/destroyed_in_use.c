@@ -131,3 +131,21 @@ DESTROYED_IN(thread_start, "O2", A_THREAD, thread, THREAD_START, thread, 0x1000,
 DESTROYED_IN(thread_cancel, "O2", A_THREAD, thread, THREAD_CANCEL, thread);
 DESTROYED_IN(thread_set_priority, "O2", A_THREAD, thread, THREAD_SET_PRIORITY, thread, 3);
 DESTROYED_IN(thread_set_cpu, "O2", A_THREAD, thread, THREAD_SET_CPU, thread, 1);
+
+// Its slot is another object's soon after.
+#define USED_AGAIN_IN(name, call, ...)                                       \
+    static void used_again_in_##name(void)                                   \
+    {                                                                        \
+        begin();                                                             \
+        machine = grant(destroyer, world.boss, world.machine);               \
+        line = MUST(destroyer, MACHINE_IO_RANGE, machine, account, 0x70, 8); \
+        STEP(destroyer, OBJECT_DESTROY, line);                               \
+        STEP(destroyer, EVENT_CREATE, destroyer->account);                   \
+        STEP(user, call, __VA_ARGS__);                                       \
+        runs(destroyer);                                                     \
+        runs(user);                                                          \
+    }                                                                        \
+    SCENARIO(used_again_in_##name, .canary = "O2", .setup = used_again_in_##name, .finish = finish)
+
+USED_AGAIN_IN(io_read, IO_READ, line, 0, 1);
+USED_AGAIN_IN(io_write, IO_WRITE, line, 0, 1, 5);

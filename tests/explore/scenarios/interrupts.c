@@ -254,3 +254,44 @@ static void told_by_one_binding(void)
 }
 SCENARIO(raise_through_a_port, .canary = "machine: lost IPI", .setup = raise_through_a_port,
          .finish = told_by_one_binding);
+
+// Two lines at once at a controller that is told by one CPU at a time.
+static void raise_against_mint(void)
+{
+    a_driver(2, TRIGGER_LEVEL_HIGH);
+    STEP(driver, MACHINE_INTERRUPT, machine, driver->account, LINE + 1, TRIGGER_EDGE);
+    all_run();
+    plan_interrupt(LINE);
+}
+static void raised_and_minted(void)
+{
+    EXPLORE_CHECK(status_of(driver, 0) == STATUS_OK);
+    EXPLORE_CHECK(its_object()->object.state == INTERRUPT_PENDING);
+}
+SCENARIO(raise_against_mint, .canary = "Q1", .setup = raise_against_mint,
+         .finish = raised_and_minted);
+
+// Messages of two tables, and registers beside them.
+constexpr uint64_t TABLE = 0xd000'1000;
+
+static void messages_minted(void)
+{
+    a_driver(2, TRIGGER_EDGE);
+    uint64_t mint = grant(other, driver, machine);
+    host_device_page(TABLE);
+    host_device_page(TABLE + PAGE_SIZE);
+    STEP(other, MACHINE_MESSAGE_INTERRUPT, mint, other->account, TABLE, 1, 8);
+    STEP(other, MACHINE_DEVICE_MEMORY, mint, other->account, TABLE - PAGE_SIZE, PAGE_SIZE, 0);
+    STEP(driver, MACHINE_MESSAGE_INTERRUPT, machine, driver->account, TABLE + PAGE_SIZE, 2, 8);
+    all_run();
+}
+static void each_has_its_own(void)
+{
+    EXPLORE_CHECK(status_of(other, 0) == STATUS_OK && status_of(other, 1) == STATUS_OK);
+    EXPLORE_CHECK(status_of(driver, 0) == STATUS_OK);
+    const uint32_t *first = (const uint32_t *)host_device_page(TABLE) + 4;
+    const uint32_t *second = (const uint32_t *)host_device_page(TABLE + PAGE_SIZE) + 8;
+    EXPLORE_CHECK(first[2] != second[2] && first[3] == 0 && second[3] == 0);
+}
+SCENARIO(messages_minted, .canary = "D memory", .setup = messages_minted,
+         .finish = each_has_its_own);

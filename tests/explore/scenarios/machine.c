@@ -2,6 +2,8 @@
 //
 // What the machine has only once: ranges of device memory and of ports, numbers of address spaces,
 // the log; and figures that are looked at while they change.
+#include <hal/hal.h>
+
 #include "harness.h"
 
 static struct actor *one, *two, *three;
@@ -55,6 +57,47 @@ static void io_range_minted(void)
 }
 SCENARIO(io_range_minted, .canary = "D ports", .setup = io_range_minted,
          .finish = the_whole_or_both);
+
+// What goes back while something else of its kind is minted.
+static void ranges_returned(void)
+{
+    actors(2);
+    uint64_t memory =
+        MUST(one, MACHINE_DEVICE_MEMORY, one_machine, one->account, 0xd000'0000, PAGE_SIZE, 0);
+    uint64_t ports = MUST(one, MACHINE_IO_RANGE, one_machine, one->account, 0x70, 8);
+    STEP(one, HANDLE_CLOSE, memory);
+    STEP(one, HANDLE_CLOSE, ports);
+    STEP(two, MACHINE_DEVICE_MEMORY, two_machine, two->account, 0xd000'0000, PAGE_SIZE, 0);
+    STEP(two, MACHINE_IO_RANGE, two_machine, two->account, 0x70, 8);
+    all_run();
+}
+static void minted_again_or_not_yet(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        EXPLORE_CHECK(status_of(one, i) == STATUS_OK);
+        EXPLORE_CHECK(status_of(two, i) == STATUS_OK || status_of(two, i) == STATUS_OVERLAP);
+    }
+}
+SCENARIO(ranges_returned, .canary = "D memory", .setup = ranges_returned,
+         .finish = minted_again_or_not_yet);
+
+// A driver takes the console while the kernel writes to it.
+static void console_taken(void)
+{
+    actors(2);
+    uint64_t first = grant(one, world.boss, world.log), second = grant(two, world.boss, world.log);
+    set_text(two, "two\n");
+    STEP(one, MACHINE_DEVICE_MEMORY, one_machine, one->account, hal.console->base, PAGE_SIZE, 0);
+    STEP(one, LOG_READ, first, 0);
+    STEP(two, LOG_WRITE, second, 4);
+    all_run();
+}
+static void taken_and_written(void)
+{
+    EXPLORE_CHECK(status_of(one, 0) == STATUS_OK && status_of(two, 0) == STATUS_OK);
+}
+SCENARIO(console_taken, .canary = "D log", .setup = console_taken, .finish = taken_and_written,
+         .finer = "the log goes on from world to world, and its ends are among the results");
 
 // The last number: it is one's that ends, or two's that begins.
 static void number_used_again(void)
