@@ -122,6 +122,46 @@ static void one_is_made(void)
 SCENARIO(charge_against_charge, .canary = "A1", .setup = charge_against_charge,
          .finish = one_is_made);
 
+// An account takes its limits out of what its parent has while something of the parent's ends.
+static void child_against_close(void)
+{
+    begin_world(2);
+    uint64_t own = new_account(400, 200);
+    ender = spawn_on(0, own, 10);
+    user = spawn_on(1, own, 10);
+    uint64_t vmo = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    STEP(ender, ACCOUNT_CREATE, ender->account, 4, 4);
+    STEP(user, HANDLE_CLOSE, vmo);
+    both_run();
+}
+static void made_and_closed(void)
+{
+    EXPLORE_CHECK(status_of(ender, 0) == STATUS_OK && status_of(user, 0) == STATUS_OK);
+}
+SCENARIO(child_against_close, .canary = "A2", .setup = child_against_close,
+         .finish = made_and_closed);
+
+// The account is gone, and its slot another object's, before its child is made.
+static void child_of_what_is_gone(void)
+{
+    begin_world(2);
+    ender = spawn_on(0, new_account(400, 200), 10);
+    user = spawn_thread_on(1, ender, 10);
+    account = MUST(ender, ACCOUNT_CREATE, ender->account, 40, 20);
+    STEP(ender, OBJECT_DESTROY, account);
+    STEP(ender, HANDLE_CLOSE, account);
+    STEP(ender, EVENT_CREATE, ender->account);
+    STEP(user, ACCOUNT_CREATE, account, 4, 4);
+    both_run();
+}
+static void none_or_gone_with_it(void)
+{
+    EXPLORE_CHECK(status_of(ender, 1) == STATUS_OK && status_of(ender, 2) == STATUS_OK);
+    EXPLORE_CHECK(user->process->handles_reserved == 0);
+}
+SCENARIO(child_of_what_is_gone, .canary = "O2", .setup = child_of_what_is_gone,
+         .finish = none_or_gone_with_it, .finer = "GONE instead of BAD_HANDLE");
+
 // ---- timers
 
 static uint64_t timer;
@@ -187,3 +227,26 @@ static void it_fires(void)
     EXPLORE_CHECK(status_of(ender, 0) == STATUS_OK && status_of(user, 0) == STATUS_OK);
 }
 SCENARIO(timer_against_wait, .canary = "S2", .setup = timer_against_wait, .finish = it_fires);
+
+// Another CPU takes a deadline out of the list in which this one files the next.
+static void timer_set_against_cancel(void)
+{
+    begin_world(2);
+    uint64_t own = new_account(400, 200);
+    ender = spawn_on(0, own, 10);
+    user = spawn_on(1, own, 10);
+    timer = MUST(user, TIMER_CREATE, user->account);
+    MUST(user, TIMER_SET, timer, 1'000'000);
+    uint64_t shared = grant(ender, user, timer), next = MUST(user, TIMER_CREATE, user->account);
+    STEP(ender, TIMER_CANCEL, shared);
+    STEP(user, TIMER_SET, next, 500'000);
+    STEP(user, OBJECT_WAIT, next, SIGNAL_FIRED, ABI_DEADLINE_NEVER);
+    both_run();
+    plan_time(700'000);
+}
+static void the_next_fires(void)
+{
+    EXPLORE_CHECK(status_of(ender, 0) == STATUS_OK && status_of(user, 1) == STATUS_OK);
+}
+SCENARIO(timer_set_against_cancel, .canary = "S2", .setup = timer_set_against_cancel,
+         .finish = the_next_fires);

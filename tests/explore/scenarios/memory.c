@@ -161,6 +161,61 @@ static void unmapped_then_maybe_mapped(void)
 SCENARIO(map_against_unmap, .canary = "M2 overlap", .setup = map_against_unmap,
          .finish = unmapped_then_maybe_mapped);
 
+// Unmapped while it is being made: the unmapping waits for what makes it.
+static void unmap_against_map(void)
+{
+    begin_world(2);
+    owner = spawn_on(0, new_account(400, 200), 10);
+    user = spawn_thread_on(1, owner, 10);
+    vmo = MUST(owner, VMO_CREATE, owner->account, PAGE_SIZE, 0);
+    STEP(owner, VM_MAP, owner->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ);
+    STEP(user, VM_UNMAP, owner->own_aspace, AT);
+    runs(owner);
+    runs(user);
+}
+static void mapped_then_maybe_unmapped(void)
+{
+    (void)status_of(owner, 0);
+    EXPLORE_CHECK(status_of(user, 0) == STATUS_OK || status_of(user, 0) == STATUS_NOT_FOUND);
+}
+SCENARIO(unmap_against_map, .canary = "I4 all", .setup = unmap_against_map,
+         .finish = mapped_then_maybe_unmapped);
+
+// The same in more than one step: both of them wait.
+static void unmap_against_a_long_map(void)
+{
+    begin_world(2);
+    owner = spawn_on(0, new_account(400, 200), 10);
+    user = spawn_thread_on(1, owner, 10);
+    vmo = MUST(owner, VMO_CREATE, owner->account, (VM_STEP_PAGES + 1) * PAGE_SIZE, 0);
+    STEP(owner, VM_MAP, owner->own_aspace, vmo, 0, AT, (VM_STEP_PAGES + 1) * PAGE_SIZE, PROT_READ);
+    STEP(user, VM_UNMAP, owner->own_aspace, AT);
+    runs(owner);
+    runs(user);
+}
+SCENARIO(unmap_against_a_long_map, .canary = "I4 all", .setup = unmap_against_a_long_map,
+         .finish = mapped_then_maybe_unmapped,
+         .finer = "GONE of a mapping that is unmapped after its first step, which is the call's");
+
+// Who waits for the mapping's end is moved and killed there, while the CPU that it was on ends it.
+static void unmapper_moved_and_killed(void)
+{
+    one_mapped_page(2);
+    uint64_t thread = grant(user, owner, owner->own_thread);
+    STEP(owner, VM_UNMAP, owner->own_aspace, AT);
+    STEP(user, THREAD_SET_CPU, thread, 1);
+    STEP(user, OBJECT_DESTROY, thread);
+    runs(owner);
+    runs(user);
+}
+static void moved_and_dead(void)
+{
+    EXPLORE_CHECK(status_of(user, 0) == STATUS_OK && status_of(user, 1) == STATUS_OK);
+    EXPLORE_CHECK(is_dead(owner));
+}
+SCENARIO(unmapper_moved_and_killed, .canary = "machine: lost IPI",
+         .setup = unmapper_moved_and_killed, .finish = moved_and_dead, .random = true);
+
 static void destroy_against_access(void)
 {
     one_mapped_page(2);

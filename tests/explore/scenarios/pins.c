@@ -151,10 +151,14 @@ static void quiet_against_account(void)
     STEP(third, MACHINE_DEVICE_QUIET, second, DEVICE);
     all_run();
 }
-static void the_account_ended(void)
+static void the_account_is_dead(void)
 {
     const struct object *object = object_behind(manager, doomed);
     EXPLORE_CHECK(object && object->state == ACCOUNT_DEAD);
+}
+static void the_account_ended(void)
+{
+    the_account_is_dead();
     seen(value_of(third, 0, 0));
 }
 SCENARIO(quiet_against_account, .canary = "A3", .setup = quiet_against_account,
@@ -210,3 +214,72 @@ static void the_driver_is_dead(void)
 }
 SCENARIO(pin_against_killed_driver, .canary = "machine: lost IPI",
          .setup = pin_against_killed_driver, .finish = the_driver_is_dead);
+
+// ---- ledgers
+
+// The device is quiet, and what it reached leaves the quarantine, while something else of the same
+// account ends.
+static void quiet_against_another_end(void)
+{
+    a_pin(2);
+    uint64_t event = MUST(driver, EVENT_CREATE, driver->account);
+    MUST(driver, HANDLE_CLOSE, pin);
+    STEP(manager, MACHINE_DEVICE_QUIET, machine, DEVICE);
+    STEP(driver, HANDLE_CLOSE, event);
+    all_run();
+}
+static void quiet_and_closed(void)
+{
+    EXPLORE_CHECK(value_of(manager, 0, 0) == 1 && status_of(driver, 0) == STATUS_OK);
+}
+SCENARIO(quiet_against_another_end, .canary = "A2", .setup = quiet_against_another_end,
+         .finish = quiet_and_closed);
+
+// What is in quarantine moves up, out of an account of which something else ends, and into one that
+// pays for something new.
+static void a_pin_of_a_child(void)
+{
+    a_driver(2);
+    uint64_t child = MUST(driver, ACCOUNT_CREATE, driver->account, 20, 10);
+    pin = MUST(driver, PIN_CREATE, space, child, vmo, 0, PAGE_SIZE, DMA_BOTH);
+    doomed = grant(manager, driver, child);
+    STEP(manager, OBJECT_DESTROY, doomed);
+}
+
+static void quarantine_moves_out(void)
+{
+    a_pin_of_a_child();
+    uint64_t event = MUST(driver, EVENT_CREATE, grant(driver, manager, doomed));
+    MUST(driver, HANDLE_CLOSE, pin);
+    STEP(driver, HANDLE_CLOSE, event);
+    all_run();
+}
+static void quarantine_moves_in(void)
+{
+    a_pin_of_a_child();
+    STEP(driver, EVENT_CREATE, driver->account);
+    all_run();
+}
+static void ended_and_done(void)
+{
+    the_account_is_dead();
+    EXPLORE_CHECK(status_of(driver, 0) == STATUS_OK);
+}
+SCENARIO(quarantine_moves_out, .canary = "A3", .setup = quarantine_moves_out,
+         .finish = ended_and_done);
+SCENARIO(quarantine_moves_in, .canary = "A3", .setup = quarantine_moves_in,
+         .finish = ended_and_done);
+
+static void two_releases(void)
+{
+    a_pin(3);
+    uint64_t second = MUST(driver, PIN_CREATE, space, driver->account, vmo, 0, PAGE_SIZE, DMA_BOTH);
+    STEP(driver, PIN_RELEASE, pin);
+    STEP(third, PIN_RELEASE, second);
+    all_run();
+}
+static void both_released(void)
+{
+    EXPLORE_CHECK(status_of(driver, 0) == STATUS_OK && status_of(third, 0) == STATUS_OK);
+}
+SCENARIO(two_releases, .canary = "A2", .setup = two_releases, .finish = both_released);
