@@ -3,6 +3,7 @@
 //
 // Numbers of address spaces, and what TLBs and caches are told: each number is one process's, and
 // what was translated by it is forgotten before the next has it (M6).
+#include "cpu.h"
 #include "frame.h"
 #include "kernel_world.h"
 
@@ -99,6 +100,28 @@ TEST(a_number_is_forgotten_before_its_next_owner)
     struct actor *second = spawn(account, 12);
     EXPECT_EQUAL(second->process->aspace->asid, asid);
     EXPECT(!can_load(second));
+    world_end();
+}
+
+// What a call has changed is before every walk that starts after it: a table's zeros when the table
+// is linked, and all entries once.
+TEST(entries_are_ordered_before_walks)
+{
+    world_begin((struct world_options){});
+    a = spawn(new_account(300, 200), 10);
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 2 * PAGE_SIZE, 0);
+    const uint64_t *syncs = &cpus[0]->arch.table_syncs;
+    uint64_t before = *syncs, tables = a->process->aspace->table_pages;
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ);
+    tables = a->process->aspace->table_pages - tables;
+    EXPECT(tables > 0);
+    EXPECT_EQUAL(*syncs, before + tables + 1);
+    before = *syncs;
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT + 2 * PAGE_SIZE, 2 * PAGE_SIZE, PROT_READ);
+    EXPECT_EQUAL(*syncs, before + 1);
+    before = *syncs;
+    MUST(a, VM_UNMAP, a->own_aspace, AT);
+    EXPECT_EQUAL(*syncs, before + 1);
     world_end();
 }
 

@@ -82,4 +82,4 @@ mutants: mutant-programs
 clauses: mutant-programs
 	$(Q)$(PYTHON) tests/clauses.py --violate
 
--include $(patsubst %.c,$M/unit/%.d,$(KERNEL_SOURCES)) $(patsubst %.c,$M/seen/%.d,$(KERNEL_SOURCES))
+-include $(shell find $M -name '*.d' 2>/dev/null)

@@ -29,6 +29,7 @@ struct arch_context {
 struct arch_percpu {
     uint32_t number;
     struct arch_context *current;
+    uint64_t table_syncs; // how often it has ordered page-table writes before walks
 };
 
 constexpr uint16_t ARCH_ELF_MACHINE = 62;
@@ -159,6 +160,7 @@ static inline bool arch_tlb_broadcasts(void)
 static inline void arch_table_sync(void)
 {
     __atomic_thread_fence(__ATOMIC_RELEASE);
+    host_running->table_syncs++;
 }
 
 // ---- memory ---------------------------------------------------------------------------------
