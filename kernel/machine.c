@@ -31,7 +31,6 @@ void machine_init(const struct boot_info *boot) NO_THREAD_SAFETY
     lock_init(&machine.lock, RANK_MACHINE);
     machine.boot = *boot;
     machine.memory = machine.ports = (struct tree){};
-    machine.vector_count = 0;
 }
 
 // ---- device memory

@@ -309,11 +309,11 @@ void object_wake_all_locked(struct object *object, status_t status)
 
 // IDLE is left, as it is entered, with the object locked, or by its only owner. Who moves PARKED on
 // finds what phase_set released for RUNNING, and touches nothing that a step changes. So release is
-// against load buffering alone; what AGAIN tells of is acquired before the next step.
+// against load buffering alone; what AGAIN tells of is acquired by phase_set, before the next step.
 static bool phase_move(struct operation *operation, uint8_t from, uint8_t to)
 {
     return atomic_compare_exchange_strong_explicit(&operation->phase, &from, to,
-                                                   memory_order_release, memory_order_acquire);
+                                                   memory_order_release, memory_order_relaxed);
 }
 
 // By its CPU alone: a read-modify-write, so that it is seen what AGAIN was set for.
