@@ -28,9 +28,12 @@ void dma_init(void)
     list_init(&quarantine.pins);
 }
 
-uint64_t dma_quarantined_pages(void) NO_THREAD_SAFETY
+uint64_t dma_quarantined_pages(void)
 {
-    return quarantine.pages;
+    lock_acquire(&quarantine.lock);
+    uint64_t pages = quarantine.pages;
+    lock_release(&quarantine.lock);
+    return pages;
 }
 
 // ---- making

@@ -43,9 +43,12 @@ uint64_t frames_total(void)
     return frames.total;
 }
 
-uint64_t frames_free(void) NO_THREAD_SAFETY
+uint64_t frames_free(void)
 {
-    return frames.free;
+    lock_acquire(&frames.lock);
+    uint64_t free = frames.free;
+    lock_release(&frames.lock);
+    return free;
 }
 
 bool frames_overlap(uint64_t start, uint64_t end)

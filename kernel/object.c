@@ -36,9 +36,12 @@ uint32_t objects_total(void)
     return slots.total;
 }
 
-uint32_t objects_free(void) NO_THREAD_SAFETY
+uint32_t objects_free(void)
 {
-    return slots.free_count;
+    lock_acquire(&slots.lock);
+    uint32_t free = slots.free_count;
+    lock_release(&slots.lock);
+    return free;
 }
 
 struct object *object_at(uint32_t index)

@@ -174,3 +174,24 @@ static void looked_at(void)
 }
 SCENARIO(looked_at_while_used, .canary = "I2 receive", .setup = looked_at_while_used,
          .finish = looked_at);
+
+// The machine's figures, while frames and slots are taken and a pin leaves its quarantine.
+static void machine_looked_at(void)
+{
+    actors(2);
+    uint64_t space = MUST(two, MACHINE_DMA_SPACE, two_machine, two->account, 8);
+    uint64_t vmo = MUST(two, VMO_CREATE, two->account, PAGE_SIZE, 0);
+    uint64_t pin = MUST(two, PIN_CREATE, space, two->account, vmo, 0, PAGE_SIZE, DMA_BOTH);
+    MUST(two, HANDLE_CLOSE, pin);
+    STEP(one, MACHINE_INFO, one_machine);
+    STEP(two, VMO_CREATE, two->account, PAGE_SIZE, 0);
+    STEP(two, MACHINE_DEVICE_QUIET, two_machine, 8);
+    all_run();
+}
+static void made_and_quiet(void)
+{
+    EXPLORE_CHECK(status_of(one, 0) == STATUS_OK && status_of(two, 0) == STATUS_OK);
+    EXPLORE_CHECK(value_of(two, 1, 0) == 1);
+}
+SCENARIO(machine_looked_at, .canary = "M7 quiet", .setup = machine_looked_at,
+         .finish = made_and_quiet);
