@@ -108,6 +108,7 @@ static bool overlaps(const struct aspace *aspace, uint64_t address, uint64_t pag
 struct wanted {
     struct object_ref vmo;
     uint64_t address, pages, offset_pages, protection;
+    uint32_t vmo_rights;
     paddr_t buffer;
     struct object *buffer_thread;
 };
@@ -148,6 +149,7 @@ static status_t mapping_make(struct aspace *aspace, struct vmo *vmo, const struc
     mapping->pages = wanted->pages;
     mapping->offset_pages = wanted->offset_pages;
     mapping->protection = wanted->protection;
+    mapping->vmo_rights = wanted->vmo_rights;
     mapping->buffer = wanted->buffer;
     mapping->buffer_thread = wanted->buffer_thread;
     mapping->charged_pages = pages;
@@ -203,21 +205,30 @@ static paddr_t page_of(const struct mapping *mapping, uint64_t page)
     return mapping->vmo ? vmo_page(mapping->vmo, mapping->offset_pages + page) : mapping->buffer;
 }
 
+static pte_t entry_for(const struct mapping *mapping, uint64_t page)
+{
+    const struct vmo *vmo = mapping->vmo;
+    bool registers = vmo && vmo->device && !vmo->tables;
+    uint64_t protection = mapping->protection | (SEEDED_BUG("M2") ? PROT_WRITE : 0);
+    return pte_make_page(page_of(mapping, page), protection,
+                         registers ? ARCH_MEMORY_DEVICE : ARCH_MEMORY_NORMAL);
+}
+
+static void sync_code(const struct mapping *mapping, uint64_t page)
+{
+    if (mapping->protection & PROT_EXECUTE)
+        arch_code_sync(arch_ram(page_of(mapping, page)), PAGE_SIZE);
+}
+
 static void set_entry(struct mapping *mapping, uint64_t page) NO_THREAD_SAFETY
 {
     struct vmo *vmo = mapping->vmo;
-    paddr_t frame = page_of(mapping, page);
-    bool registers = vmo && vmo->device && !vmo->tables;
-    uint64_t protection = mapping->protection | (SEEDED_BUG("M2") ? PROT_WRITE : 0);
-    pagetable_set(
-        mapping->aspace, mapping->address + (page << PAGE_SHIFT),
-        pte_make_page(frame, protection, registers ? ARCH_MEMORY_DEVICE : ARCH_MEMORY_NORMAL),
-        &mapping->charged_tables);
+    pagetable_set(mapping->aspace, mapping->address + (page << PAGE_SHIFT),
+                  entry_for(mapping, page), &mapping->charged_tables);
     if (!vmo || !vmo->device)
         if (!SEEDED_BUG("M3"))
-            frame_of(frame)->mappings++;
-    if (mapping->protection & PROT_EXECUTE)
-        arch_code_sync(arch_ram(frame), PAGE_SIZE);
+            frame_of(page_of(mapping, page))->mappings++;
+    sync_code(mapping, page);
     mapping->aspace->pages++;
     mapping->held++;
 }
@@ -254,13 +265,13 @@ static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
     // Tables that another mapping added meanwhile need not be paid for twice.
     account_uncharge(object->account, mapping->charged_tables, 0);
     mapping->charged_tables = 0;
-    lock_acquire(&object->lock);
-    if (!object_dies(object)) {
-        object_transition(object, MAPPING_ACTIVE);
-        object_wake_all_locked(object, STATUS_OK);
-    }
-    lock_release(&object->lock);
     return STEP_DONE;
+}
+
+void mapping_settled_locked(struct object *object)
+{
+    object_transition(object, MAPPING_ACTIVE);
+    object_wake_all_locked(object, STATUS_OK);
 }
 
 status_t aspace_map_now(struct aspace *aspace, struct vmo *vmo, uint64_t offset_pages,
@@ -335,7 +346,8 @@ status_t sys_vm_map(struct entry *entry, const struct handle_lookup *aspace_hand
                             .address = address,
                             .pages = bytes >> PAGE_SHIFT,
                             .offset_pages = offset >> PAGE_SHIFT,
-                            .protection = protection};
+                            .protection = protection,
+                            .vmo_rights = vmo_handle->rights};
     struct mapping *mapping;
     status = mapping_create(lookup_ref(aspace_handle), &wanted, &mapping);
     if (status != STATUS_OK)
@@ -441,6 +453,14 @@ enum step mapping_teardown(struct object *object) NO_THREAD_SAFETY
     return STEP_DONE;
 }
 
+// The mapping that begins at an address of a locked address space. None: no reference.
+static struct mapping *mapping_at(struct aspace *aspace, uint64_t address)
+{
+    struct tree_node *node = tree_find_at_most(&aspace->mappings, address);
+    struct mapping *mapping = node ? CONTAINER_OF(node, struct mapping, node) : nullptr;
+    return mapping && mapping->address == address && mapping->vmo ? mapping : nullptr;
+}
+
 status_t sys_vm_unmap(struct entry *entry, const struct handle_lookup *aspace_handle,
                       uint64_t address) NO_THREAD_SAFETY
 {
@@ -448,20 +468,15 @@ status_t sys_vm_unmap(struct entry *entry, const struct handle_lookup *aspace_ha
     struct aspace *aspace = (struct aspace *)(void *)aspace_handle->object;
     if (!object_lock(&aspace->object, aspace_handle->generation))
         return STATUS_GONE;
-    struct tree_node *node = tree_find_at_most(&aspace->mappings, address);
-    struct object_ref ref = {};
-    if (node) {
-        struct mapping *mapping = CONTAINER_OF(node, struct mapping, node);
-        if (mapping->address == address && mapping->vmo)
-            ref = object_reference(&mapping->object);
-    }
+    struct mapping *mapping = mapping_at(aspace, address);
+    struct object_ref ref = mapping ? object_reference(&mapping->object) : (struct object_ref){};
     object_unlock(&aspace->object);
     if (!object_ref_lock(ref))
         return STATUS_NOT_FOUND; // none, or somebody else unmaps it already
     struct object *object = ref.object;
     bool mine = object->operation.phase == OPERATION_IDLE;
     object_kill_locked(object, sched_priority());
-    // It is still being populated: the teardown follows, maybe on another CPU.
+    // It is still being made or changed: the teardown follows, maybe on another CPU.
     status_t status = STATUS_OK;
     if (!mine)
         status = thread_block(object, &object->waiters, WAIT_OPERATION, ABI_DEADLINE_NEVER);
@@ -473,11 +488,67 @@ status_t sys_vm_unmap(struct entry *entry, const struct handle_lookup *aspace_ha
     return operation_run(&object->operation) ? STATUS_OK : wait_for_operation(object);
 }
 
-status_t sys_vm_protect(struct entry *entry, const struct handle_lookup *aspace, uint64_t address,
-                        uint64_t protection)
+// ---- changing the protection
+
+// Goes on to its end even if the mapping dies meanwhile: its caller is promised the new protection.
+static enum step mapping_protect(struct object *object) NO_THREAD_SAFETY
 {
-    (void)entry, (void)aspace, (void)address, (void)protection;
-    return STATUS_NOT_SUPPORTED;
+    struct mapping *mapping = mapping_of(object);
+    struct aspace *aspace = mapping->aspace;
+    if (mapping->changed < mapping->pages) {
+        lock_acquire(&aspace->object.lock);
+        mapping->protection = mapping->wanted_protection;
+        for (unsigned i = 0; i < VM_STEP_PAGES && mapping->changed < mapping->pages; i++) {
+            uint64_t page = mapping->changed++;
+            sync_code(mapping, page);
+            pagetable_change(aspace, mapping->address + (page << PAGE_SHIFT),
+                             entry_for(mapping, page));
+        }
+        arch_table_sync();
+        lock_release(&aspace->object.lock);
+        if (mapping->changed < mapping->pages)
+            return STEP_MORE;
+        // Also where it allows more: a CPU may hold what allowed less.
+        if (!SEEDED_BUG("M6 protect") &&
+            !tlb_flush(aspace, mapping->address, mapping->pages, &object->operation))
+            return STEP_FLUSH;
+    }
+    return STEP_DONE;
+}
+
+status_t sys_vm_protect(struct entry *entry, const struct handle_lookup *aspace_handle,
+                        uint64_t address, uint64_t protection) NO_THREAD_SAFETY
+{
+    (void)entry;
+    struct aspace *aspace = (struct aspace *)(void *)aspace_handle->object;
+    if (!object_lock(&aspace->object, aspace_handle->generation))
+        return STATUS_GONE;
+    struct mapping *mapping = mapping_at(aspace, address);
+    struct object_ref ref = {};
+    status_t status = STATUS_NOT_FOUND;
+    if (mapping) {
+        ref = object_reference(&mapping->object);
+        status = check_protection(protection, mapping->vmo_rights);
+    }
+    object_unlock(&aspace->object);
+    if (status != STATUS_OK)
+        return status;
+    if (!object_ref_lock(ref))
+        return STATUS_NOT_FOUND; // somebody unmaps it
+    struct object *object = ref.object;
+    if (object->state == MAPPING_ACTIVE) {
+        object_transition(object, MAPPING_PROTECTING);
+        mapping->wanted_protection = protection;
+        mapping->changed = 0;
+        operation_claim(object, mapping_protect, sched_priority());
+    } else {
+        status = STATUS_BAD_STATE;
+    }
+    object_unlock(object);
+    if (status != STATUS_OK)
+        return status;
+    // As for vm_map.
+    return operation_run(&object->operation) ? STATUS_OK : wait_for_operation(object);
 }
 
 // ---- the end of an address space

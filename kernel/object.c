@@ -419,6 +419,8 @@ bool operation_run(struct operation *operation) NO_THREAD_SAFETY
     bool ended = object->teardown_begun;
     if (dying && !ended)
         (void)teardown_begin(object, operation->runnable.priority);
+    else if (!dying && object_types[object->type].settled)
+        object_types[object->type].settled(object);
     lock_release(&object->lock);
     if (dying && ended)
         object_end(object);

@@ -121,6 +121,8 @@ struct object_type {
     enum last_handle last_handle;
     // One bounded step of teardown; STEP_DONE: nothing of the body is left. No lock is held.
     enum step (*teardown)(struct object *object);
+    // An operation of a live object has ended. The object is locked. nullptr: nothing to do.
+    void (*settled)(struct object *object);
     // Fills the union of an inspection. The object is locked.
     void (*inspect)(struct object *object, struct abi_inspect *out);
     // Checks the type's invariants. The object is locked. Dev builds.

@@ -49,7 +49,10 @@ static const uint32_t vmo_transitions[VMO_STATES] = {
 static const uint32_t mapping_transitions[MAPPING_STATES] = {
     [MAPPING_POPULATING] = TO(MAPPING_ACTIVE, "its last entry is set") |
                            TO(MAPPING_CLEARING, "its memory or its address space ends"),
-    [MAPPING_ACTIVE] = TO(MAPPING_CLEARING, "it is unmapped, or either side of it ends"),
+    [MAPPING_ACTIVE] = TO(MAPPING_PROTECTING, "vm_protect") |
+                       TO(MAPPING_CLEARING, "it is unmapped, or either side of it ends"),
+    [MAPPING_PROTECTING] = TO(MAPPING_ACTIVE, "every CPU goes by the new protection") |
+                           TO(MAPPING_CLEARING, "it is unmapped, or either side of it ends"),
 };
 
 static const uint32_t channel_transitions[CHANNEL_STATES] = {
@@ -153,6 +156,7 @@ const struct object_type object_types[OBJECT_COUNT] = {
     [OBJECT_MAPPING] = {.rank = RANK_OBJECT,
                         .last_handle = LAST_HANDLE_NOTHING,
                         .teardown = mapping_teardown,
+                        .settled = mapping_settled_locked,
                         .transitions = mapping_transitions,
                         .states = MAPPING_STATES},
 };

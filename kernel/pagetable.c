@@ -65,6 +65,14 @@ void pagetable_set(struct aspace *aspace, uint64_t address, pte_t leaf, uint64_t
     entry_write(entry, leaf);
 }
 
+void pagetable_change(struct aspace *aspace, uint64_t address, pte_t leaf)
+{
+    pte_t *entry = entry_at(aspace, address, 0);
+    CHECK(M2, entry && pte_present(*entry) && pte_address(*entry).value == pte_address(leaf).value);
+    CHECK(M5, (pte_protection(leaf) & (PROT_WRITE | PROT_EXECUTE)) != (PROT_WRITE | PROT_EXECUTE));
+    entry_write(entry, leaf);
+}
+
 pte_t pagetable_get(struct aspace *aspace, uint64_t address)
 {
     pte_t *entry = entry_at(aspace, address, 0);

@@ -101,6 +101,7 @@ void vmo_check(struct object *object);
 enum mapping_state : uint8_t {
     MAPPING_POPULATING,
     MAPPING_ACTIVE,
+    MAPPING_PROTECTING,
     MAPPING_CLEARING,
     MAPPING_STATES,
 };
@@ -112,11 +113,14 @@ struct mapping {
     struct vmo *vmo;           // nullptr: a message buffer
     struct list_node vmo_node; // guarded by the VMO's lock
     uint64_t address, pages, offset_pages;
-    uint64_t cursor; // pages whose entries are set; clearing counts down
-    uint64_t held;   // pages whose frames it holds: let go of after the flush
-    bool flushed;    // all that was cleared
-    bool populating; // counted by the VMO; guarded by the VMO's lock
-    uint64_t protection;
+    uint64_t cursor;            // pages whose entries are set; clearing counts down
+    uint64_t held;              // pages whose frames it holds: let go of after the flush
+    bool flushed;               // all that was cleared
+    bool populating;            // counted by the VMO; guarded by the VMO's lock
+    uint64_t protection;        // guarded by the address space's lock
+    uint64_t wanted_protection; // PROTECTING
+    uint64_t changed;           // pages whose entries say so; flushed once all do
+    uint32_t vmo_rights;        // of the handle that it was made with
     paddr_t buffer;
     struct object *buffer_thread;            // waits for the end of its buffer's mapping
     uint64_t charged_pages, charged_objects; // for a VMO of another account
@@ -149,6 +153,7 @@ void aspace_load_kernel(void);
 
 enum step aspace_teardown(struct object *object);
 enum step mapping_teardown(struct object *object);
+void mapping_settled_locked(struct object *object) REQUIRES(object->lock);
 void aspace_inspect(struct object *object, struct abi_inspect *out);
 void vm_init(void);
 
@@ -159,6 +164,9 @@ uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pag
 
 // Sets one entry, adding tables from what was reserved (`*reserved` counts down).
 void pagetable_set(struct aspace *aspace, uint64_t address, pte_t entry, uint64_t *reserved);
+
+// Changes the protection of one that is set. The caller flushes.
+void pagetable_change(struct aspace *aspace, uint64_t address, pte_t entry);
 
 // Clears one entry and returns what it was. The caller flushes.
 pte_t pagetable_clear(struct aspace *aspace, uint64_t address);

@@ -100,7 +100,7 @@ TEST(map_refuses_what_is_wrong)
     EXPECT_CALL(NO_RIGHT, a, VM_MAP, as, readable, 0, AT, PAGE_SIZE, PROT_READ | PROT_EXECUTE);
     uint64_t unmappable = MUST(a, HANDLE_DUPLICATE, vmo, RIGHT_READ);
     EXPECT_CALL(NO_RIGHT, a, VM_MAP, as, unmappable, 0, AT, PAGE_SIZE, PROT_READ);
-    EXPECT_CALL(NOT_SUPPORTED, a, VM_PROTECT, as, AT, PROT_READ);
+    EXPECT_CALL(NOT_FOUND, a, VM_PROTECT, as, AT, PROT_READ);
     world_check();
     EXPECT_EQUAL(account_behind(a, a->account)->objects.used, 5); // none of it left a mapping
     world_end();
@@ -120,6 +120,77 @@ TEST(protection_is_what_user_code_gets)
         world_check();
         MUST(a, VM_UNMAP, a->own_aspace, AT);
     }
+    world_end();
+}
+
+static const uint64_t RX = PROT_READ | PROT_EXECUTE;
+
+// MEM-23
+TEST(protection_changes_for_all_of_a_mapping)
+{
+    struct actor *a = begin();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 3 * PAGE_SIZE, 0), as = a->own_aspace;
+    MUST(a, VM_MAP, as, vmo, PAGE_SIZE, AT, 2 * PAGE_SIZE, RW);
+    static const uint64_t protections[] = {PROT_READ, RX, RW, RW, PROT_READ, RW, RX};
+    for (unsigned i = 0; i < ARRAY_SIZE(protections); i++) {
+        for (uint64_t at = AT; at < AT + 2 * PAGE_SIZE; at += PAGE_SIZE)
+            (void)can(a, at, HOST_LOAD); // what is remembered from before
+        MUST(a, VM_PROTECT, as, AT, protections[i]);
+        for (uint64_t at = AT; at < AT + 2 * PAGE_SIZE; at += PAGE_SIZE) {
+            EXPECT(can(a, at, HOST_LOAD));
+            EXPECT_EQUAL(can(a, at, HOST_STORE), protections[i] == RW);
+            EXPECT_EQUAL(can(a, at, HOST_FETCH), protections[i] == RX);
+        }
+        world_check();
+    }
+    EXPECT(!can(a, AT - PAGE_SIZE, HOST_LOAD) && !can(a, AT + 2 * PAGE_SIZE, HOST_LOAD));
+    MUST(a, VM_UNMAP, as, AT);
+    EXPECT(!can(a, AT, HOST_LOAD));
+    world_end();
+}
+
+// MEM-6, MEM-23
+TEST(protect_refuses_what_map_would)
+{
+    struct actor *a = begin();
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 2 * PAGE_SIZE, 0), as = a->own_aspace;
+    uint64_t readable = MUST(a, HANDLE_DUPLICATE, vmo, RIGHT_READ | RIGHT_MAP);
+    uint64_t code = MUST(a, HANDLE_DUPLICATE, vmo, RIGHT_READ | RIGHT_MAP | RIGHT_EXECUTE);
+    MUST(a, VM_MAP, as, vmo, 0, AT, 2 * PAGE_SIZE, PROT_READ);
+    EXPECT_CALL(INVALID, a, VM_PROTECT, as, AT, PROT_WRITE);
+    EXPECT_CALL(INVALID, a, VM_PROTECT, as, AT, 0);
+    EXPECT_CALL(INVALID, a, VM_PROTECT, as, AT, RW | PROT_EXECUTE);
+    EXPECT_CALL(INVALID, a, VM_PROTECT, as, AT, RW | 8);
+    EXPECT_CALL(NOT_FOUND, a, VM_PROTECT, as, AT + PAGE_SIZE, PROT_READ);
+    EXPECT_CALL(NOT_FOUND, a, VM_PROTECT, as, AT - PAGE_SIZE, PROT_READ);
+    EXPECT_CALL(NOT_FOUND, a, VM_PROTECT, as, ABI_INIT_MESSAGE_BUFFER, PROT_READ);
+    EXPECT(!can(a, AT, HOST_STORE));
+    MUST(a, VM_UNMAP, as, AT);
+    EXPECT_CALL(NOT_FOUND, a, VM_PROTECT, as, AT, PROT_READ);
+    // The rights are those of the handle that it was made with, whatever came of that handle.
+    MUST(a, VM_MAP, as, readable, 0, AT, PAGE_SIZE, PROT_READ);
+    MUST(a, VM_MAP, as, code, 0, AT + PAGE_SIZE, PAGE_SIZE, PROT_READ);
+    MUST(a, HANDLE_CLOSE, code);
+    EXPECT_CALL(NO_RIGHT, a, VM_PROTECT, as, AT, RW);
+    EXPECT_CALL(NO_RIGHT, a, VM_PROTECT, as, AT, RX);
+    EXPECT_CALL(NO_RIGHT, a, VM_PROTECT, as, AT + PAGE_SIZE, RW);
+    MUST(a, VM_PROTECT, as, AT + PAGE_SIZE, RX);
+    EXPECT(can(a, AT + PAGE_SIZE, HOST_FETCH) && !can(a, AT, HOST_FETCH));
+    world_check();
+    world_end();
+}
+
+// MEM-14, MEM-23
+TEST(what_device_memory_can_never_be)
+{
+    struct actor *a = begin();
+    uint64_t registers = MUST(world.boss, MACHINE_DEVICE_MEMORY, world.machine, world.root_account,
+                              0xd000'0000, PAGE_SIZE, MEMORY_DEVICE);
+    uint64_t device = grant(a, world.boss, registers), as = a->own_aspace;
+    MUST(a, VM_MAP, as, device, 0, AT, PAGE_SIZE, PROT_READ);
+    MUST(a, VM_PROTECT, as, AT, RW);
+    EXPECT(can(a, AT, HOST_STORE));
+    EXPECT_CALL(NO_RIGHT, a, VM_PROTECT, as, AT, RX);
     world_end();
 }
 
@@ -334,6 +405,63 @@ TEST(kill_while_unmapping)
 TEST(account_ends_while_unmapping)
 {
     interfere(begin_unmap, end_account);
+}
+
+static void begin_protect(struct actor *low, uint64_t vmo)
+{
+    struct actor *high = low + 1;
+    bool held = high->held;
+    unsigned left = steps_left();
+    hold_after(high, 0);
+    MUST(low, VM_MAP, low->own_aspace, vmo, 0, AT, 600 * PAGE_SIZE, RW);
+    if (held)
+        hold_after(high, left);
+    (void)CALL(low, VM_PROTECT, low->own_aspace, AT, PROT_READ);
+}
+
+static void protect_it(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    (void)vmo;
+    bool busy = thread_state(low->thread) == THREAD_BLOCKED;
+    struct outcome out = HELD(high, VM_PROTECT, high->own_aspace, AT, RX);
+    if (busy)
+        EXPECT(out.status == STATUS_BAD_STATE || out.status == STATUS_NOT_FOUND);
+}
+
+// MEM-23
+TEST(protect_while_protecting)
+{
+    interfere(begin_protect, protect_it);
+}
+
+TEST(protect_while_mapping)
+{
+    interfere(begin_map, protect_it);
+}
+
+TEST(protect_while_unmapping)
+{
+    interfere(begin_unmap, protect_it);
+}
+
+TEST(unmap_while_protecting)
+{
+    interfere(begin_protect, unmap_it);
+}
+
+TEST(destroy_while_protecting)
+{
+    interfere(begin_protect, destroy_it);
+}
+
+TEST(kill_while_protecting)
+{
+    interfere(begin_protect, kill_it);
+}
+
+TEST(account_ends_while_protecting)
+{
+    interfere(begin_protect, end_account);
 }
 
 // MEM-9
