@@ -298,6 +298,7 @@ static status_t carve(struct account *parent, uint64_t pages, uint64_t objects)
     if (status == STATUS_OK) {
         parent->pages.children += pages;
         parent->objects.children += objects;
+        figure_check(&parent->pages);
         figure_add(&parent->objects, 1);
     }
     lock_release(&parent->ledger);
@@ -389,12 +390,14 @@ static status_t settle_with_parent(struct account *parent, struct change pages,
     return status;
 }
 
-static void enlarge(struct account *child, uint64_t pages, uint64_t objects)
+static void enlarge(struct account *child, uint64_t pages, uint64_t objects) NO_THREAD_SAFETY
 {
-    lock_acquire(&child->ledger);
+    if (!SEEDED_BUG("A1 enlarge"))
+        lock_acquire(&child->ledger);
     child->pages.limit += pages;
     child->objects.limit += objects;
-    lock_release(&child->ledger);
+    if (!SEEDED_BUG("A1 enlarge"))
+        lock_release(&child->ledger);
 }
 
 status_t sys_account_resize(struct entry *entry, const struct handle_lookup *parent_handle,

@@ -504,7 +504,6 @@ static enum step mapping_protect(struct object *object) NO_THREAD_SAFETY
             pagetable_change(aspace, mapping->address + (page << PAGE_SHIFT),
                              entry_for(mapping, page));
         }
-        arch_table_sync();
         lock_release(&aspace->object.lock);
         if (mapping->changed < mapping->pages)
             return STEP_MORE;

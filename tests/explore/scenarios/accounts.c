@@ -73,6 +73,85 @@ static void account_against_close(void)
 SCENARIO(account_against_close, .canary = "O2", .setup = account_against_close,
          .finish = account_ended);
 
+// ---- reservation that moves while others use it
+
+static uint64_t parent;
+
+// An account below one of which two actors have handles, 4 pages and 4 objects of 40 and 20.
+static void resizable(void)
+{
+    begin_world(2);
+    uint64_t own = new_account(400, 200);
+    ender = spawn_on(0, own, 10);
+    user = spawn_on(1, own, 10);
+    uint64_t above = MUST(world.boss, ACCOUNT_CREATE, world.root_account, 40, 20);
+    uint64_t below = MUST(world.boss, ACCOUNT_CREATE, above, 4, 4);
+    parent = grant(ender, world.boss, above);
+    account = grant(ender, world.boss, below);
+    theirs = grant(user, world.boss, below);
+    STEP(ender, ACCOUNT_RESIZE, parent, account, (uint64_t)-3, 2);
+}
+
+static void resized(void)
+{
+    seen(10 * status_of(ender, 0) + status_of(user, 0));
+}
+
+// What a mapping costs is charged without a look at the account's own lock.
+static void resize_against_charge(void)
+{
+    begin_world(2);
+    ender = spawn_on(0, new_account(400, 200), 10);
+    uint64_t above = MUST(world.boss, ACCOUNT_CREATE, world.root_account, 100, 50);
+    uint64_t below = MUST(world.boss, ACCOUNT_CREATE, above, 50, 30);
+    user = spawn_on(1, below, 10);
+    uint64_t vmo = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    STEP(user, VM_MAP, user->own_aspace, vmo, 0, 0x5000'0000, PAGE_SIZE, PROT_READ);
+    STEP(ender, ACCOUNT_RESIZE, grant(ender, world.boss, above), grant(ender, world.boss, below), 3,
+         (uint64_t)-2);
+    both_run();
+}
+SCENARIO(resize_against_charge, .canary = "A1 enlarge", .setup = resize_against_charge,
+         .finish = resized);
+
+static void resize_against_resize(void)
+{
+    resizable();
+    uint64_t above = grant(user, ender, parent);
+    STEP(user, ACCOUNT_RESIZE, above, theirs, 38, (uint64_t)-2); // after the other one alone
+    both_run();
+}
+SCENARIO(resize_against_resize, .canary = "A1", .setup = resize_against_resize, .finish = resized);
+
+static void resize_against_destroy(void)
+{
+    resizable();
+    STEP(user, OBJECT_DESTROY, theirs);
+    both_run();
+}
+SCENARIO(resize_against_destroy, .canary = "A3", .setup = resize_against_destroy,
+         .finish = resized);
+
+static void resize_against_destroy_of_parent(void)
+{
+    resizable();
+    uint64_t above = grant(user, ender, parent);
+    STEP(user, OBJECT_DESTROY, above);
+    both_run();
+}
+SCENARIO(resize_against_destroy_of_parent, .canary = "A3",
+         .setup = resize_against_destroy_of_parent, .finish = resized);
+
+static void resize_against_sibling(void)
+{
+    resizable();
+    uint64_t above = grant(user, ender, parent);
+    STEP(user, ACCOUNT_CREATE, above, 37, 1);
+    both_run();
+}
+SCENARIO(resize_against_sibling, .canary = "A1", .setup = resize_against_sibling,
+         .finish = resized);
+
 // Memory looks at whether its account ends, too.
 static void account_against_vmo_close(void)
 {

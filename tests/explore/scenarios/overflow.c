@@ -87,7 +87,7 @@ static void sender_receive_deadline(void)
     plan_time(2'000'000);
 }
 SCENARIO(sender_receive_deadline, .canary = "I3 admit", .setup = sender_receive_deadline,
-         .finish = sent_or_not);
+         .finish = sent_or_not, .budget = 4'500);
 
 static void sender_receive_kill(void)
 {

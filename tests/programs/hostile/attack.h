@@ -48,6 +48,8 @@ struct world {
 };
 extern struct world world;
 
+constexpr uint64_t ATTACKER_PRIORITY = 20; // of the thread that makes the calls
+
 void world_make(void);
 // Handles that the attack needs: random calls must not hit them.
 void world_keep(uint64_t handle);
@@ -72,6 +74,7 @@ void caller_ask(void); // the caller makes its next call
 bool prepare(uint32_t call, arguments_t a);
 // Takes back what prepare and the call made.
 void undo(uint32_t call, const arguments_t a, const struct raw_result *result);
+void protect_while_mapping(void);                        // meets VM_PROTECT's BAD_STATE
 void exits_phase(uint32_t times);                        // process_exit and thread_exit
 void thread_exit_stub(uint64_t argument, uint64_t gift); // what a thread can run
 

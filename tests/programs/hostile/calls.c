@@ -5,7 +5,6 @@
 #include "attack.h"
 
 constexpr uint32_t OK_WANTED = 100;
-constexpr uint64_t ATTACKER_PRIORITY = 20;
 constexpr uint32_t COMPLAINTS_MAX = 20;
 
 static uint32_t seen[SYSCALL_COUNT][STATUS_COUNT];
@@ -55,8 +54,6 @@ struct exception {
 static const struct exception *excused(uint32_t call, status_t status)
 {
     static const struct exception exceptions[] = {
-        {SYSCALL_ACCOUNT_RESIZE, STATUS_OK, EVERYWHERE, "not in this version"},
-        {SYSCALL_VM_PROTECT, STATUS_OK, EVERYWHERE, "not in this version"},
         {SYSCALL_MACHINE_POWER, STATUS_OK, EVERYWHERE,
          "it would end the attack; it ends the program"},
         {SYSCALL_MACHINE_POWER, STATUS_NOT_SUPPORTED, EVERYWHERE, "both machines can"},

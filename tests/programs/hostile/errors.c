@@ -124,6 +124,13 @@ static void one_value(void)
         {SYSCALL_VM_MAP, 5, 0},
         {SYSCALL_VM_MAP, 5, PROT_READ | PROT_WRITE | PROT_EXECUTE},
         {SYSCALL_VM_UNMAP, 1, 0},
+        {SYSCALL_VM_PROTECT, 1, 0},
+        {SYSCALL_VM_PROTECT, 2, 0},
+        {SYSCALL_VM_PROTECT, 2, PROT_READ | PROT_WRITE | PROT_EXECUTE},
+        {SYSCALL_ACCOUNT_RESIZE, 2, 1ull << 40},
+        {SYSCALL_ACCOUNT_RESIZE, 2, 1ull << 63},
+        {SYSCALL_ACCOUNT_RESIZE, 3, 1ull << 40},
+        {SYSCALL_ACCOUNT_RESIZE, 3, 1ull << 63},
         {SYSCALL_CHANNEL_CREATE, 2, 0},
         {SYSCALL_CHANNEL_CREATE, 2, UINT64_MAX},
         {SYSCALL_CHANNEL_CREATE, 2, ABI_CHANNEL_SHAPE(0xffff, 3584, 8, 64)},
@@ -235,6 +242,8 @@ static void states(void)
     ATTACK(SYSCALL_OBJECT_DESTROY, start.machine.value);
     ATTACK(SYSCALL_OBJECT_DESTROY, start.log.value);
     ATTACK(SYSCALL_OBJECT_DESTROY, world.dying.value);
+    ATTACK(SYSCALL_ACCOUNT_RESIZE, start.account.value, world.dying.value, 0, 0);
+    ATTACK(SYSCALL_ACCOUNT_RESIZE, world.spare.value, start.account.value, 0, 0); // no child of it
     ATTACK(SYSCALL_THREAD_CANCEL, world.new_thread.value);
     ATTACK(SYSCALL_INTERRUPT_ACKNOWLEDGE, world.interrupt.value);
     ATTACK(SYSCALL_PORT_UNBIND, world.event.value);
@@ -610,6 +619,7 @@ void errors_phase(void)
     states();
     ended();
     dying();
+    protect_while_mapping();
     rights();
     full_queue();
     lossy_queue();

@@ -120,7 +120,9 @@ static bool prepare_memory(uint32_t call, arguments_t a)
         ARGUMENTS(world.aspace.value, world.vmo.value, PAGE_SIZE, address, 2 * PAGE_SIZE,
                   PROT_READ | PROT_WRITE);
     case SYSCALL_VM_PROTECT:
-        ARGUMENTS(world.aspace.value, text_base, PROT_READ);
+        must(vm_map(world.aspace, world.vmo, 0, address, PAGE_SIZE, PROT_READ | PROT_WRITE),
+             "vm_map");
+        ARGUMENTS(world.aspace.value, address, PROT_READ);
     case SYSCALL_PIN_CREATE:
         ARGUMENTS(world.dmaspace.value, start.account.value, world.vmo.value, 0, 2 * PAGE_SIZE,
                   DMA_BOTH);
@@ -326,8 +328,15 @@ void undo(uint32_t call, const arguments_t a, const struct raw_result *result)
         if (fresh != 0) // or the port would be told of its end
             (void)port_unbind((handle_t){fresh});
         break;
+    case SYSCALL_ACCOUNT_RESIZE:
+        if (ok)
+            must(account_resize((account_t){a[0]}, (account_t){a[1]}, -(int64_t)a[2],
+                                -(int64_t)a[3]),
+                 "account_resize");
+        break;
     case SYSCALL_VM_MAP:
     case SYSCALL_VM_UNMAP:
+    case SYSCALL_VM_PROTECT:
         (void)vm_unmap(world.aspace, a[call == SYSCALL_VM_MAP ? 3 : 1]);
         break;
     case SYSCALL_CHANNEL_SEND:
@@ -374,7 +383,10 @@ static void exit_thread(void)
     handle_close((handle_t){thread.value});
 }
 
-static void exit_process(uint64_t code)
+// Runs a stub in a process of its own, and returns the code that it exits with. `meanwhile` is done
+// again and again until then.
+static uint64_t run_stub(void (*stub)(uint64_t, uint64_t), uint64_t priority, uint64_t argument,
+                         handle_t gift, void (*meanwhile)(uint64_t argument))
 {
     process_t process;
     aspace_t aspace;
@@ -383,17 +395,55 @@ static void exit_process(uint64_t code)
     must(vm_map(aspace, child_start.text, 0, text_base, text_bytes, PROT_READ | PROT_EXECUTE),
          "vm_map");
     stub_stack_map(aspace);
-    must(thread_create(process, 1, fresh_address(), &thread), "thread_create");
-    must(thread_start(thread, (uintptr_t)process_exit_stub, STUB_SP, code, (handle_t){0}),
-         "thread_start");
+    must(thread_create(process, priority, fresh_address(), &thread), "thread_create");
+    must(thread_start(thread, (uintptr_t)stub, STUB_SP, argument, gift), "thread_start");
+    uint32_t signals;
+    while (meanwhile &&
+           object_wait((handle_t){process.value}, SIGNAL_TERMINATED, 0, &signals) != STATUS_OK)
+        meanwhile(argument);
     wait_for_end(process.value);
     struct abi_inspect ended;
     inspect(process.value, &ended);
-    if (ended.process.exit_code == code)
-        count_seen(SYSCALL_PROCESS_EXIT, STATUS_OK);
     const uint64_t handles[] = {process.value, aspace.value, thread.value};
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
         handle_close((handle_t){handles[i]});
+    return ended.process.exit_code;
+}
+
+static void exit_process(uint64_t code)
+{
+    if (run_stub(process_exit_stub, 1, code, (handle_t){0}, nullptr) == code)
+        count_seen(SYSCALL_PROCESS_EXIT, STATUS_OK);
+}
+
+// Until it meets a mapping that is being made.
+static void protect_stub(uint64_t address, uint64_t aspace)
+{
+    for (uint32_t i = 0; i < 1'000'000; i++)
+        if (vm_protect((aspace_t){aspace}, address, PROT_READ) == STATUS_BAD_STATE)
+            process_exit(1);
+    process_exit(0);
+}
+
+static vmo_t large;
+constexpr uint64_t LARGE = 256 * PAGE_SIZE; // several steps
+
+static void map_large(uint64_t address)
+{
+    must(vm_map(world.aspace, large, 0, address, LARGE, PROT_READ | PROT_WRITE), "vm_map");
+    must(vm_unmap(world.aspace, address), "vm_unmap");
+}
+
+void protect_while_mapping(void)
+{
+    constexpr uint64_t AT = 0x3e'0000'0000;
+    handle_t gift;
+    must(vmo_create(start.account, LARGE, 0, &large), "vmo_create");
+    must(handle_duplicate((handle_t){world.aspace.value}, RIGHT_MAP | RIGHT_TRANSFER, &gift),
+         "handle_duplicate");
+    if (run_stub(protect_stub, ATTACKER_PRIORITY, AT, gift, map_large) == 1)
+        count_seen(SYSCALL_VM_PROTECT, STATUS_BAD_STATE);
+    handle_close((handle_t){large.value});
 }
 
 void exits_phase(uint32_t times)
