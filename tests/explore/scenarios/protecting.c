@@ -44,6 +44,7 @@ static void nothing_written_after(void)
     EXPLORE_CHECK(status_of(user, 2) != STATUS_OK); // it has heard that the page is protected
     seen(status_of(user, 0));
 }
+// MEM-23
 SCENARIO(protect_against_write, .canary = "M6 protect", .setup = protect_against_write,
          .finish = nothing_written_after);
 SCENARIO(protect_against_write_broadcast, .canary = "M6 protect", .setup = protect_against_write,
