@@ -205,32 +205,36 @@ static paddr_t page_of(const struct mapping *mapping, uint64_t page)
     return mapping->vmo ? vmo_page(mapping->vmo, mapping->offset_pages + page) : mapping->buffer;
 }
 
-static pte_t entry_for(const struct mapping *mapping, uint64_t page)
+static pte_t entry_for(const struct mapping *mapping, paddr_t frame)
 {
     const struct vmo *vmo = mapping->vmo;
     bool registers = vmo && vmo->device && !vmo->tables;
     uint64_t protection = mapping->protection | (SEEDED_BUG("M2") ? PROT_WRITE : 0);
-    return pte_make_page(page_of(mapping, page), protection,
-                         registers ? ARCH_MEMORY_DEVICE : ARCH_MEMORY_NORMAL);
-}
-
-static void sync_code(const struct mapping *mapping, uint64_t page)
-{
-    if (mapping->protection & PROT_EXECUTE)
-        arch_code_sync(arch_ram(page_of(mapping, page)), PAGE_SIZE);
+    return pte_make_page(frame, protection, registers ? ARCH_MEMORY_DEVICE : ARCH_MEMORY_NORMAL);
 }
 
 static void set_entry(struct mapping *mapping, uint64_t page) NO_THREAD_SAFETY
 {
     struct vmo *vmo = mapping->vmo;
+    paddr_t frame = page_of(mapping, page);
     pagetable_set(mapping->aspace, mapping->address + (page << PAGE_SHIFT),
-                  entry_for(mapping, page), &mapping->charged_tables);
+                  entry_for(mapping, frame), &mapping->charged_tables);
     if (!vmo || !vmo->device)
         if (!SEEDED_BUG("M3"))
-            frame_of(page_of(mapping, page))->mappings++;
-    sync_code(mapping, page);
+            frame_of(frame)->mappings++;
+    if (mapping->protection & PROT_EXECUTE)
+        arch_code_sync(arch_ram(frame), PAGE_SIZE);
     mapping->aspace->pages++;
     mapping->held++;
+}
+
+static void change_entry(struct mapping *mapping, uint64_t page)
+{
+    paddr_t frame = page_of(mapping, page);
+    if (mapping->protection & PROT_EXECUTE)
+        arch_code_sync(arch_ram(frame), PAGE_SIZE);
+    pagetable_change(mapping->aspace, mapping->address + (page << PAGE_SHIFT),
+                     entry_for(mapping, frame));
 }
 
 // The mapping takes no more pages of its VMO, which is locked.
@@ -498,12 +502,8 @@ static enum step mapping_protect(struct object *object) NO_THREAD_SAFETY
     if (mapping->changed < mapping->pages) {
         lock_acquire(&aspace->object.lock);
         mapping->protection = mapping->wanted_protection;
-        for (unsigned i = 0; i < VM_STEP_PAGES && mapping->changed < mapping->pages; i++) {
-            uint64_t page = mapping->changed++;
-            sync_code(mapping, page);
-            pagetable_change(aspace, mapping->address + (page << PAGE_SHIFT),
-                             entry_for(mapping, page));
-        }
+        for (unsigned i = 0; i < VM_STEP_PAGES && mapping->changed < mapping->pages; i++)
+            change_entry(mapping, mapping->changed++);
         lock_release(&aspace->object.lock);
         if (mapping->changed < mapping->pages)
             return STEP_MORE;

@@ -13,7 +13,7 @@
 // The event stands in docs/ipc.md, whose table comes from these lines.
 #define TO(phase, event) (1u << (phase))
 
-static const uint32_t call_transitions[CALL_PHASES] = {
+[[maybe_unused]] static const uint32_t call_transitions[CALL_PHASES] = {
     [CALL_FREE] = TO(CALL_QUEUED, "the call's message is queued") |
                   TO(CALL_FAULT, "a thread is created whose faults go here"),
     [CALL_QUEUED] = TO(CALL_TAKEN, "its message is received") |
