@@ -52,6 +52,7 @@ static void parent_against_child(void)
     STEP(user, OBJECT_DESTROY, child);
     all_run();
 }
+// OBJ-14
 SCENARIO(parent_against_child, .canary = "A3", .setup = parent_against_child,
          .finish = account_ended, .finer = BAD_STATE_FOR_GONE);
 

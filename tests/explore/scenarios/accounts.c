@@ -39,6 +39,7 @@ static void account_against_create(void)
     STEP(user, EVENT_CREATE, theirs);
     both_run();
 }
+// OBJ-13
 SCENARIO(account_against_create, .canary = "A3 adopt", .setup = account_against_create,
          .finish = account_ended);
 
@@ -49,6 +50,7 @@ static void account_against_vmo(void)
     STEP(user, VMO_CREATE, theirs, 2 * PAGE_SIZE, 0);
     both_run();
 }
+// OBJ-13
 SCENARIO(account_against_vmo, .canary = "A3 adopt", .setup = account_against_vmo,
          .finish = account_ended);
 
@@ -70,6 +72,7 @@ static void account_against_close(void)
     STEP(user, HANDLE_CLOSE, event);
     both_run();
 }
+// OBJ-13
 SCENARIO(account_against_close, .canary = "O2", .setup = account_against_close,
          .finish = account_ended);
 
@@ -111,6 +114,7 @@ static void resize_against_charge(void)
          (uint64_t)-2);
     both_run();
 }
+// OBJ-12
 SCENARIO(resize_against_charge, .canary = "A1 enlarge", .setup = resize_against_charge,
          .finish = resized);
 
@@ -121,6 +125,7 @@ static void resize_against_resize(void)
     STEP(user, ACCOUNT_RESIZE, above, theirs, 38, (uint64_t)-2); // after the other one alone
     both_run();
 }
+// OBJ-12
 SCENARIO(resize_against_resize, .canary = "A1", .setup = resize_against_resize, .finish = resized);
 
 static void resize_against_destroy(void)
@@ -129,6 +134,7 @@ static void resize_against_destroy(void)
     STEP(user, OBJECT_DESTROY, theirs);
     both_run();
 }
+// OBJ-12
 SCENARIO(resize_against_destroy, .canary = "A3", .setup = resize_against_destroy,
          .finish = resized);
 
@@ -183,6 +189,7 @@ static void ended_and_woken(void)
     account_ended();
     EXPLORE_CHECK(status_of(user, 0) == STATUS_GONE);
 }
+// OBJ-13
 SCENARIO(account_against_wait, .canary = "I4 all", .setup = account_against_wait,
          .finish = ended_and_woken);
 

@@ -61,6 +61,7 @@ static void call_ends(void)
     EXPLORE_CHECK(status_of(client, 0) == STATUS_PEER_CLOSED);
     seen(status_of(server, 0));
 }
+// IPC-41
 SCENARIO(call_receive_close, .canary = "machine: lost IPI", .setup = call_receive_close,
          .finish = call_ends, .finer = "GONE instead of BAD_HANDLE");
 
@@ -81,6 +82,7 @@ static void cancelled_or_refused(void)
     EXPLORE_CHECK(status == STATUS_PEER_CLOSED ||
                   (status == STATUS_CANCELLED && status_of(third, 0) == STATUS_OK));
 }
+// IPC-39
 SCENARIO(call_cancel_receive, .canary = "two wakers", .setup = call_cancel_receive,
          .finish = cancelled_or_refused, .finer = "GONE instead of BAD_HANDLE");
 
@@ -101,6 +103,7 @@ static void it_ends_once(void)
     EXPLORE_CHECK(status == STATUS_PEER_CLOSED ||
                   (status == STATUS_CANCELLED && status_of(third, 0) == STATUS_OK));
 }
+// IPC-10
 SCENARIO(receive_cancel_close, .canary = "two wakers", .setup = receive_cancel_close,
          .finish = it_ends_once);
 
@@ -117,6 +120,7 @@ static void taken_or_late(void)
     EXPLORE_CHECK(woken_with(client) == STATUS_TIMED_OUT);
     seen(status_of(server, 0));
 }
+// IPC-1, IPC-16
 SCENARIO(receive_against_deadline, .canary = "I3", .setup = receive_against_deadline,
          .finish = taken_or_late);
 
@@ -137,6 +141,7 @@ static void replied_cancelled_or_closed(void)
     EXPLORE_CHECK((woken_with(client) == STATUS_OK) == replied);
     seen(woken_with(client));
 }
+// IPC-40, IPC-41
 SCENARIO(reply_cancel_close, .canary = "two wakers", .setup = reply_cancel_close,
          .finish = replied_cancelled_or_closed, .finer = "GONE instead of BAD_HANDLE");
 
@@ -148,6 +153,7 @@ static void reply_against_close(void)
     servers_run();
     client_is_alone();
 }
+// IPC-41
 SCENARIO(reply_against_close, .canary = "machine: lost IPI", .setup = reply_against_close,
          .finish = replied_cancelled_or_closed, .finer = "GONE instead of BAD_HANDLE");
 
@@ -165,6 +171,7 @@ static void replied_once_at_most(void)
     unsigned replies = (status_of(server, 0) == STATUS_OK) + (status_of(third, 0) == STATUS_OK);
     EXPLORE_CHECK(replies == (woken_with(client) == STATUS_OK));
 }
+// IPC-35
 SCENARIO(reply_reply_cancel, .canary = "two wakers", .setup = reply_reply_cancel,
          .finish = replied_once_at_most);
 
@@ -182,6 +189,7 @@ static void the_client_is_dead(void)
     EXPLORE_CHECK(is_dead(client));
     seen(status_of(server, 0));
 }
+// IPC-40
 SCENARIO(reply_against_kill, .canary = "machine: lost IPI", .setup = reply_against_kill,
          .finish = the_client_is_dead);
 
@@ -201,6 +209,7 @@ static void cancelled_or_closed(void)
     EXPLORE_CHECK(status == STATUS_PEER_CLOSED ||
                   (status == STATUS_CANCELLED && status_of(third, 0) == STATUS_OK));
 }
+// IPC-41
 SCENARIO(cancel_against_own_close, .canary = "two wakers", .setup = cancel_against_own_close,
          .finish = cancelled_or_closed);
 
@@ -229,6 +238,7 @@ static void the_caller_hears_gone(void)
     EXPLORE_CHECK(woken_with(client) == STATUS_GONE);
     seen(status_of(server, 0));
 }
+// IPC-41
 SCENARIO(close_of_callers_end, .canary = "I2 receive", .setup = close_of_callers_end,
          .finish = the_caller_hears_gone);
 
@@ -251,6 +261,7 @@ static void all_received(void)
     EXPLORE_CHECK(status_of(server, 0) == STATUS_OK && status_of(third, 0) == STATUS_OK);
     EXPLORE_CHECK(value_of(server, 0, 0) + value_of(third, 0, 0) == MSG(1, 0) + MSG(2, 0));
 }
+// IPC-8
 SCENARIO(send_close_receive, .canary = "I2 receive", .setup = send_close_receive,
          .finish = all_received);
 
@@ -271,6 +282,7 @@ static void no_more_than_fit(void)
     EXPLORE_CHECK(value_of(server, 0, 0) == MSG(1, 0));
     EXPLORE_CHECK(status_of(client, 0) == STATUS_OK || status_of(third, 0) == STATUS_OK);
 }
+// IPC-18
 SCENARIO(two_sends_into_one_place, .canary = "I1", .setup = two_sends_into_one_place,
          .finish = no_more_than_fit);
 
@@ -292,5 +304,6 @@ static void replied_and_received(void)
     EXPLORE_CHECK(woken_with(client) == STATUS_OK);
     EXPLORE_CHECK(value_of(server, 0, 0) == 7 && value_of(server, 0, 2) == MSG(4, 0));
 }
+// IPC-51
 SCENARIO(reply_and_receive, .canary = "machine: lost IPI", .setup = reply_and_receive,
          .finish = replied_and_received);

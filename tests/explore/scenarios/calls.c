@@ -43,6 +43,7 @@ static void both_received(void)
     EXPLORE_CHECK(value_of(server, 0, 0) + value_of(server, 1, 0) == MSG(8, 0) + MSG(16, 0));
     seen(value_of(server, 0, 0));
 }
+// IPC-13
 SCENARIO(two_sends_against_receive, .canary = "machine: lost IPI",
          .setup = two_sends_against_receive, .finish = both_received);
 
@@ -61,6 +62,7 @@ static void closed(void)
     EXPLORE_CHECK(status_of(client, 1) == STATUS_PEER_CLOSED);
     seen(sent);
 }
+// IPC-7, IPC-9
 SCENARIO(send_against_peer_close, .canary = "I4", .setup = send_against_peer_close,
          .finish = closed);
 
@@ -98,6 +100,7 @@ static void replied_or_not(void)
     EXPLORE_CHECK(woken_with(client) == (replied ? STATUS_OK : STATUS_TIMED_OUT));
     seen(replied);
 }
+// IPC-40
 SCENARIO(reply_against_deadline, .canary = "two wakers", .setup = reply_against_deadline,
          .finish = replied_or_not);
 
@@ -116,6 +119,7 @@ static void replied_or_cancelled(void)
     EXPLORE_CHECK(woken_with(client) == (replied ? STATUS_OK : STATUS_CANCELLED));
     seen(replied);
 }
+// IPC-2, IPC-40
 SCENARIO(reply_against_cancel, .canary = "two wakers", .setup = reply_against_cancel,
          .finish = replied_or_cancelled);
 
@@ -139,5 +143,6 @@ static void both_are_gone(void)
 {
     EXPLORE_CHECK(status_of(server, 0) == STATUS_OK && status_of(client, 1) == STATUS_OK);
 }
+// IPC-50
 SCENARIO(port_destroyed_against_signal, .canary = "O2", .setup = port_destroyed_against_signal,
          .finish = both_are_gone);

@@ -82,6 +82,7 @@ static void fault_against_close(void)
     STEP(server, HANDLE_CLOSE, handler);
     all_run();
 }
+// IPC-56
 SCENARIO(fault_against_close, .canary = "O2", .setup = fault_against_close,
          .finish = its_process_ends);
 
@@ -98,6 +99,7 @@ static void nobody_is_left(void)
     its_process_ends();
     seen(status_of(server, 0));
 }
+// IPC-56
 SCENARIO(fault_receive_close, .canary = "machine: lost IPI", .setup = fault_receive_close,
          .finish = nobody_is_left, .finer = "GONE instead of BAD_HANDLE");
 
@@ -123,6 +125,7 @@ static void resumed_or_ended(void)
     EXPLORE_CHECK(has_woken(faulty) == resumed && is_dead(faulty) == !resumed);
     seen(resumed);
 }
+// IPC-56
 SCENARIO(fault_reply_against_close, .canary = "I3", .setup = fault_reply_against_close,
          .finish = resumed_or_ended, .finer = "GONE instead of BAD_HANDLE");
 
@@ -134,6 +137,7 @@ static void fault_against_end_of_its_own(void)
     plan_end(server, faulty->process->exceptions.object);
     all_run();
 }
+// IPC-55
 SCENARIO(fault_against_end_of_its_own, .canary = "I4 late", .setup = fault_against_end_of_its_own,
          .finish = its_process_ends, .random = true);
 
@@ -146,6 +150,7 @@ static void fault_against_destroy(void)
     STEP(server, OBJECT_DESTROY, faulty->process_handle);
     all_run();
 }
+// IPC-58
 SCENARIO(fault_against_destroy, .canary = "machine: lost IPI", .setup = fault_against_destroy,
          .finish = its_process_ends);
 
@@ -162,6 +167,7 @@ static void it_ends_anyway(void)
     EXPLORE_CHECK(status == STATUS_OK || status == STATUS_CANCELLED);
     seen(status);
 }
+// IPC-58
 SCENARIO(fault_reply_against_kill, .canary = "machine: lost IPI", .setup = fault_reply_against_kill,
          .finish = it_ends_anyway);
 
@@ -171,6 +177,7 @@ static void fault_killed_against_destroy(void)
     STEP(third, OBJECT_DESTROY, faulty->process_handle);
     handlers_run();
 }
+// IPC-58
 SCENARIO(fault_killed_against_destroy, .canary = "machine: lost IPI",
          .setup = fault_killed_against_destroy, .finish = it_ends_anyway);
 

@@ -38,6 +38,7 @@ static void unmapped(void)
     EXPLORE_CHECK(status_of(user, 0) == STATUS_OK || status_of(user, 1) != STATUS_OK);
     seen(10 * status_of(user, 0) + status_of(user, 1));
 }
+// MEM-8
 SCENARIO(unmap_against_access, .canary = "M6 others", .setup = unmap_against_access,
          .finish = unmapped);
 // The frame becomes another process's as soon as it is free.
@@ -56,6 +57,7 @@ static void reused(void)
     EXPLORE_CHECK(status_of(owner, 2) == STATUS_OK);
     (void)status_of(user, 0);
 }
+// MEM-8
 SCENARIO(reuse_against_access, .canary = "M6 others", .setup = reuse_against_access,
          .finish = reused);
 // Both CPUs unmap, each a page that the other one uses: rounds cross.
@@ -75,6 +77,7 @@ static void both_unmapped(void)
 {
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && status_of(user, 0) == STATUS_OK);
 }
+// MEM-8
 SCENARIO(two_unmaps, .canary = "machine: lost IPI", .setup = two_unmaps, .finish = both_unmapped);
 
 static void two_unmaps_of_one(void)
@@ -158,6 +161,7 @@ static void unmapped_then_maybe_mapped(void)
     EXPLORE_CHECK(status_of(user, 0) == STATUS_OK || status_of(user, 0) == STATUS_OVERLAP);
     seen(status_of(user, 0));
 }
+// MEM-4
 SCENARIO(map_against_unmap, .canary = "M2 overlap", .setup = map_against_unmap,
          .finish = unmapped_then_maybe_mapped);
 

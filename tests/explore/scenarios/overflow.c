@@ -75,6 +75,7 @@ static void sent_or_not(void)
     EXPLORE_CHECK((object_behind(client, event) != nullptr) != sent);
     seen(woken_with(client));
 }
+// IPC-2, IPC-22
 SCENARIO(sender_receive_cancel, .canary = "I3 admit", .setup = sender_receive_cancel,
          .finish = sent_or_not);
 
@@ -86,6 +87,7 @@ static void sender_receive_deadline(void)
     others_run();
     plan_time(2'000'000);
 }
+// IPC-1, IPC-22
 SCENARIO(sender_receive_deadline, .canary = "I3 admit", .setup = sender_receive_deadline,
          .finish = sent_or_not, .budget = 4'500);
 
@@ -101,6 +103,7 @@ static void it_is_dead(void)
 {
     EXPLORE_CHECK(is_dead(client) && status_of(server, 0) == STATUS_OK);
 }
+// IPC-22
 SCENARIO(sender_receive_kill, .canary = "I3", .setup = sender_receive_kill, .finish = it_is_dead);
 
 static void sender_receive_close(void)
@@ -118,6 +121,7 @@ static void sent_or_closed(void)
     EXPLORE_CHECK((object_behind(client, event) != nullptr) != sent);
     seen(sent);
 }
+// IPC-23
 SCENARIO(sender_receive_close, .canary = "I4 sender", .setup = sender_receive_close,
          .finish = sent_or_closed);
 
@@ -136,6 +140,7 @@ static void cancelled_or_closed(void)
     EXPLORE_CHECK(object_behind(client, event));
     seen(status);
 }
+// IPC-23
 SCENARIO(sender_cancel_close, .canary = "two wakers", .setup = sender_cancel_close,
          .finish = cancelled_or_closed);
 
@@ -157,6 +162,7 @@ static void sent_or_gone(void)
     EXPLORE_CHECK((object_behind(client, event) != nullptr) != sent);
     seen(sent);
 }
+// IPC-23
 SCENARIO(sender_receive_close_own, .canary = "I4 sender", .setup = sender_receive_close_own,
          .finish = sent_or_gone);
 
@@ -189,6 +195,7 @@ static void it_arrives(void)
     EXPLORE_CHECK(woken_with(client) == STATUS_OK && status_of(third, 0) == STATUS_OK);
     EXPLORE_CHECK(value_of(server, 1, 0) == MSG(2, 1));
 }
+// IPC-33
 SCENARIO(sender_receive_destroy, .canary = "O2", .setup = sender_receive_destroy,
          .finish = it_arrives);
 
@@ -226,6 +233,7 @@ static void gone(void)
     EXPLORE_CHECK(status_of(client, 0) == STATUS_GONE);
     EXPLORE_CHECK(object_behind(client, event));
 }
+// IPC-23
 SCENARIO(send_that_waits_against_close_own, .canary = "I4 late", .setup = send_against_close_own,
          .finish = gone);
 
@@ -246,6 +254,7 @@ static void both_are_sent(void)
     EXPLORE_CHECK(value_of(server, 0, 0) == MSG(1, 0));
     seen(value_of(server, 1, 0));
 }
+// IPC-19
 SCENARIO(two_senders_two_receives, .canary = "S2 room", .setup = two_senders_two_receives,
          .finish = both_are_sent);
 
@@ -286,6 +295,7 @@ static void taken_or_its_own_again(void)
     EXPLORE_CHECK((object_behind(client, event) != nullptr) != taken);
     seen(taken);
 }
+// IPC-24
 SCENARIO(waiting_call_receive_cancel, .canary = "I3", .setup = call_receive_cancel,
          .finish = taken_or_its_own_again);
 
@@ -328,6 +338,7 @@ static void it_has_the_place(void)
     EXPLORE_CHECK(value_of(third, 0, 0) == (MSG(2, 1) | MSG_CALL));
     EXPLORE_CHECK(!has_woken(client));
 }
+// IPC-24
 SCENARIO(waiting_call_reply_receive, .canary = "S2 slot", .setup = call_reply_receive,
          .finish = it_has_the_place);
 
@@ -346,6 +357,7 @@ static void place_or_cancelled(void)
     EXPLORE_CHECK((object_behind(client, event) != nullptr) != taken);
     seen(taken);
 }
+// IPC-24
 SCENARIO(waiting_call_reply_cancel, .canary = "I3", .setup = call_reply_cancel,
          .finish = place_or_cancelled);
 
@@ -364,6 +376,7 @@ static void refused(void)
     EXPLORE_CHECK(object_behind(client, event));
     seen(replied);
 }
+// IPC-23, IPC-24
 SCENARIO(waiting_call_reply_close, .canary = "I4 sender", .setup = call_reply_close,
          .finish = refused);
 
@@ -385,6 +398,7 @@ static void its_place_is_taken(void)
     uint64_t message = value_of(server, 0, 0);
     EXPLORE_CHECK(message == (MSG(1, 0) | MSG_CALL) || message == MSG(2, 1));
 }
+// IPC-19, IPC-39
 SCENARIO(call_deadline_sender, .canary = "S2 left", .setup = call_deadline_sender,
          .finish = its_place_is_taken);
 
@@ -427,6 +441,7 @@ static void received_or_counted(void)
     else if (status_of(server, 1) == STATUS_OK)
         EXPLORE_CHECK(value_of(server, 1, 0) == MSG(2, 0));
 }
+// IPC-25
 SCENARIO(drop_against_receive, .canary = "I2 lost", .setup = drop_against_receive,
          .finish = received_or_counted);
 
@@ -449,5 +464,6 @@ static void all_are_accounted_for(void)
     EXPLORE_CHECK((lost == 0) == (bytes == 1));
     seen(bytes);
 }
+// IPC-25
 SCENARIO(two_drops_against_receive, .canary = "I2 lost", .setup = two_drops_against_receive,
          .finish = all_are_accounted_for);

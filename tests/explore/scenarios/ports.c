@@ -50,6 +50,7 @@ static void each_signal_is_told(void)
         (is_over(one, 0) ? value_of(one, 0, 1) : 0) | (is_over(two, 0) ? value_of(two, 0, 1) : 0);
     EXPLORE_CHECK(told == 3);
 }
+// IPC-45
 SCENARIO(two_receivers, .canary = "machine: lost IPI", .setup = two_receivers,
          .finish = each_signal_is_told,
          .finer = "a binding is taken off first; what is told is what is raised afterwards");
@@ -66,6 +67,7 @@ static void told_once_bound(void)
 {
     EXPLORE_CHECK(value_of(two, 0, 0) == 7 && value_of(two, 0, 1) == 1);
 }
+// IPC-44
 SCENARIO(bind_signal_receive, .canary = "machine: lost IPI", .setup = bind_signal_receive,
          .finish = told_once_bound);
 
@@ -81,6 +83,7 @@ static void told_or_not(void)
 {
     EXPLORE_CHECK(status_of(two, 0) == STATUS_OK || status_of(two, 0) == STATUS_TIMED_OUT);
 }
+// IPC-48
 SCENARIO(unbind_signal_receive, .canary = "P unbind", .setup = unbind_signal_receive,
          .finish = told_or_not);
 
@@ -96,6 +99,7 @@ static void told_or_told_gone(void)
 {
     EXPLORE_CHECK(value_of(two, 0, 1) == 1 || value_of(two, 0, 1) == SIGNAL_GONE);
 }
+// IPC-47
 SCENARIO(destroy_signal_receive, .canary = "machine: lost IPI", .setup = destroy_signal_receive,
          .finish = told_or_told_gone);
 
@@ -138,6 +142,7 @@ static void both_destroyed(void)
 {
     EXPLORE_CHECK(status_of(one, 0) == STATUS_OK && status_of(two, 0) == STATUS_OK);
 }
+// IPC-47, IPC-50
 SCENARIO(port_and_object_destroyed, .canary = "O2", .setup = port_and_object_destroyed,
          .finish = both_destroyed);
 
@@ -153,6 +158,7 @@ static void told_or_gone(void)
 {
     EXPLORE_CHECK(status_of(two, 0) == STATUS_OK || status_of(two, 0) == STATUS_GONE);
 }
+// IPC-50
 SCENARIO(receive_against_destroyed_port, .canary = "I4 all",
          .setup = receive_against_destroyed_port, .finish = told_or_gone);
 
@@ -170,6 +176,7 @@ static void bound_once(void)
     unsigned done = (status_of(one, 0) == STATUS_OK) + (status_of(two, 0) == STATUS_OK);
     EXPLORE_CHECK(done == 1);
 }
+// IPC-43
 SCENARIO(bind_against_bind, .canary = "P bind", .setup = bind_against_bind, .finish = bound_once);
 
 // ---- timers
@@ -199,6 +206,7 @@ static void the_last_word_was_cancel(void)
     const struct object *object = object_behind(one, timer);
     EXPLORE_CHECK(!(object->signals & SIGNAL_FIRED));
 }
+// OBJ-25
 SCENARIO(timer_set_cancel_fire, .canary = "T2 cancel", .setup = timer_set_cancel_fire,
          .finish = the_last_word_was_cancel);
 
@@ -216,6 +224,7 @@ static void set_once(void)
     const struct object *object = object_behind(one, timer);
     seen(object->signals);
 }
+// OBJ-25
 SCENARIO(timer_set_against_set, .canary = "T2", .setup = timer_set_against_set, .finish = set_once);
 
 static void timer_destroy_reuse_fire(void)
@@ -268,5 +277,6 @@ static void told_and_bound(void)
     EXPLORE_CHECK(woken_with(receiver) == STATUS_OK);
     EXPLORE_CHECK(status_of(one, 0) == STATUS_OK && status_of(two, 0) == STATUS_OK);
 }
+// IPC-47
 SCENARIO(gone_against_bind, .canary = "machine: lost IPI", .setup = gone_against_bind,
          .finish = told_and_bound);

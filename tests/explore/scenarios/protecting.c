@@ -47,6 +47,7 @@ static void nothing_written_after(void)
 // MEM-23
 SCENARIO(protect_against_write, .canary = "M6 protect", .setup = protect_against_write,
          .finish = nothing_written_after);
+// MEM-23
 SCENARIO(protect_against_write_broadcast, .canary = "M6 protect", .setup = protect_against_write,
          .finish = nothing_written_after, .broadcasts = true);
 
@@ -68,6 +69,7 @@ static void written_after(void)
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK);
     EXPLORE_CHECK(status_of(user, 0) == STATUS_OK && status_of(user, 2) == STATUS_OK);
 }
+// MEM-23
 SCENARIO(allow_against_write, .canary = "M6 protect", .setup = allow_against_write,
          .finish = written_after);
 SCENARIO(allow_against_write_broadcast, .canary = "M6 protect", .setup = allow_against_write,
@@ -102,6 +104,7 @@ static void unmapped(void)
     EXPLORE_CHECK(status_of(user, 0) == STATUS_OK);
     seen(status_of(owner, 0));
 }
+// MEM-23
 SCENARIO(protect_against_unmap, .canary = "machine: lost IPI", .setup = protect_against_unmap,
          .finish = unmapped);
 

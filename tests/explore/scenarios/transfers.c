@@ -45,6 +45,7 @@ static void sent_or_kept(void)
     EXPLORE_CHECK(sent || status_of(sender, 0) == STATUS_PEER_CLOSED);
     EXPLORE_CHECK(status_of(sender, 1) == (sent ? STATUS_BAD_HANDLE : STATUS_OK));
 }
+// IPC-12, IPC-27
 SCENARIO(handle_sent_against_receiver_close, .canary = "O3",
          .setup = handle_sent_against_receiver_close, .finish = sent_or_kept);
 
@@ -56,6 +57,7 @@ static void handle_received_against_close(void)
     STEP(third, HANDLE_CLOSE, ends.end0);
     all_run();
 }
+// IPC-31
 SCENARIO(handle_received_against_close, .canary = "O3 close",
          .setup = handle_received_against_close, .finer = "GONE instead of BAD_HANDLE");
 
@@ -91,6 +93,7 @@ static void it_arrives_or_is_gone(void)
                       ? status_of(receiver, 0) == STATUS_OK
                       : status_of(sender, 0) == STATUS_GONE && !is_over(receiver, 0));
 }
+// IPC-33
 SCENARIO(handle_in_flight_against_destroy, .canary = "O2",
          .setup = handle_in_flight_against_destroy, .finish = it_arrives_or_is_gone);
 
@@ -131,6 +134,7 @@ static void lent_or_given(void)
     EXPLORE_CHECK((object_behind(sender, event) != nullptr) != taken);
     seen(taken);
 }
+// IPC-32, IPC-39
 SCENARIO(call_with_handle_cancelled, .canary = "I3", .setup = call_with_handle_cancelled,
          .finish = lent_or_given);
 
@@ -150,6 +154,7 @@ static void refused(void)
     bool taken = status_of(receiver, 0) == STATUS_OK;
     EXPLORE_CHECK((object_behind(sender, event) != nullptr) != taken);
 }
+// IPC-32
 SCENARIO(call_with_handle_against_close, .canary = "machine: lost IPI",
          .setup = call_with_handle_against_close, .finish = refused,
          .finer = "GONE instead of BAD_HANDLE");
@@ -176,6 +181,7 @@ static void given_or_kept(void)
     EXPLORE_CHECK(status_of(receiver, 1) == (given ? STATUS_BAD_HANDLE : STATUS_OK));
     EXPLORE_CHECK(woken_with(sender) == (given ? STATUS_OK : STATUS_CANCELLED));
 }
+// IPC-38
 SCENARIO(reply_with_handle_against_kill, .canary = "two wakers",
          .setup = reply_with_handle_against_kill, .finish = given_or_kept);
 
@@ -193,6 +199,7 @@ static void made_in_its_place(void)
 {
     EXPLORE_CHECK(status_of(sender, 2) == STATUS_OK);
 }
+// IPC-7
 SCENARIO(close_against_close_of_ends, .canary = "O2 peer", .setup = close_against_close_of_ends,
          .finish = made_in_its_place);
 
@@ -213,6 +220,7 @@ static void the_inner_end_hears_it(void)
 {
     EXPLORE_CHECK(status_of(sender, 1) == STATUS_PEER_CLOSED);
 }
+// IPC-12
 SCENARIO(nested_channels_closed, .canary = "I4", .setup = nested_channels_closed,
          .finish = the_inner_end_hears_it);
 
