@@ -8,7 +8,7 @@
 //   HOST_OFF     it has not entered the kernel yet
 //   HOST_USER    the last entry has returned: user mode, as the thread whose context it returned
 //   HOST_IDLE    inside arch_idle
-//   HOST_KERNEL  stopped at an interleaving point in the middle of an entry
+//   HOST_KERNEL  stopped in the middle of an entry
 //
 // The test begins entries and lets CPUs run; between two calls of host_run nothing moves. An
 // interleaving point is every beginning and end of a function of kernel/ (the compiler's
@@ -59,6 +59,9 @@ void host_run(unsigned cpu);
 // Interleaving: at each point a CPU stops with a chance of 1 in `period`; 0: never.
 void host_interleave(uint32_t period, uint64_t seed);
 extern uint64_t host_points, host_switches;
+
+// Stops the CPU once, in HOST_KERNEL, where it next begins a function of kernel/.
+void host_stop_at(unsigned cpu, const void *function);
 
 // Called, when set, on the CPU: in each interrupt window; instead of idling; in each turn of a
 // spin loop.

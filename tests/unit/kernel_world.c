@@ -332,19 +332,51 @@ unsigned steps_left(void)
     return windows_left;
 }
 
-struct outcome held_call(struct actor *actor, uint64_t number, const uint64_t arguments[6])
+static void enter_call(struct actor *actor, uint64_t number, const uint64_t arguments[6])
 {
     EXPECT(actor->held && cpus[actor->cpu]->current == actor->thread);
     actor->number = number;
     memcpy(actor->argument, arguments, sizeof actor->argument);
     load_call(actor);
     host_enter(actor->cpu, entry_syscall);
+}
+
+struct outcome go_on(struct actor *actor)
+{
     host_run(actor->cpu);
     if (host_place(actor->cpu) == HOST_USER && cpus[actor->cpu]->current == actor->thread) {
         take_outcome(actor);
         return actor->out;
     }
     return (struct outcome){.status = STATUS_BLOCKED};
+}
+
+struct outcome held_call(struct actor *actor, uint64_t number, const uint64_t arguments[6])
+{
+    enter_call(actor, number, arguments);
+    return go_on(actor);
+}
+
+static void run_to(struct actor *actor, const void *function)
+{
+    host_stop_at(actor->cpu, function);
+    host_run(actor->cpu);
+    EXPECT(host_place(actor->cpu) == HOST_KERNEL);
+}
+
+void stopped_call(struct actor *actor, const void *function, uint64_t number,
+                  const uint64_t arguments[6])
+{
+    enter_call(actor, number, arguments);
+    run_to(actor, function);
+}
+
+void stopped_interrupt(struct actor *actor, const void *function)
+{
+    EXPECT(actor->held && cpus[actor->cpu]->current == actor->thread);
+    EXPECT(host_interrupt_pending(actor->cpu));
+    host_enter(actor->cpu, entry_interrupt);
+    run_to(actor, function);
 }
 
 void expect_status(status_t got, status_t wanted, const char *what, const char *file, int line)

@@ -122,6 +122,17 @@ void hold_after(struct actor *actor, unsigned steps);
 unsigned steps_left(void); // until then; 0: it happened
 void advance(uint64_t ns); // the clock, and what it causes
 
+// As HELD, but the actor's CPU stops where it begins a function of the kernel, until `go_on`. What
+// is called meanwhile runs on other CPUs alone.
+void stopped_call(struct actor *actor, const void *function, uint64_t number,
+                  const uint64_t arguments[6]);
+#define STOPPED(actor, function, name, ...) \
+    stopped_call(actor, (const void *)(function), SYSCALL_##name, ARGUMENTS(__VA_ARGS__))
+struct outcome go_on(struct actor *actor);
+
+// The same with an interrupt, which the actor's CPU takes.
+void stopped_interrupt(struct actor *actor, const void *function);
+
 // Runs a function in the kernel of a CPU, as an interrupt handler would be.
 void on_cpu(unsigned cpu, void (*function)(void));
 
