@@ -123,19 +123,18 @@ static bool take_due(struct cpu *cpu, uint64_t now, struct due *out)
     return due;
 }
 
-bool time_expire(struct cpu *cpu)
+void time_expire(struct cpu *cpu)
 {
     for (unsigned i = 0; i < CPU_BATCH; i++) {
         uint64_t now = time_now_ns();
         struct due due;
         if (!take_due(cpu, now, &due))
-            return false;
+            return;
         if (due.thread)
             thread_expired(due.thread);
         if (due.timer)
             timer_fire(due.timer, due.timer_ref, now);
     }
-    return true;
 }
 
 void time_arm(struct cpu *cpu)

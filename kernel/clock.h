@@ -31,8 +31,8 @@ extern struct time_conversion time_conversion;
 void deadline_set(struct deadline *deadline, struct cpu *cpu, uint64_t ns);
 void deadline_clear(struct deadline *deadline);
 
-// Fires what is due, at most CPU_BATCH; true: more is due.
-bool time_expire(struct cpu *cpu);
+// Fires what is due, at most CPU_BATCH. For what is left the timer comes again.
+void time_expire(struct cpu *cpu);
 
 // Programs the CPU's hardware timer for the next deadline or the end of the slice.
 void time_arm(struct cpu *cpu);

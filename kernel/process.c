@@ -65,27 +65,25 @@ void process_thread_added(struct process *process, struct thread *thread) NO_THR
     lock_acquire(&process->object.lock);
     lock_acquire(&process->table_lock);
     list_push_back(&process->threads, &thread->process_node);
-    bool ending = process->ending;
     lock_release(&process->table_lock);
-    if (!ending && process->object.state == PROCESS_CREATED)
+    if (process->object.state == PROCESS_CREATED)
         object_transition(&process->object, PROCESS_RUNNING);
-    if (ending)
+    if (process->object.state == PROCESS_EXITING)
         operation_resume(&process->object); // one more to stop
     lock_release(&process->object.lock);
 }
 
 // One thread less: the last one ends its process, or lets the end of it go on. No lock is held.
-static void one_less(struct process *process, bool ran) NO_THREAD_SAFETY
+static void one_less(struct process *process) NO_THREAD_SAFETY
 {
     lock_acquire(&process->object.lock);
     lock_acquire(&process->table_lock);
     bool last = --process->thread_count == 0;
-    bool ending = process->ending;
     lock_release(&process->table_lock);
     struct object_ref ref = object_reference(&process->object);
-    if (last && ending)
+    if (last && process->object.state == PROCESS_EXITING)
         operation_resume(&process->object);
-    bool ends = last && !ending && (ran || process->object.state == PROCESS_RUNNING);
+    bool ends = last && process->object.state == PROCESS_RUNNING;
     lock_release(&process->object.lock);
     if (ends)
         process_kill(ref, 0);
@@ -93,7 +91,7 @@ static void one_less(struct process *process, bool ran) NO_THREAD_SAFETY
 
 void process_thread_not_added(struct process *process)
 {
-    one_less(process, false);
+    one_less(process);
 }
 
 void process_thread_gone(struct process *process, struct thread *thread)
@@ -102,7 +100,7 @@ void process_thread_gone(struct process *process, struct thread *thread)
     list_remove(&thread->process_node);
     process->ended_cpu_ns += counter_read(&thread->cpu_ns);
     lock_release(&process->table_lock);
-    one_less(process, true);
+    one_less(process);
 }
 
 void process_aspace_gone(struct process *process) NO_THREAD_SAFETY

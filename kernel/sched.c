@@ -18,7 +18,6 @@ void cpu_init(struct cpu *cpu, uint32_t number)
 {
     cpu->number = number;
     cpu->armed_ns = UINT64_MAX;
-    cpu->slice_end_ns = UINT64_MAX;
     lock_init(&cpu->timers_lock, RANK_TIMERS);
     atomic_init(&cpu->first_ns, UINT64_MAX);
     tlb_init(&cpu->flush_ticket);
@@ -105,9 +104,10 @@ static void current_leaves(struct cpu *cpu)
         thread_move_away(thread);
         return;
     }
-    // Preempted: first of its equals; its slice used up, or yielding: the last.
+    // Preempted: first of its equals; its slice used up, or yielding: the last. One is ready, or it
+    // would have stayed.
     const struct runnable *next = highest(cpu);
-    bool last = next && next->priority == thread->runnable.priority;
+    bool last = next->priority == thread->runnable.priority;
     sched_enqueue(cpu, &thread->runnable, !last && !thread->yields);
 }
 

@@ -47,11 +47,7 @@ static size_t structure_bytes(void)
 
 void smp_carve(const struct boot_info *boot)
 {
-    carved.count = boot->cpu_count;
-    if (!hal.cpu_start || carved.count < 2) {
-        carved.count = 1;
-        return;
-    }
+    carved.count = hal.cpu_start ? boot->cpu_count : 1;
     carved.structures = frames_carve((carved.count - 1) * structure_bytes());
     memset(carved.structures, 0, (carved.count - 1) * structure_bytes());
     carved.stacks = frames_carve((carved.count - 1) * ARCH_STACK_MEMORY);
@@ -80,7 +76,7 @@ static const char *start_one(struct cpu *cpu, void *stack_top)
             return "it does not arrive";
         arch_cpu_relax();
     }
-    return arrival(cpu) == CPU_RUNS ? nullptr : cpu->refusal;
+    return cpu->refusal;
 }
 
 void smp_start(const struct boot_info *boot)

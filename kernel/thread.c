@@ -113,8 +113,7 @@ bool thread_win(struct thread *thread)
 
 void thread_unlink(struct thread *thread) NO_THREAD_SAFETY
 {
-    if (!list_node_linked(&thread->wait_node))
-        return;
+    CHECK(I3, list_node_linked(&thread->wait_node));
     list_remove(&thread->wait_node);
     if (thread->wait_kind < WAIT_SEND) { // it was among the object's waiters
         CHECK(I3, thread->wait_object->waiter_count > 0);
@@ -289,7 +288,7 @@ void thread_take_requests(struct thread *thread)
     }
     if (requests & REQUEST_ARRIVE)
         sched_enqueue(home, &thread->runnable, false);
-    if (requests & REQUEST_START && thread_state(thread) == THREAD_NEW) {
+    if (requests & REQUEST_START) {
         thread_set_state(thread, THREAD_READY);
         sched_enqueue(home, &thread->runnable, false);
     }
@@ -333,16 +332,14 @@ enum step thread_teardown(struct object *object) NO_THREAD_SAFETY
         return STEP_WAIT;
     }
     // The buffer's frame goes after its mapping.
-    if (thread->buffer_mapping.object) {
-        (void)object_kill(thread->buffer_mapping, object->operation.runnable.priority);
-        if (!atomic_load_explicit(&thread->buffer_unmapped,
-                                  ORDER("weak has unmapped", memory_order_acquire)))
-            return STEP_WAIT;
-        frame_free(arch_ram_address(thread->message));
-        frame_free(arch_ram_address(thread->context));
-        account_uncharge(object->account, 2, 0);
-        thread->buffer_mapping = (struct object_ref){};
-    }
+    (void)object_kill(thread->buffer_mapping, object->operation.runnable.priority);
+    if (!atomic_load_explicit(&thread->buffer_unmapped,
+                              ORDER("weak has unmapped", memory_order_acquire)))
+        return STEP_WAIT;
+    frame_free(arch_ram_address(thread->message));
+    frame_free(arch_ram_address(thread->context));
+    account_uncharge(object->account, 2, 0);
+    thread->buffer_mapping = (struct object_ref){};
     channel_release_fault_slot(thread->process->exceptions, thread->fault_slot);
     process_thread_gone(thread->process, thread);
     thread_set_state(thread, THREAD_DEAD);
