@@ -216,7 +216,8 @@ class Hunt:
     def run(self, effort, classes, most=None, but=()):
         self.done, self.start = 0, time.monotonic()
         left = [m for m in self.mutants if m["number"] not in self.killers
-                and m["class"] in classes and identity(m) not in but]
+                and (m["class"] in classes or effort == MANY and "atomic_" in m["text"])
+                and identity(m) not in but]
         left.sort(key=lambda m: m["class"] not in GOAL)
         print(f"  {len(left)} mutants, {effort} executions", flush=True)
         in_parallel(left, lambda m: self.one(m, effort, most))

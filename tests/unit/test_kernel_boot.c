@@ -207,6 +207,13 @@ TEST(init_finds_its_handles)
     EXPECT_EQUAL(INIT_CALL(OBJECT_DESTROY, handles[INIT_PROCESS]), STATUS_OK);
 }
 
+TEST_THAT_PANICS(init_has_ended, "init has ended, with code 3")
+{
+    prepare(1);
+    boots();
+    (void)INIT_CALL(PROCESS_EXIT, 3);
+}
+
 TEST(init_can_read_the_bundle_and_not_write_it)
 {
     prepare(1);
@@ -448,9 +455,12 @@ TEST(all_cpus_come)
     expect_cpus(4);
     EXPECT_EQUAL(started, 3);
     EXPECT_EQUAL(timers, 3);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < 4; i++) {
         EXPECT_EQUAL(cpus[i]->hardware_id, 0x100 + i);
+        EXPECT_EQUAL(counter_read(&cpus[i]->idle_ns), 0); // its time begins as it comes
+    }
     expect_log("4 of 4 CPUs run");
+    EXPECT(!strstr(host_console, "is not used"));
     EXPECT_EQUAL(INIT_CALL(MACHINE_INFO, init_thread()->message->handles[INIT_MACHINE]), STATUS_OK);
 }
 
@@ -471,12 +481,17 @@ TEST(each_cpu_has_memory_of_its_own)
         parts[i] = (struct boot_range){at, at + bytes};
         parts[3 + i] = (struct boot_range){stacks[i + 1], stacks[i + 1] + ARCH_STACK_MEMORY};
     }
+    // In one piece: no part of it is free memory's.
+    uint64_t lowest = UINT64_MAX, highest = 0;
     for (unsigned i = 0; i < 6; i++) {
         EXPECT(parts[i].start % PAGE_SIZE == 0);
         EXPECT(parts[i].end <= HOST_RAM_START + RAM);
+        lowest = parts[i].start < lowest ? parts[i].start : lowest;
+        highest = parts[i].end > highest ? parts[i].end : highest;
         for (unsigned j = 0; j < i; j++)
             EXPECT(parts[i].end <= parts[j].start || parts[j].end <= parts[i].start);
     }
+    EXPECT_EQUAL(highest - lowest, 3 * (bytes + ARCH_STACK_MEMORY));
 }
 
 TEST(a_machine_that_cannot_start_cpus)
@@ -568,17 +583,45 @@ TEST(a_clock_ahead)
     expect_log("is not used: its clock is ahead of the boot CPU's");
 }
 
+static void boots_again(unsigned cpus_wanted, uint32_t period, uint64_t step, struct random *random)
+{
+    if (cpus[0])
+        memset(cpus[0], 0, sizeof *cpus[0]);
+    memset(cpus, 0, sizeof(struct cpu *) * CPUS_MAX);
+    boots_with(cpus_wanted, period, step, random);
+}
+
+// The clock moves by steps of 1000 between the looks of the two. So the first difference that is
+// refused is one nanosecond more than a number of steps: equal readings are in order.
+static void expect_edge(int64_t direction)
+{
+    constexpr uint64_t STEP = 1000;
+    for (int64_t steps = 0; steps < 50; steps++) {
+        plan[1].skew = direction * steps * (int64_t)STEP;
+        boots_again(2, UINT32_MAX, STEP, nullptr);
+        EXPECT_EQUAL(cpu_count(), 2);
+        plan[1].skew += direction;
+        boots_again(2, UINT32_MAX, STEP, nullptr);
+        if (cpu_count() == 1)
+            return;
+    }
+    test_fail(__FILE__, __LINE__, "no difference is refused");
+}
+
+TEST(how_far_apart_two_clocks_may_be)
+{
+    expect_edge(1);
+    expect_edge(-1);
+}
+
 // Whatever the order in which the two look and write down what they saw.
 TEST(equal_clocks_are_never_refused)
 {
     struct random random = {test_seed()};
     unsigned orders = test_amount(400, 20);
     for (unsigned i = 0; i < orders; i++) {
-        if (cpus[0])
-            memset(cpus[0], 0, sizeof *cpus[0]);
-        memset(cpus, 0, sizeof(struct cpu *) * CPUS_MAX);
-        boots_with(2, 1 + (uint32_t)random_below(&random, 6), 1 + random_below(&random, 50),
-                   &random);
+        boots_again(2, 1 + (uint32_t)random_below(&random, 6), 1 + random_below(&random, 50),
+                    &random);
         expect_cpus(2);
     }
 }

@@ -205,6 +205,37 @@ static void end_steps(void)
     look();
 }
 
+static struct {
+    const struct process *process;
+    uint32_t handles, most; // at the last look; how many went between two
+} closing;
+
+static void look_at_handles(void)
+{
+    uint32_t now = closing.process->handles_used;
+    if (closing.handles - now > closing.most)
+        closing.most = closing.handles - now;
+    closing.handles = now;
+}
+
+TEST(handles_are_closed_a_few_at_a_time)
+{
+    begin();
+    struct actor *b = spawn(new_account(100, 100), 5);
+    uint64_t event = MUST(b, EVENT_CREATE, b->account);
+    for (unsigned i = 0; i < 60; i++)
+        MUST(b, HANDLE_DUPLICATE, event, 0);
+    closing.process = b->process;
+    closing.handles = b->process->handles_used;
+    uint64_t process = grant(a, world.boss, b->process_handle);
+    host_on_window = look_at_handles;
+    MUST(a, OBJECT_DESTROY, process);
+    host_on_window = nullptr;
+    EXPECT_EQUAL(closing.handles, 0);
+    EXPECT_EQUAL(closing.most, 16);
+    world_end();
+}
+
 TEST(each_step_is_short)
 {
     begin();

@@ -44,6 +44,7 @@ TEST(a_fault_is_a_call)
 {
     begin_faults(2);
     raise_fault(faulty, FAULT_WRITE, 0xdead'0000);
+    faulty->thread->context->status = 5; // a register like others
     EXPECT(faulty->thread->wait_kind == WAIT_FAULT);
     EXPECT_CALL(BAD_STATE, server, THREAD_CANCEL, faulty->thread_handle);
     world_check();
@@ -59,6 +60,7 @@ TEST(a_fault_is_a_call)
     EXPECT_CALL(INVALID, server, CHANNEL_REPLY, handler_end, token, MSG(8, 1));
     EXPECT_STATUS(answer(token, FAULT_RESUME, 8), OK);
     EXPECT(has_ended(faulty));
+    EXPECT_EQUAL(faulty->out.status, 5);
     EXPECT_STATUS(answer(token, FAULT_RESUME, 8), NOT_FOUND);
     world_check();
     uint64_t first = token;
@@ -82,6 +84,7 @@ TEST(a_fault_without_a_handler_ends_the_process)
     struct actor *b = spawn_thread(a, 5);
     raise_fault(a, FAULT_READ, 0);
     EXPECT(is_dead(a) && is_dead(b));
+    EXPECT(a->calling); // it has not run on
     MUST(world.boss, OBJECT_WAIT, a->process_handle, SIGNAL_TERMINATED, 0);
     world_end();
 }
@@ -150,6 +153,7 @@ TEST(a_fault_without_a_handler_is_logged)
         {FAULT_WRITE, "writes to memory that is not writable: address 0x1230"},
         {FAULT_EXECUTE, "runs memory that is not executable: address 0x1230"},
         {FAULT_OTHER, "process 'actor' faults: address 0x1230"},
+        {(enum abi_fault_cause)(FAULT_OTHER + 1), "process 'actor' faults: address 0x1230"},
         {(enum abi_fault_cause)0, "process 'actor' faults: address 0x1230"},
         {(enum abi_fault_cause)200, "process 'actor' faults: address 0x1230"},
     };

@@ -3,6 +3,7 @@
 //
 // Threads that change their CPU in each state, and what reaches them on the way (S1, S2).
 #include <entry/entry.h>
+#include <hal/hal.h>
 #include <string.h>
 
 #include "cpu.h"
@@ -59,7 +60,7 @@ TEST(moved_while_it_waits)
         expect_home(b, to);
         MUST(a, EVENT_SIGNAL, event, 1);
         EXPECT_STATUS(ended(b).status, OK);
-        EXPECT(b->thread->home == cpus[to]);
+        EXPECT(b->thread->home == cpus[to] && !b->thread->moves);
         MUST(a, EVENT_CLEAR, event, 1);
         world_check();
     }
@@ -76,6 +77,7 @@ TEST(moved_before_it_started)
     EXPECT_EQUAL(world.actor_count, before + 1);
     struct actor *c = &world.actors[before];
     EXPECT_EQUAL(c->cpu, 1);
+    EXPECT_EQUAL(c->thread->context->start[1], 0); // no gift
     MUST(c, CLOCK_READ);
     world_end();
 }
@@ -113,12 +115,15 @@ TEST(moved_while_running)
         b->cpu = to;
         settle();
         EXPECT_STATUS(b->out.status, OK);
+        EXPECT(!b->thread->moves);
         MUST(b, CLOCK_READ);
         expect_home(b, to);
         // To where it is already: nothing happens.
         hold(b);
+        uint64_t switches = counter_read(&cpus[to]->switches);
         EXPECT_STATUS(HELD(b, THREAD_SET_CPU, own, to).status, OK);
         EXPECT(cpus[to]->current == b->thread);
+        EXPECT_EQUAL(counter_read(&cpus[to]->switches), switches);
         settle();
     }
     world_end();
@@ -180,11 +185,101 @@ TEST(killed_while_it_waits_on_another_cpu)
     world_end();
 }
 
+// What arrives goes behind its equals.
+TEST(the_order_in_which_they_arrive)
+{
+    begin();
+    struct actor *c = spawn_thread_on(1, a, 10), *high = spawn_thread_on(1, a, 20);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(BLOCKED, c, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(high);
+    EXPECT_STATUS(HELD(high, EVENT_SIGNAL, event, 1).status, OK);
+    hold(a);
+    EXPECT_STATUS(HELD(a, THREAD_SET_CPU, b->own_thread, 1).status, OK);
+    b->cpu = 1;
+    b->held = c->held = true;
+    (void)HELD(high, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(cpus[1]->current == c->thread);
+    settle();
+    EXPECT_STATUS(ended(b).status, OK);
+    EXPECT_STATUS(ended(c).status, OK);
+    world_end();
+}
+
+// One that yields just when a higher one is woken from elsewhere goes behind its equals as well.
+TEST(preempted_while_it_yields)
+{
+    begin();
+    struct actor *there = spawn_thread_on(1, a, 10), *c = spawn_thread(a, 10);
+    EXPECT_CALL(BLOCKED, a, OBJECT_WAIT, event, 2, ABI_DEADLINE_NEVER); // the higher one
+    EXPECT_CALL(BLOCKED, c, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(b);
+    EXPECT_STATUS(HELD(b, EVENT_SIGNAL, event, 1).status, OK);
+    MUST(there, EVENT_SIGNAL, event, 2);
+    a->held = c->held = true;
+    (void)HELD(b, THREAD_YIELD);
+    EXPECT(cpus[0]->current == a->thread);
+    (void)HELD(a, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(cpus[0]->current == c->thread);
+    settle();
+    world_end();
+}
+
+// What a process has stays until its last thread has stopped, wherever that is.
+TEST(a_process_ends_after_its_threads)
+{
+    begin();
+    struct actor *far = spawn_on(1, new_account(100, 50), 10);
+    uint64_t process = grant(a, world.boss, far->process_handle);
+    uint32_t handles = far->process->handles_used;
+    hold(far);
+    MUST(a, OBJECT_DESTROY, process);
+    EXPECT_EQUAL(far->process->handles_used, handles);
+    EXPECT(!far->process->aspace->quiet && cpus[1]->aspace == far->process->aspace);
+    settle();
+    EXPECT(is_dead(far));
+    MUST(a, OBJECT_WAIT, process, SIGNAL_TERMINATED, 0);
+    world_end();
+}
+
+// Of two who ask for its end the more urgent counts.
+TEST(the_urgency_of_an_end)
+{
+    begin();
+    struct actor *c = spawn_thread_on(1, a, 5);
+    hold(c);
+    hold(b);
+    hold(a);
+    EXPECT_STATUS(HELD(a, OBJECT_DESTROY, c->own_thread).status, OK);
+    EXPECT_EQUAL(c->thread->end_priority, 20);
+    (void)HELD(a, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(cpus[0]->current == b->thread);
+    EXPECT_STATUS(HELD(b, OBJECT_DESTROY, c->own_thread).status, OK);
+    EXPECT_EQUAL(c->thread->end_priority, 20);
+    settle();
+    EXPECT(is_dead(c));
+    world_end();
+}
+
 // ---- where the work of others is done
+
+static struct irq_controller counting;
+static const struct irq_controller *real;
+static unsigned asked_of_1;
+
+static void count_ipi(uint32_t cpu)
+{
+    asked_of_1 += cpu == 1;
+    real->ipi(cpu);
+}
 
 TEST(an_idle_cpu_is_asked_once_for_all_that_is_posted)
 {
     begin();
+    real = hal.irq;
+    counting = *real;
+    counting.ipi = count_ipi;
+    hal.irq = &counting;
     struct actor *c = spawn_thread_on(1, a, 10), *d = spawn_thread_on(1, a, 11);
     EXPECT_CALL(BLOCKED, c, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
     EXPECT_CALL(BLOCKED, d, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
@@ -195,6 +290,60 @@ TEST(an_idle_cpu_is_asked_once_for_all_that_is_posted)
     EXPECT_EQUAL(counter_read(&cpus[1]->asked), asked + 1);
     MUST(a, THREAD_SET_PRIORITY, b->own_thread, 9);
     EXPECT_EQUAL(counter_read(&cpus[0]->asked), own); // what it posts to itself needs no interrupt
+    // Nor does the next entry ask again, while the first post is still there.
+    hold(a);
+    asked_of_1 = 0;
+    EXPECT_STATUS(HELD(a, THREAD_SET_PRIORITY, c->own_thread, 9).status, OK);
+    EXPECT_STATUS(HELD(a, THREAD_SET_PRIORITY, d->own_thread, 9).status, OK);
+    EXPECT_EQUAL(asked_of_1, 1);
+    // What wakes here goes through no inbox.
+    settle();
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 2, ABI_DEADLINE_NEVER);
+    hold(a);
+    uint64_t posts = counter_read(&cpus[0]->posts);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 2).status, OK);
+    EXPECT(thread_state(b->thread) == THREAD_READY);
+    EXPECT_EQUAL(counter_read(&cpus[0]->posts), posts);
+    settle();
+    world_end();
+}
+
+static bool asked_at[8]; // whether CPU 1 has been, at each window of CPU 0
+static unsigned windows;
+
+static void look_at_1(void)
+{
+    if (windows < ARRAY_SIZE(asked_at))
+        asked_at[windows++] = host_interrupt_pending(1);
+}
+
+TEST(another_cpu_is_asked_between_two_steps)
+{
+    begin();
+    struct actor *far = spawn_on(1, new_account(100, 50), 5);
+    (void)spawn_thread_on(0, far, 5);
+    uint64_t process = grant(a, world.boss, far->process_handle);
+    host_on_window = look_at_1;
+    MUST(a, OBJECT_DESTROY, process);
+    host_on_window = nullptr;
+    EXPECT(windows > 2 && asked_at[1]); // the first step asks for the end of the first thread
+    MUST(a, OBJECT_WAIT, process, SIGNAL_TERMINATED, 0);
+    world_end();
+}
+
+TEST(an_idle_cpu_has_no_slice)
+{
+    begin();
+    struct actor *equal = spawn_thread(a, 20), *there = spawn_thread_on(1, a, 20);
+    EXPECT_CALL(BLOCKED, equal, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    EXPECT(host_armed(0) != UINT64_MAX);
+    MUST(there, OBJECT_DESTROY, equal->own_thread);
+    (void)HELD(a, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(host_place(0) == HOST_IDLE && host_armed(0) == UINT64_MAX);
+    settle();
+    EXPECT(is_dead(equal));
     world_end();
 }
 
@@ -211,6 +360,7 @@ TEST(more_posts_than_one_entry_takes)
     uint64_t posts = counter_read(&cpus[1]->posts);
     hold(a);
     EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    EXPECT(host_interrupt_pending(1)); // it is asked before the call returns
     host_wake(1, entry_kernel_interrupt);
     host_run(1);
     EXPECT_EQUAL(counter_read(&cpus[1]->posts), posts + CPU_BATCH);
@@ -218,5 +368,33 @@ TEST(more_posts_than_one_entry_takes)
     settle();
     for (unsigned i = 0; i < ARRAY_SIZE(sleepers); i++)
         EXPECT_STATUS(ended(sleepers[i]).status, OK);
+    world_end();
+}
+
+// It ends before what was posted to it is taken: its slot stays until that has arrived.
+TEST(ended_with_a_post_on_its_way)
+{
+    begin();
+    struct actor *sleepers[CPU_BATCH], *c = spawn_thread_on(1, a, 15);
+    for (unsigned i = 0; i < ARRAY_SIZE(sleepers); i++) {
+        sleepers[i] = spawn_thread_on(1, a, 10);
+        EXPECT_CALL(BLOCKED, sleepers[i], OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    }
+    uint64_t own = c->own_thread;
+    MUST(world.boss, HANDLE_CLOSE, c->thread_handle);
+    hold(c);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    EXPECT_STATUS(HELD(a, THREAD_SET_PRIORITY, own, 14).status, OK); // the last of the posts
+    EXPECT_STATUS(HELD(a, HANDLE_CLOSE, own).status, OK);
+    (void)HELD(c, THREAD_EXIT);
+    EXPECT(inbox_waiting(&cpus[1]->inbox));
+    for (unsigned i = 0; i < 4; i++)
+        EXPECT_STATUS(HELD(a, EVENT_CREATE, a->account).status, OK); // none in its slot
+    settle();
+    EXPECT(is_dead(c));
+    for (unsigned i = 0; i < ARRAY_SIZE(sleepers); i++)
+        EXPECT_STATUS(ended(sleepers[i]).status, OK);
+    world_check();
     world_end();
 }

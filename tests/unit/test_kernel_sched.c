@@ -92,6 +92,119 @@ TEST(a_slice_runs_while_an_equal_waits)
     EXPECT(running() == a->thread);
     EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 2).status, OK);
     EXPECT_EQUAL(host_armed(0), host_ticks + SLICE);
+    EXPECT_STATUS(HELD(a, THREAD_SET_PRIORITY, b->own_thread, 9).status, OK);
+    EXPECT_EQUAL(host_armed(0), UINT64_MAX);
+    settle();
+    world_end();
+}
+
+TEST(who_stays_is_not_switched_to)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 8);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    uint64_t switches = counter_read(&cpus[0]->switches);
+    EXPECT_STATUS(HELD(a, CLOCK_READ).status, OK);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK); // a lower one is ready
+    EXPECT_STATUS(HELD(a, THREAD_YIELD).status, OK);
+    EXPECT(running() == a->thread);
+    EXPECT_EQUAL(counter_read(&cpus[0]->switches), switches);
+    settle();
+    world_end();
+}
+
+TEST(the_order_of_equals)
+{
+    begin();
+    struct actor *a = spawn(new_account(400, 400), 20);
+    struct actor *b = spawn_thread(a, 10), *c = spawn_thread(a, 8);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(BLOCKED, c, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    EXPECT_STATUS(HELD(a, THREAD_SET_PRIORITY, c->own_thread, 10).status, OK);
+    b->held = c->held = true;
+    (void)HELD(a, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(running() == b->thread);
+    settle();
+    // And in the order in which they are started.
+    MUST(world.boss, THREAD_CANCEL, a->thread_handle);
+    uint64_t first = MUST(a, THREAD_CREATE, a->own_process, 15, 0x80'0000);
+    uint64_t second = MUST(a, THREAD_CREATE, a->own_process, 15, 0x90'0000);
+    hold(a);
+    EXPECT_STATUS(HELD(a, THREAD_START, first, 0x1000, 0, 0, 0).status, OK);
+    EXPECT_STATUS(HELD(a, THREAD_START, second, 0x1000, 0, 0, 0).status, OK);
+    (void)HELD(a, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(&running()->object == object_behind(a, first));
+    settle();
+    world_end();
+}
+
+TEST(an_end_is_as_urgent_as_its_cause_and_as_what_ends)
+{
+    struct actor *a = begin();
+    struct actor *low = spawn_thread(a, 3), *high = spawn_thread(a, 20);
+    hold(a);
+    EXPECT_STATUS(HELD(a, OBJECT_DESTROY, high->own_thread).status, OK);
+    EXPECT_STATUS(HELD(a, OBJECT_WAIT, high->own_thread, SIGNAL_TERMINATED, 0).status, OK);
+    EXPECT_STATUS(HELD(a, THREAD_SET_PRIORITY, a->own_thread, 7).status, OK);
+    EXPECT_STATUS(HELD(a, OBJECT_DESTROY, low->own_thread).status, OK);
+    EXPECT_EQUAL(low->thread->end_priority, 7);
+    settle();
+    world_end();
+}
+
+// Whatever has run since its last step.
+TEST(what_an_operation_causes_is_as_urgent_as_itself)
+{
+    begin();
+    struct actor *threads[3] = {spawn(new_account(100, 100), 5)};
+    threads[1] = spawn_thread(threads[0], 5);
+    threads[2] = spawn_thread(threads[0], 5);
+    struct actor *top = spawn(new_account(100, 100), 50);
+    hold_after(top, 1);
+    (void)CALL(world.boss, OBJECT_DESTROY, threads[0]->process_handle);
+    hold_after(top, 1);
+    (void)HELD(top, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(running() == top->thread);
+    unsigned asked = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(threads); i++) {
+        uint8_t priority = threads[i]->thread->end_priority;
+        EXPECT(priority == 0 || priority == thread_priority(world.boss->thread));
+        asked += priority != 0;
+    }
+    EXPECT(asked >= 2);
+    hold_after(top, 0);
+    settle();
+    world_end();
+}
+
+static void time_passes(void)
+{
+    host_ticks += 5;
+}
+
+TEST(operations_are_at_nobodys_charge)
+{
+    struct actor *a = begin();
+    const struct cpu *cpu = cpus[0];
+    hold(a);
+    uint64_t of_a = counter_read(&a->thread->cpu_ns), idle = counter_read(&cpu->idle_ns);
+    uint64_t begun = host_ticks;
+    host_on_window = time_passes;
+    struct outcome made = HELD(a, VMO_CREATE, a->account, 200 * PAGE_SIZE, 0);
+    EXPECT_STATUS(made.status, OK);
+    EXPECT(host_ticks > begun);
+    EXPECT_EQUAL(counter_read(&cpu->idle_ns), idle + host_ticks - begun);
+    EXPECT_STATUS(HELD(a, OBJECT_DESTROY, made.value[0]).status, OK);
+    (void)HELD(a, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    host_on_window = nullptr;
+    EXPECT_EQUAL(counter_read(&a->thread->cpu_ns), of_a);
+    EXPECT_EQUAL(counter_read(&cpu->idle_ns), idle + host_ticks - begun);
+    EXPECT_EQUAL(counter_read(&cpu->idle_since_ns), host_ticks);
     settle();
     world_end();
 }
@@ -101,6 +214,8 @@ TEST(time_is_charged_to_who_had_it)
     struct actor *a = begin();
     struct actor *b = spawn_thread(a, 10);
     const struct cpu *cpu = cpus[0];
+    advance(50);
+    MUST(a, CLOCK_READ); // idle again since then
     uint64_t idle = counter_read(&cpu->idle_ns), of_a = counter_read(&a->thread->cpu_ns);
     uint64_t of_b = counter_read(&b->thread->cpu_ns);
     advance(700);
@@ -196,7 +311,9 @@ TEST(who_is_preempted_comes_before_its_equals)
     // Yielding, it goes behind its equal, and once only.
     (void)HELD(a, THREAD_YIELD);
     EXPECT(running() == b->thread);
-    (void)HELD(b, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    (void)HELD(b, OBJECT_WAIT, event, 4, ABI_DEADLINE_NEVER);
+    EXPECT(running() == a->thread);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 4).status, OK);
     EXPECT(running() == a->thread);
     settle();
     world_end();

@@ -54,6 +54,7 @@ TEST(a_gift_to_another_process)
     struct actor *a = begin();
     struct outcome made = CALL(a, PROCESS_CREATE, a->account, 0, 0x646c696863);
     EXPECT_STATUS(made.status, OK);
+    EXPECT_CALL(INVALID, a, THREAD_CREATE, made.value[0], 5, 0x80'0001); // it does not end by that
     uint64_t thread = MUST(a, THREAD_CREATE, made.value[0], 5, 0x80'0000);
     uint64_t gift = MUST(a, EVENT_CREATE, a->account);
     uint64_t keep = MUST(a, HANDLE_DUPLICATE, gift, RIGHT_SIGNAL);
@@ -82,6 +83,9 @@ TEST(the_last_thread_ends_the_process)
     EXPECT_CALL(TIMED_OUT, world.boss, OBJECT_WAIT, b->process_handle, SIGNAL_TERMINATED, 0);
     (void)CALL(c, THREAD_EXIT);
     MUST(world.boss, OBJECT_WAIT, b->process_handle, SIGNAL_TERMINATED, 0);
+    MUST(world.boss, OBJECT_INSPECT, b->process_handle);
+    const struct abi_inspect *seen = (const void *)text_of(world.boss);
+    EXPECT_EQUAL(seen->process.exit_code, 0);
     world_end();
 }
 
@@ -294,7 +298,47 @@ TEST(killed_while_running)
     (void)CALL(b, OBJECT_DESTROY, b->own_thread);
     EXPECT(is_dead(b));
     (void)CALL(a, PROCESS_EXIT, 1);
-    EXPECT(is_dead(a));
+    EXPECT(is_dead(a) && a->calling); // nor does it come back for a moment
+    world_end();
+}
+
+TEST(terminated_means_that_all_is_gone)
+{
+    struct actor *low = begin();
+    struct actor *high = spawn(new_account(100, 100), 20);
+    uint64_t account = new_account(100, 100);
+    struct actor *b = spawn(account, 5);
+    uint64_t process = grant(high, world.boss, b->process_handle);
+    EXPECT_CALL(BLOCKED, high, OBJECT_WAIT, process, SIGNAL_TERMINATED, ABI_DEADLINE_NEVER);
+    high->held = true;
+    (void)CALL(low, OBJECT_DESTROY, grant(low, world.boss, b->process_handle));
+    EXPECT(running() == high->thread);
+    EXPECT_EQUAL(account_behind(world.boss, account)->pages.used, 0);
+    settle();
+    world_end();
+}
+
+TEST(the_time_of_a_process_that_ends)
+{
+    begin();
+    struct actor *b = spawn(new_account(100, 100), 5);
+    struct actor *watcher = spawn(new_account(100, 100), 50);
+    uint64_t process = grant(watcher, world.boss, b->process_handle);
+    hold(b);
+    host_ticks += 30;
+    settle();
+    EXPECT_EQUAL(counter_read(&b->thread->cpu_ns), 30);
+    hold_after(watcher, 1);
+    (void)CALL(world.boss, OBJECT_DESTROY, b->process_handle);
+    EXPECT_STATUS(HELD(watcher, OBJECT_INSPECT, process).status, OK);
+    const struct abi_inspect *seen = (const void *)text_of(watcher);
+    EXPECT_EQUAL(seen->process.threads, 1);
+    EXPECT_EQUAL(seen->process.cpu_ns, 30);
+    hold_after(watcher, 0);
+    settle();
+    MUST(watcher, OBJECT_INSPECT, process);
+    EXPECT_EQUAL(seen->process.threads, 0);
+    EXPECT_EQUAL(seen->process.cpu_ns, 30);
     world_end();
 }
 
@@ -373,6 +417,7 @@ TEST(a_process_that_cannot_be_made_costs_nothing)
     uint64_t pages = account->pages.used, objects = account->objects.used;
     uint64_t handles = a->process->handles_used;
     EXPECT_CALL(NO_PAGES, a, PROCESS_CREATE, none, 0);
+    EXPECT_CALL(NO_PAGES, a, PROCESS_CREATE, none, ends.end1);
     EXPECT_CALL(NO_OBJECTS, a, PROCESS_CREATE, few, 0);
     EXPECT_CALL(NO_RIGHT, a, PROCESS_CREATE, a->account, mine);
     EXPECT_CALL(WRONG_TYPE, a, PROCESS_CREATE, a->account, event);

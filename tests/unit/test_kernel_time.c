@@ -136,6 +136,7 @@ TEST(the_timer_is_set_only_when_it_must)
     uint64_t second = MUST(a, TIMER_CREATE, a->account);
     uint64_t never = MUST(a, TIMER_CREATE, a->account);
     EXPECT_EQUAL(host_armed(0), UINT64_MAX);
+    EXPECT_EQUAL(counter.arms, 0);
     MUST(a, TIMER_SET, first, 50'000);
     EXPECT(counter.last <= 50'000 && counter.last + 2 >= 50'000);
     unsigned arms = counter.arms;
@@ -162,19 +163,53 @@ TEST(the_timer_is_set_only_when_it_must)
     world_end();
 }
 
+static uint64_t moving_ticks(void)
+{
+    return host_ticks++;
+}
+
+// Of a switch the time is read once: what one has no more is the next one's.
+TEST(no_time_is_lost_in_a_switch)
+{
+    begin(SECOND, 0);
+    struct actor *b = spawn_thread(a, 10);
+    struct cpu *cpu = cpus[0];
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    uint64_t idle = counter_read(&cpu->idle_ns), of_a = counter_read(&a->thread->cpu_ns);
+    uint64_t since = cpu->switched_ns;
+    counter.source.ticks = moving_ticks;
+    b->held = true;
+    (void)HELD(a, THREAD_YIELD);
+    EXPECT(cpu->current == b->thread);
+    EXPECT_EQUAL(counter_read(&cpu->idle_ns), idle);
+    EXPECT_EQUAL(counter_read(&a->thread->cpu_ns) - of_a, cpu->switched_ns - since);
+    EXPECT_EQUAL(cpu->slice_end_ns, cpu->switched_ns + 10'000'000);
+    counter.source.ticks = counter_ticks;
+    settle();
+    world_end();
+}
+
 // More that is due at once than one entry does.
 TEST(many_deadlines_at_once)
 {
     world_begin((struct world_options){});
     a = spawn(new_account(100, 200), 10);
-    uint64_t timers[5 * CPU_BATCH];
-    for (unsigned i = 0; i < ARRAY_SIZE(timers); i++) {
-        timers[i] = MUST(a, TIMER_CREATE, a->account);
-        MUST(a, TIMER_SET, timers[i], 1'000'000);
-    }
-    advance(1'000'000);
+    uint64_t timers[5 * CPU_BATCH + 1];
     for (unsigned i = 0; i < ARRAY_SIZE(timers); i++)
-        MUST(a, OBJECT_WAIT, timers[i], SIGNAL_FIRED, 0);
-    EXPECT_EQUAL(host_armed(0), UINT64_MAX);
+        timers[i] = MUST(a, TIMER_CREATE, a->account);
+    for (unsigned count = ARRAY_SIZE(timers) - 1; count <= ARRAY_SIZE(timers); count++) {
+        for (unsigned i = 0; i < count; i++)
+            MUST(a, TIMER_SET, timers[i], host_ticks + 1'000'000);
+        uint64_t interrupts = counter_read(&cpus[0]->timer_interrupts);
+        advance(1'000'000);
+        EXPECT_EQUAL(counter_read(&cpus[0]->timer_interrupts) - interrupts,
+                     (count + CPU_BATCH - 1) / CPU_BATCH);
+        for (unsigned i = 0; i < count; i++)
+            MUST(a, OBJECT_WAIT, timers[i], SIGNAL_FIRED, 0);
+        EXPECT_EQUAL(host_armed(0), UINT64_MAX);
+    }
     world_end();
 }

@@ -3,6 +3,8 @@
 //
 // Numbers of address spaces, and what TLBs and caches are told: each number is one process's, and
 // what was translated by it is forgotten before the next has it (M6).
+#include <entry/entry.h>
+
 #include "cpu.h"
 #include "frame.h"
 #include "kernel_world.h"
@@ -121,6 +123,113 @@ TEST(entries_are_ordered_before_walks)
     EXPECT_EQUAL(*syncs, before + 1);
     world_end();
 }
+
+// ---- on other CPUs
+
+static struct actor *other; // of the same process, on CPU 1
+
+static void two_cpus(uint32_t asids)
+{
+    world_begin((struct world_options){.cpus = 2, .asids = asids});
+    a = spawn(new_account(300, 200), 10);
+    other = spawn_thread_on(1, a, 10);
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, PAGE_SIZE, 0);
+    for (unsigned i = 0; i < 3; i++)
+        MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT + i * PAGE_SIZE, PAGE_SIZE, PROT_READ);
+}
+
+static bool other_can_load(uint64_t page)
+{
+    paddr_t physical;
+    return host_access(1, AT + page * PAGE_SIZE, HOST_LOAD, &physical);
+}
+
+TEST(another_cpu_forgets_before_the_unmapping_returns)
+{
+    two_cpus(UINT32_MAX);
+    struct actor *second = spawn_thread(a, 10);
+    hold(other);
+    EXPECT(other_can_load(0) && other_can_load(1) && other_can_load(2));
+    EXPECT_CALL(BLOCKED, a, VM_UNMAP, a->own_aspace, AT);
+    // What comes during a round is for the next one: this one's answers may have been given.
+    EXPECT_CALL(BLOCKED, second, VM_UNMAP, a->own_aspace, AT + PAGE_SIZE);
+    EXPECT(cpus[0]->flush_ticket.busy && cpus[0]->flush_ticket.next_cpus == 2);
+    host_enter(1, entry_interrupt);
+    host_run(1);
+    EXPECT(cpus[1]->current == other->thread);
+    EXPECT(!other_can_load(0) && other_can_load(2)); // it is still where it was
+    settle();
+    EXPECT_STATUS(ended(a).status, OK);
+    EXPECT_STATUS(ended(second).status, OK);
+    world_end();
+}
+
+static void leave_any(void)
+{
+    tlb_enter(cpu_self(), nullptr);
+}
+
+TEST(a_cpu_that_has_left_still_answers)
+{
+    two_cpus(UINT32_MAX);
+    MUST(other, CLOCK_READ);
+    hold(a);
+    (void)HELD(a, VM_UNMAP, a->own_aspace, AT);
+    EXPECT(host_interrupt_pending(1));
+    on_cpu(1, leave_any); // after it was asked
+    settle();
+    EXPECT_STATUS(ended(a).status, OK);
+    world_end();
+}
+
+TEST(who_holds_an_address_space)
+{
+    two_cpus(0);
+    struct actor *c = spawn_on(1, new_account(100, 50), 10);
+    uint64_t theirs = grant(a, world.boss, c->process_handle);
+    MUST(other, CLOCK_READ);
+    MUST(a, CLOCK_READ);
+    EXPECT_EQUAL(a->process->aspace->holders.cpus, 3);
+    MUST(c, CLOCK_READ);
+    EXPECT_EQUAL(a->process->aspace->holders.cpus, 1);
+    EXPECT_EQUAL(c->process->aspace->holders.cpus, 2);
+    // The end of one takes no CPU out of another.
+    MUST(a, OBJECT_DESTROY, theirs);
+    EXPECT(cpus[0]->aspace == a->process->aspace && cpus[1]->aspace == nullptr);
+    world_end();
+}
+
+static bool remembered(uint64_t address)
+{
+    for (unsigned i = 0; i < HOST_TLB_ENTRIES; i++)
+        if (host_tlb[0][i].valid && host_tlb[0][i].page == address)
+            return true;
+    return false;
+}
+
+// Few pages are forgotten one by one; of many, all are at once.
+TEST(how_much_is_forgotten)
+{
+    world_begin((struct world_options){});
+    a = spawn(new_account(300, 200), 10);
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 9 * PAGE_SIZE, 0);
+    constexpr uint64_t BESIDE = AT + 8 * PAGE_SIZE, MANY = AT + 16 * PAGE_SIZE;
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, 8 * PAGE_SIZE, PROT_READ);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, BESIDE, PAGE_SIZE, PROT_READ);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, MANY, 9 * PAGE_SIZE, PROT_READ);
+    hold(a);
+    paddr_t physical;
+    EXPECT(host_access(0, BESIDE - PAGE_SIZE, HOST_LOAD, &physical));
+    EXPECT(host_access(0, BESIDE, HOST_LOAD, &physical));
+    EXPECT_STATUS(HELD(a, VM_UNMAP, a->own_aspace, AT).status, OK);
+    EXPECT(!remembered(BESIDE - PAGE_SIZE) && remembered(BESIDE));
+    EXPECT_STATUS(HELD(a, VM_UNMAP, a->own_aspace, MANY).status, OK);
+    EXPECT(!remembered(BESIDE));
+    settle();
+    world_end();
+}
+
+// ---- caches
 
 static unsigned maintenance_of(enum host_maintenance_kind kind, uint64_t page, size_t *bytes)
 {
