@@ -13,6 +13,7 @@ constexpr size_t STACK_BYTES = 1 << 20;
 struct arch_percpu *host_running;
 void (*host_on_window)(void), (*host_on_idle)(void), (*host_on_relax)(void);
 uint64_t host_points, host_switches;
+bool (*host_on_function)(void *function);
 
 static struct simulated_cpu {
     enum host_place place;
@@ -166,6 +167,8 @@ void __cyg_profile_func_exit(void *function, void *caller);
 void __cyg_profile_func_enter(void *function, void *caller)
 {
     (void)caller;
+    if (host_on_function && inside && host_on_function(function))
+        leave(inside, HOST_KERNEL);
     point();
     if (function == stop_function && inside == &machine_cpus[stop_cpu]) {
         stop_function = nullptr;
@@ -204,6 +207,7 @@ void host_cpus_reset(void)
     inside = nullptr;
     host_running = nullptr;
     host_on_window = host_on_idle = host_on_relax = nullptr;
+    host_on_function = nullptr;
     period = 0;
     stop_function = nullptr;
     host_points = host_switches = 0;

@@ -133,12 +133,55 @@ static bool next_entry(unsigned cpu)
     return true;
 }
 
-// Until the CPU idles with nothing to do, or a held thread is in user mode.
+// ---- a CPU that stops in the middle of an entry
+
+static struct {
+    void *function;
+    unsigned nth; // of its beginnings from now on; 0: none
+    void (*what)(void);
+    bool now; // `what` is under way
+} stop;
+
+static bool stops_here(void *function)
+{
+    return !stop.now && (!stop.function || function == stop.function) && stop.nth > 0 &&
+           cpu_self()->number == 0 && --stop.nth == 0;
+}
+
+void meanwhile(void *function, unsigned nth, void (*what)(void))
+{
+    stop.function = function;
+    stop.nth = nth;
+    stop.what = what;
+    host_on_function = nth > 0 ? stops_here : nullptr;
+    host_interleave(nth > 0 ? UINT32_MAX : 0, 1); // who spins lets the others go on
+}
+
+bool meanwhile_happened(void)
+{
+    return !stop.what;
+}
+
+// Until the CPU idles with nothing to do, or a held thread is in user mode, or it has to wait for the
+// one that is stopped.
 static void run_cpu(unsigned cpu)
 {
     for (;;) {
         host_run(cpu);
-        if (host_place(cpu) == HOST_USER) {
+        if (host_place(cpu) == HOST_KERNEL) {
+            if (stop.now)
+                return;
+            if (stop.what && stop.nth == 0) {
+                stop.now = true;
+                stop.what();
+                stop.now = false;
+                stop.what = nullptr;
+            } else { // locks are fair: it may be another's turn
+                for (unsigned i = 0; i < world.cpus; i++)
+                    if (i != cpu && host_place(i) == HOST_KERNEL)
+                        host_run(i);
+            }
+        } else if (host_place(cpu) == HOST_USER) {
             if (!next_entry(cpu))
                 return;
         } else if (host_interrupt_pending(cpu)) {
@@ -155,7 +198,7 @@ void settle(void)
     while (moved) {
         moved = false;
         for (unsigned cpu = 0; cpu < world.cpus; cpu++) {
-            if (host_place(cpu) == HOST_OFF)
+            if (host_place(cpu) == HOST_OFF || (host_place(cpu) == HOST_KERNEL && stop.now))
                 continue;
             for (unsigned i = 0; i < world.actor_count && windows_left == 0; i++)
                 world.actors[i].held &= world.actors[i].cpu != cpu;
@@ -163,7 +206,7 @@ void settle(void)
                 if (!host_interrupt_pending(cpu))
                     continue;
                 host_wake(cpu, entry_kernel_interrupt);
-            } else if (!next_entry(cpu)) {
+            } else if (host_place(cpu) == HOST_USER && !next_entry(cpu)) {
                 continue;
             }
             run_cpu(cpu);

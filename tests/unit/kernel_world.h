@@ -144,6 +144,12 @@ void plan_call(struct actor *actor, uint64_t number, const uint64_t arguments[6]
 #define PLAN(actor, name, ...) plan_call(actor, SYSCALL_##name, ARGUMENTS(__VA_ARGS__))
 void run_planned(struct random *random);
 
+// Stops CPU 0 where it begins the kernel's `function` (nullptr: any) for the time of the `nth`, and calls
+// `what` there: other CPUs do what that makes them do. One that needs a lock which CPU 0 has is BLOCKED
+// until CPU 0 has gone on. The nth 0: not any more.
+void meanwhile(void *function, unsigned nth, void (*what)(void));
+bool meanwhile_happened(void);
+
 // ---- messages
 
 void set_text(struct actor *actor, const char *text);

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+// build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
+//
+// What another CPU does in the middle of a call, at a chosen place or at each: the end of an object
+// between the look into the handle table and the object's lock, a wait that somebody else has ended
+// just now, a binding that is another one by now (see also O2, I3, I4).
+#include <string.h>
+
+#include "cpu.h"
+#include "kernel_world.h"
+
+static struct actor *user, *other; // threads of one process on CPU 0 and CPU 1
+static uint64_t victim, event, port, machine;
+
+static void begin(void)
+{
+    world_begin((struct world_options){.cpus = 2});
+    user = spawn(new_account(600, 300), 10);
+    other = spawn_thread_on(1, user, 10);
+    machine = grant(user, world.boss, world.machine);
+    event = MUST(user, EVENT_CREATE, user->account);
+}
+
+// ---- objects that go
+
+static void it_goes(void)
+{
+    EXPECT_CALL(OK, other, OBJECT_DESTROY, victim);
+}
+
+static void its_account_goes(void)
+{
+    EXPECT_CALL(OK, other, OBJECT_DESTROY, victim);
+    EXPECT_CALL(OK, other, HANDLE_CLOSE, victim);
+}
+
+#define EXPECT_MEANWHILE(wanted, function, nth, what, name, ...) \
+    do {                                                         \
+        meanwhile((void *)(function), nth, what);                \
+        EXPECT_CALL(wanted, user, name, __VA_ARGS__);            \
+        EXPECT(meanwhile_happened());                            \
+        settle();                                                \
+        EXPECT_EQUAL(user->process->handles_reserved, 0);        \
+        world_check();                                           \
+    } while (0)
+// At the nth lock of an object, the victim is gone.
+#define EXPECT_GONE(nth, name, ...) \
+    EXPECT_MEANWHILE(GONE, object_lock, nth, it_goes, name, __VA_ARGS__)
+
+TEST(gone_before_it_is_locked)
+{
+    begin();
+    victim = port = MUST(user, PORT_CREATE, user->account);
+    EXPECT_GONE(2, PORT_BIND, port, event, 1, 1);
+    victim = event;
+    port = MUST(user, PORT_CREATE, user->account);
+    EXPECT_GONE(1, PORT_BIND, port, event, 1, 1);
+    victim = event = MUST(user, EVENT_CREATE, user->account);
+    MUST(user, PORT_BIND, port, event, 1, 1);
+    EXPECT_GONE(1, PORT_UNBIND, event);
+    struct ends ends = new_channel(user, 1, 64, 0, 1);
+    victim = ends.end0;
+    EXPECT_GONE(1, CHANNEL_REPLY, ends.end0, 0, 0);
+    victim = MUST(user, MACHINE_IO_RANGE, machine, user->account, 0x100, 8);
+    EXPECT_GONE(1, IO_READ, victim, 0, 1);
+    victim = MUST(user, MACHINE_IO_RANGE, machine, user->account, 0x100, 8);
+    host_io[0x100] = 7;
+    EXPECT_GONE(1, IO_WRITE, victim, 0, 1, 5);
+    EXPECT_EQUAL(host_io[0x100], 7);
+    world_end();
+}
+
+TEST(gone_before_it_is_mapped_or_pinned)
+{
+    begin();
+    uint64_t at = 0x5000'0000;
+    uint64_t space = MUST(user, MACHINE_DMA_SPACE, machine, user->account, 7);
+    uint64_t vmo = victim = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    EXPECT_GONE(2, VM_MAP, user->own_aspace, vmo, 0, at, PAGE_SIZE, PROT_READ);
+    vmo = victim = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    EXPECT_GONE(1, PIN_CREATE, space, user->account, vmo, 0, PAGE_SIZE, DMA_BOTH);
+    vmo = victim = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    EXPECT_GONE(4, PIN_CREATE, space, user->account, vmo, 0, PAGE_SIZE, DMA_BOTH);
+    vmo = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    uint64_t pin = victim =
+        MUST(user, PIN_CREATE, space, user->account, vmo, 0, PAGE_SIZE, DMA_BOTH);
+    EXPECT_GONE(1, PIN_SYNC, pin, 0, PAGE_SIZE, SYNC_CPU);
+    victim = space;
+    EXPECT_GONE(2, PIN_CREATE, space, user->account, vmo, 0, PAGE_SIZE, DMA_BOTH);
+    // An address space goes with its process.
+    struct outcome made = CALL(user, PROCESS_CREATE, user->account, 0);
+    victim = made.value[0];
+    EXPECT_GONE(1, VM_UNMAP, made.value[1], at);
+    made = CALL(user, PROCESS_CREATE, user->account, 0);
+    victim = made.value[0];
+    EXPECT_GONE(1, VM_MAP, made.value[1], vmo, 0, at, PAGE_SIZE, PROT_READ);
+    world_end_after_quarantine(7);
+}
+
+TEST(who_pays_goes)
+{
+    begin();
+    for (unsigned i = 0; i < 4; i++) {
+        victim = MUST(user, ACCOUNT_CREATE, user->account, 20, 20);
+        if (i == 0)
+            EXPECT_MEANWHILE(GONE, object_lock, 1, its_account_goes, EVENT_CREATE, victim);
+        else if (i == 1)
+            EXPECT_MEANWHILE(GONE, object_lock, 1, its_account_goes, ACCOUNT_CREATE, victim, 5, 5);
+        else if (i == 2)
+            EXPECT_MEANWHILE(GONE, object_lock, 1, its_account_goes, PROCESS_CREATE, victim, 0);
+        else // what was made has gone before its handle is there
+            EXPECT_MEANWHILE(OK, object_lock, 2, its_account_goes, EVENT_CREATE, victim);
+    }
+    EXPECT_CALL(GONE, user, EVENT_SIGNAL, user->out.value[0], 1);
+    world_end();
+}
+
+// The account of a process goes while a thread is made in it.
+TEST(who_pays_for_a_process_goes_under_a_new_thread)
+{
+    begin();
+    unsigned seen[STATUS_COUNT] = {};
+    for (unsigned nth = 1;; nth++) {
+        victim = MUST(user, ACCOUNT_CREATE, user->account, 60, 40);
+        struct outcome made = CALL(user, PROCESS_CREATE, victim, 0);
+        EXPECT_STATUS(made.status, OK);
+        meanwhile((void *)object_lock, nth, its_account_goes);
+        struct outcome out = CALL(user, THREAD_CREATE, made.value[0], 5, 0x80'0000);
+        bool happened = meanwhile_happened();
+        meanwhile(nullptr, 0, nullptr);
+        settle();
+        seen[out.status]++;
+        EXPECT(out.status == STATUS_OK || out.status == STATUS_BAD_STATE);
+        EXPECT_EQUAL(user->process->handles_reserved, 0);
+        if (!happened)
+            its_account_goes();
+        MUST(user, HANDLE_CLOSE, made.value[0]);
+        MUST(user, HANDLE_CLOSE, made.value[1]);
+        if (out.status == STATUS_OK)
+            MUST(user, HANDLE_CLOSE, out.value[0]);
+        world_check();
+        if (!happened)
+            break;
+    }
+    EXPECT(seen[STATUS_OK] && seen[STATUS_BAD_STATE]);
+    world_end();
+}
+
+// ---- waits that have ended
+
+static struct actor *waiter; // of another process, on CPU 1
+static uint64_t waiting;     // user's and other's handle to it
+
+static void begin_waiter(void)
+{
+    begin();
+    waiter = spawn_on(1, new_account(300, 100), 12);
+    waiting = grant(user, waiter, waiter->own_thread);
+}
+
+// The waiter's wait is over, but it has not left yet.
+static void it_is_cancelled(void)
+{
+    (void)CALL(other, THREAD_CANCEL, waiting);
+}
+
+// In the call, `user` is the second to end a wait: the first was its own, when it began.
+#define EXPECT_LATE(wanted, what, name, ...)          \
+    do {                                              \
+        meanwhile((void *)thread_win, 2, what);       \
+        EXPECT_CALL(wanted, user, name, __VA_ARGS__); \
+        EXPECT(meanwhile_happened());                 \
+        settle();                                     \
+        EXPECT_STATUS(ended(other).status, OK);       \
+    } while (0)
+
+TEST(too_late_for_who_waits)
+{
+    begin_waiter();
+    uint64_t theirs = grant(waiter, user, event);
+    EXPECT_CALL(BLOCKED, waiter, OBJECT_WAIT, theirs, 1, ABI_DEADLINE_NEVER);
+    EXPECT_LATE(OK, it_is_cancelled, EVENT_SIGNAL, event, 1);
+    EXPECT_STATUS(ended(waiter).status, CANCELLED);
+    EXPECT_CALL(BLOCKED, waiter, OBJECT_WAIT, theirs, 2, ABI_DEADLINE_NEVER);
+    EXPECT_LATE(OK, it_is_cancelled, OBJECT_DESTROY, event);
+    EXPECT_STATUS(ended(waiter).status, CANCELLED);
+    // What a port has to tell waits for the next.
+    event = MUST(user, EVENT_CREATE, user->account);
+    port = MUST(user, PORT_CREATE, user->account);
+    theirs = grant(waiter, user, port);
+    MUST(user, PORT_BIND, port, event, 7, 1);
+    EXPECT_CALL(BLOCKED, waiter, PORT_RECEIVE, theirs, ABI_DEADLINE_NEVER);
+    EXPECT_LATE(OK, it_is_cancelled, EVENT_SIGNAL, event, 1);
+    EXPECT_STATUS(ended(waiter).status, CANCELLED);
+    EXPECT_EQUAL(MUST(user, PORT_RECEIVE, port, 0), 7);
+    world_end();
+}
+
+TEST(too_late_for_who_receives)
+{
+    begin_waiter();
+    struct ends ends = new_channel(user, 2, 64, 1, 1);
+    uint64_t theirs = grant(waiter, user, ends.end1);
+    EXPECT_CALL(BLOCKED, waiter, CHANNEL_RECEIVE, theirs, ABI_DEADLINE_NEVER);
+    EXPECT_LATE(OK, it_is_cancelled, CHANNEL_SEND, ends.end0, MSG(0, 0));
+    EXPECT_STATUS(ended(waiter).status, CANCELLED);
+    EXPECT_CALL(OK, waiter, CHANNEL_RECEIVE, theirs, 0); // it is still there
+    EXPECT_CALL(BLOCKED, waiter, CHANNEL_RECEIVE, theirs, ABI_DEADLINE_NEVER);
+    EXPECT_LATE(OK, it_is_cancelled, OBJECT_DESTROY, ends.end0);
+    EXPECT_STATUS(ended(waiter).status, CANCELLED);
+    world_end();
+}
+
+TEST(too_late_for_who_calls)
+{
+    begin_waiter();
+    struct ends ends = new_channel(user, 2, 64, 1, 1);
+    uint64_t theirs = grant(waiter, user, ends.end1);
+    EXPECT_CALL(BLOCKED, waiter, CHANNEL_CALL, theirs, MSG(0, 0) | 1ull << MSG_REPLY_HANDLES_SHIFT,
+                ABI_DEADLINE_NEVER);
+    uint64_t token = CALL(user, CHANNEL_RECEIVE, ends.end0, 0).value[1];
+    set_handles(user, 1, &event);
+    EXPECT_LATE(CANCELLED, it_is_cancelled, CHANNEL_REPLY, ends.end0, token, MSG(0, 1));
+    EXPECT_STATUS(ended(waiter).status, CANCELLED);
+    MUST(user, EVENT_SIGNAL, event, 1); // it was given back
+    (void)CALL(user, CHANNEL_REPLY, ends.end0, token, 0);
+    EXPECT_CALL(BLOCKED, waiter, CHANNEL_CALL, theirs, MSG(0, 0), ABI_DEADLINE_NEVER);
+    EXPECT_LATE(OK, it_is_cancelled, OBJECT_DESTROY, ends.end0);
+    EXPECT_STATUS(ended(waiter).status, CANCELLED);
+    world_end();
+}
+
+static struct object *dying;
+
+static void kill_it(void)
+{
+    EXPECT(object_kill(object_reference(dying), 10));
+}
+
+// An end waits for its callers to leave, also for those whose wait has just ended.
+TEST(an_end_waits_for_who_leaves_it)
+{
+    begin_waiter();
+    for (unsigned i = 0; i < 2; i++) {
+        struct ends ends = new_channel(user, 2, 64, 1, 1);
+        uint64_t theirs = grant(waiter, user, ends.end1);
+        EXPECT_CALL(BLOCKED, waiter, CHANNEL_CALL, theirs, MSG(0, 0), ABI_DEADLINE_NEVER);
+        dying = object_behind(user, i == 0 ? ends.end0 : ends.end1);
+        meanwhile((void *)thread_win, 1, it_is_cancelled);
+        on_cpu(0, kill_it);
+        EXPECT(meanwhile_happened());
+        EXPECT_EQUAL(dying->life, LIFE_DYING);
+        settle();
+        EXPECT_EQUAL(dying->life, LIFE_FREE);
+        EXPECT_STATUS(ended(waiter).status, CANCELLED);
+        MUST(user, HANDLE_CLOSE, ends.end0);
+        MUST(user, HANDLE_CLOSE, ends.end1);
+        world_check();
+    }
+    world_end();
+}
+
+// ---- a thread that goes while it is started
+
+static struct thread *starting;
+
+static void its_process_ends(void)
+{
+    EXPECT_CALL(OK, other, OBJECT_DESTROY, victim);
+    EXPECT(starting->left && thread_state(starting) == THREAD_EXITING);
+    EXPECT(starting->buffer_mapping.object); // it still has its context
+}
+
+static void another_closes_the_gift(void)
+{
+    EXPECT_CALL(OK, other, HANDLE_CLOSE, event);
+}
+
+// Until the caller is done with it, what it has stays. From the end of its process on nothing is put
+// into the process's table.
+TEST(a_start_against_the_end)
+{
+    world_begin((struct world_options){.cpus = 3});
+    user = spawn(new_account(600, 300), 10);
+    other = spawn_thread_on(2, user, 10);
+    struct actor *maker = spawn_thread_on(1, user, 10);
+    for (unsigned i = 0; i < 3; i++) {
+        event = MUST(user, EVENT_CREATE, user->account);
+        struct outcome made = CALL(user, PROCESS_CREATE, user->account, 0);
+        uint64_t thread = MUST(maker, THREAD_CREATE, made.value[0], 5, 0x80'0000);
+        victim = made.value[0];
+        starting = thread_of(object_behind(user, thread));
+        const struct process *process = starting->process;
+        meanwhile(i == 0   ? (void *)handle_place
+                  : i == 1 ? (void *)handles_reserve
+                           : (void *)handles_hold,
+                  1, i == 2 ? another_closes_the_gift : its_process_ends);
+        status_t status = CALL(user, THREAD_START, thread, 0x1000, 0, 0, event).status;
+        EXPECT(meanwhile_happened());
+        EXPECT_EQUAL(status, i == 0 ? STATUS_OK : i == 1 ? STATUS_NO_HANDLES : STATUS_BAD_HANDLE);
+        settle();
+        EXPECT_EQUAL(process->handles_reserved, 0);
+        if (i == 2)
+            MUST(user, OBJECT_DESTROY, victim);
+        MUST(user, HANDLE_CLOSE, thread);
+        MUST(user, HANDLE_CLOSE, made.value[0]);
+        MUST(user, HANDLE_CLOSE, made.value[1]);
+        world_check();
+    }
+    world_end();
+}
