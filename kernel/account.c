@@ -116,8 +116,6 @@ void account_adopt(struct object *object)
 void account_object_dying(struct object *object)
 {
     struct account *account = object->account;
-    if (!account)
-        return;
     lock_acquire(&account->ledger);
     list_remove(&object->account_node);
     list_push_back(&account->dying, &object->account_node);

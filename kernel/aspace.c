@@ -113,12 +113,10 @@ struct wanted {
     struct object *buffer_thread;
 };
 
-// Whether the VMO, locked, can be mapped so.
+// Whether the VMO, locked, can be mapped so. One that is found alive by a handle is READY.
 static status_t vmo_allows(const struct vmo *vmo, const struct wanted *wanted)
     REQUIRES(vmo->object.lock)
 {
-    if (vmo->object.state != VMO_READY)
-        return STATUS_BAD_STATE;
     if (wanted->offset_pages > vmo->pages || wanted->pages > vmo->pages - wanted->offset_pages)
         return STATUS_INVALID;
     if ((wanted->protection & PROT_EXECUTE && vmo->device) ||
@@ -155,7 +153,6 @@ static status_t mapping_make(struct aspace *aspace, struct vmo *vmo, const struc
     mapping->charged_pages = pages;
     mapping->charged_objects = foreign;
     mapping->charged_tables = tables;
-    list_node_init(&mapping->vmo_node);
     tree_insert(&aspace->mappings, &mapping->node, mapping->address);
     if (vmo) {
         vmo->mapping_count++;
@@ -178,7 +175,7 @@ static status_t mapping_create(struct object_ref aspace_ref, const struct wanted
     if (!object_ref_lock(aspace_ref))
         return STATUS_GONE;
     struct aspace *aspace = (struct aspace *)(void *)aspace_ref.object;
-    struct vmo *vmo = wanted->vmo.object ? vmo_of(wanted->vmo.object) : nullptr;
+    struct vmo *vmo = vmo_of(wanted->vmo.object);
     status_t status = STATUS_OK;
     if (vmo && !object_ref_lock(wanted->vmo)) {
         object_unlock(&aspace->object);

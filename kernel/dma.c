@@ -119,7 +119,6 @@ status_t sys_pin_create(struct entry *entry, const struct handle_lookup *dmaspac
     if (status != STATUS_OK)
         return status;
     struct pin *pin = pin_of(object);
-    list_node_init(&pin->quarantine_node);
     pin->device = device;
     pin->first = offset >> PAGE_SHIFT;
     pin->pages = bytes >> PAGE_SHIFT;

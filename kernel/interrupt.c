@@ -102,7 +102,7 @@ static void raise(struct cpu *cpu, uint32_t line) NO_THREAD_SAFETY
     if (object->state == INTERRUPT_IDLE) {
         object_transition(object, INTERRUPT_PENDING);
         object_signal_locked(object, SIGNAL_INTERRUPT);
-    } else if (object->state == INTERRUPT_PENDING) {
+    } else {
         object_transition(object, INTERRUPT_AGAIN);
     }
     object_unlock(object);

@@ -121,7 +121,6 @@ struct object *object_new(struct account *account, enum abi_object type)
     list_node_init(&object->account_node);
     list_init(&object->waiters);
     list_node_init(&object->binding.node);
-    list_node_init(&object->binding.port_node);
     list_node_init(&object->operation.runnable.node);
     object->operation.runnable.kind = RUNNABLE_OPERATION;
     object->operation.post.kind = POST_OPERATION;
@@ -132,8 +131,7 @@ struct object *object_new(struct account *account, enum abi_object type)
 
 void object_publish(struct object *object)
 {
-    if (object->account)
-        account_adopt(object);
+    account_adopt(object);
 }
 
 void object_discard(struct object *object)
@@ -141,8 +139,7 @@ void object_discard(struct object *object)
     struct account *account = object->account;
     generation_end(object);
     slot_free(object);
-    if (account)
-        account_uncharge(account, 0, 1);
+    account_uncharge(account, 0, 1);
 }
 
 bool object_lock(struct object *object, uint64_t generation) NO_THREAD_SAFETY
@@ -192,17 +189,16 @@ static bool teardown_begin(struct object *object, uint8_t priority) REQUIRES(obj
     return true;
 }
 
-bool object_kill_locked(struct object *object, uint8_t priority)
+void object_kill_locked(struct object *object, uint8_t priority)
 {
     if (object_life(object) != LIFE_LIVE)
-        return false;
+        return;
     set_life(object, LIFE_DYING);
     generation_end(object);
     account_object_dying(object);
     object_wake_all_locked(object, STATUS_GONE);
     if (!teardown_begin(object, priority))
         operation_resume(object);
-    return true;
 }
 
 bool object_kill(struct object_ref ref, uint8_t priority) NO_THREAD_SAFETY
@@ -422,7 +418,7 @@ bool operation_run(struct operation *operation) NO_THREAD_SAFETY
     else if (!dying && object_types[object->type].settled)
         object_types[object->type].settled(object);
     lock_release(&object->lock);
-    if (dying && ended)
+    if (ended)
         object_end(object);
     return ended || !dying;
 }

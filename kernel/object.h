@@ -142,7 +142,8 @@ struct object *object_at(uint32_t index); // nullptr beyond the table
 uint32_t object_index(const struct object *object);
 
 // A slot, LIVE, with state 0 and the body zeroed, which nobody else can reach yet. `account` has
-// been charged for it (one object); nullptr: nobody pays.
+// been charged for it (one object); nullptr: nobody pays, for the root account alone, which is never
+// published.
 [[nodiscard]] struct object *object_new(struct account *account, enum abi_object type);
 
 // The end of making one: files it with its account. From here on it can be torn down at any time.
@@ -179,8 +180,9 @@ void object_unlock(struct object *object) RELEASE(object->lock);
 void object_handle_added_locked(struct object *object) REQUIRES(object->lock);
 void object_handle_dropped(struct object_ref ref);
 
-// Begins the end: LIVE -> DYING, and queues the teardown at `priority`. false: it had begun.
-bool object_kill_locked(struct object *object, uint8_t priority) REQUIRES(object->lock);
+// Begins the end, if it had not begun: LIVE -> DYING, and queues the teardown at `priority`. false: the
+// reference was to none that lives.
+void object_kill_locked(struct object *object, uint8_t priority) REQUIRES(object->lock);
 bool object_kill(struct object_ref ref, uint8_t priority);
 
 // Marks an account, process or thread as finished: raises TERMINATED, and ends the object at

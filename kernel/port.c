@@ -217,7 +217,7 @@ status_t sys_port_bind(struct entry *entry, const struct handle_lookup *port_han
         return STATUS_INVALID;
     if (!object_lock(object, handle->generation))
         return STATUS_GONE;
-    status_t status = STATUS_OK;
+    status_t status;
     if (object->binding.port) {
         status = STATUS_BAD_STATE;
     } else if (!object_lock(&port->object, port_handle->generation)) {

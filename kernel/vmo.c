@@ -188,16 +188,14 @@ status_t sys_vmo_create(struct entry *entry, const struct handle_lookup *account
 static void free_page(struct vmo *vmo, uint64_t page)
 {
     uint32_t *slot = index_slot(vmo, page);
-    if (*slot == 0)
-        return;
     frame_free((paddr_t){((uint64_t)*slot - 1) << PAGE_SHIFT});
     *slot = 0;
 }
 
 void vmo_page_released_locked(struct vmo *vmo, uint64_t page)
 {
-    if (vmo->device || vmo->object.state != VMO_ORPHANED || vmo->populating > 0)
-        return;
+    if (vmo->object.state != VMO_ORPHANED || vmo->populating > 0)
+        return; // what is over a device never comes to be one
     const struct frame *frame = frame_of(vmo_page(vmo, page));
     if (frame->mappings == 0 && (frame->pins == 0 || SEEDED_BUG("M4")))
         free_page(vmo, page);
@@ -242,17 +240,16 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
     }
     if (populating)
         return STEP_WAIT;
-    if (!vmo->device) {
-        // Frees what nobody maps or pins. A page that is released later frees itself.
-        uint64_t end = vmo->cursor + VMO_FILL_STEP_PAGES;
-        lock_acquire(&object->lock);
-        for (; vmo->cursor < vmo->filled && vmo->cursor < end; vmo->cursor++)
-            if (*index_slot(vmo, vmo->cursor))
-                vmo_page_released_locked(vmo, vmo->cursor);
-        lock_release(&object->lock);
-        if (vmo->cursor < vmo->filled)
-            return STEP_MORE;
-    }
+    // Frees what nobody maps or pins; over a device there is none. A page that is released later frees
+    // itself.
+    uint64_t end = vmo->cursor + VMO_FILL_STEP_PAGES;
+    lock_acquire(&object->lock);
+    for (; vmo->cursor < vmo->filled && vmo->cursor < end; vmo->cursor++)
+        if (*index_slot(vmo, vmo->cursor))
+            vmo_page_released_locked(vmo, vmo->cursor);
+    lock_release(&object->lock);
+    if (vmo->cursor < vmo->filled)
+        return STEP_MORE;
     if (account_dies && unpaid)
         return STEP_WAIT;     // those go with the account, and resume this
     if (used && account_dies) // a revoked one has no mapping left, but it may be pinned
