@@ -28,6 +28,11 @@ static void it_goes(void)
     EXPECT_CALL(OK, other, OBJECT_DESTROY, victim);
 }
 
+static void it_goes_as_far_as_it_can(void)
+{
+    (void)CALL(other, OBJECT_DESTROY, victim);
+}
+
 static void its_account_goes(void)
 {
     EXPECT_CALL(OK, other, OBJECT_DESTROY, victim);
@@ -61,6 +66,10 @@ TEST(gone_before_it_is_locked)
     struct ends ends = new_channel(user, 1, 64, 0, 1);
     victim = ends.end0;
     EXPECT_GONE(1, CHANNEL_REPLY, ends.end0, 0, 0);
+    ends = new_channel(user, 1, 64, 1, 1);
+    victim = ends.end0;
+    EXPECT_MEANWHILE(PEER_CLOSED, object_lock, 2, it_goes, CHANNEL_CALL, ends.end1,
+                     1ull << MSG_REPLY_HANDLES_SHIFT, ABI_DEADLINE_NEVER);
     victim = MUST(user, MACHINE_IO_RANGE, machine, user->account, 0x100, 8);
     EXPECT_GONE(1, IO_READ, victim, 0, 1);
     victim = MUST(user, MACHINE_IO_RANGE, machine, user->account, 0x100, 8);
@@ -112,6 +121,24 @@ TEST(who_pays_goes)
             EXPECT_MEANWHILE(OK, object_lock, 2, its_account_goes, EVENT_CREATE, victim);
     }
     EXPECT_CALL(GONE, user, EVENT_SIGNAL, user->out.value[0], 1);
+    victim = MUST(user, ACCOUNT_CREATE, user->account, 20, 20);
+    EXPECT_MEANWHILE(BAD_STATE, object_lock, 1, its_account_goes, OBJECT_DESTROY, victim);
+    // What it has paid for already keeps it until that goes with it, or is given back.
+    victim = MUST(user, ACCOUNT_CREATE, user->account, 20, 20);
+    EXPECT_MEANWHILE(OK, object_publish, 1, it_goes, EVENT_CREATE, victim);
+    EXPECT_CALL(GONE, user, EVENT_SIGNAL, user->out.value[0], 1);
+    MUST(user, OBJECT_WAIT, victim, SIGNAL_TERMINATED, 0);
+    world_end();
+}
+
+TEST(the_last_charge_is_given_back)
+{
+    world_begin((struct world_options){.cpus = 2, .asids = 2}); // the boss's, and the user's
+    user = spawn(new_account(600, 300), 10);
+    other = spawn_thread_on(1, user, 10);
+    victim = MUST(user, ACCOUNT_CREATE, user->account, 20, 20);
+    EXPECT_MEANWHILE(NO_RESOURCE, account_uncharge, 1, it_goes, PROCESS_CREATE, victim, 0);
+    MUST(user, OBJECT_WAIT, victim, SIGNAL_TERMINATED, 0);
     world_end();
 }
 
@@ -237,26 +264,225 @@ static void kill_it(void)
     EXPECT(object_kill(object_reference(dying), 10));
 }
 
-// An end waits for its callers to leave, also for those whose wait has just ended.
-TEST(an_end_waits_for_who_leaves_it)
+static void win_it(void)
+{
+    EXPECT(thread_win(waiter->thread));
+}
+
+static void it_leaves(void)
+{
+    thread_end_wait(waiter->thread, STATUS_CANCELLED);
+}
+
+// Kills an object in whose queue is the waiter, whose wait is over: it stays until that has left.
+static void expect_to_wait(uint64_t handle)
+{
+    dying = object_behind(user, handle);
+    on_cpu(1, win_it);
+    on_cpu(0, kill_it);
+    EXPECT_EQUAL(dying->life, LIFE_DYING);
+    on_cpu(1, it_leaves);
+    settle();
+    EXPECT_EQUAL(dying->life, LIFE_FREE);
+    EXPECT_STATUS(ended(waiter).status, CANCELLED);
+    MUST(user, HANDLE_CLOSE, handle);
+    world_check();
+}
+
+TEST(an_object_waits_for_who_leaves_it)
 {
     begin_waiter();
     for (unsigned i = 0; i < 2; i++) {
         struct ends ends = new_channel(user, 2, 64, 1, 1);
         uint64_t theirs = grant(waiter, user, ends.end1);
         EXPECT_CALL(BLOCKED, waiter, CHANNEL_CALL, theirs, MSG(0, 0), ABI_DEADLINE_NEVER);
-        dying = object_behind(user, i == 0 ? ends.end0 : ends.end1);
-        meanwhile((void *)thread_win, 1, it_is_cancelled);
-        on_cpu(0, kill_it);
-        EXPECT(meanwhile_happened());
-        EXPECT_EQUAL(dying->life, LIFE_DYING);
+        expect_to_wait(i == 0 ? ends.end0 : ends.end1);
+        MUST(user, HANDLE_CLOSE, i == 0 ? ends.end1 : ends.end0);
+    }
+    struct ends ends = new_channel(user, 2, 64, 1, 1);
+    EXPECT_CALL(BLOCKED, waiter, CHANNEL_RECEIVE, grant(waiter, user, ends.end1),
+                ABI_DEADLINE_NEVER);
+    expect_to_wait(ends.end1);
+    EXPECT_CALL(BLOCKED, waiter, OBJECT_WAIT, grant(waiter, user, event), 1, ABI_DEADLINE_NEVER);
+    expect_to_wait(event);
+    port = MUST(user, PORT_CREATE, user->account);
+    EXPECT_CALL(BLOCKED, waiter, PORT_RECEIVE, grant(waiter, user, port), ABI_DEADLINE_NEVER);
+    expect_to_wait(port);
+    world_end();
+}
+
+// ---- an operation that is resumed in the middle of its step
+
+static void the_others_run(void)
+{
+    settle();
+}
+
+TEST(the_threads_end_at_each_point_of_their_process_end)
+{
+    begin();
+    bool happened = true;
+    for (unsigned nth = 1; happened; nth++) {
+        uint64_t account = new_account(60, 40);
+        struct actor *there = spawn_on(1, account, 10);
+        uint64_t process = grant(user, there, there->own_process);
+        meanwhile(nullptr, nth, the_others_run);
+        MUST(user, OBJECT_DESTROY, process);
+        happened = meanwhile_happened();
+        meanwhile(nullptr, 0, nullptr);
         settle();
-        EXPECT_EQUAL(dying->life, LIFE_FREE);
-        EXPECT_STATUS(ended(waiter).status, CANCELLED);
-        MUST(user, HANDLE_CLOSE, ends.end0);
-        MUST(user, HANDLE_CLOSE, ends.end1);
+        MUST(user, OBJECT_WAIT, process, SIGNAL_TERMINATED, 0);
+        MUST(user, HANDLE_CLOSE, process);
+        MUST(world.boss, OBJECT_DESTROY, account);
+        MUST(world.boss, HANDLE_CLOSE, account);
+        for (unsigned i = 0; i < 3; i++)
+            MUST(world.boss, HANDLE_CLOSE,
+                 i == 0   ? there->process_handle
+                 : i == 1 ? there->aspace_handle
+                          : there->thread_handle);
         world_check();
     }
+    world_end();
+}
+
+// ---- bindings
+
+static uint64_t second_port;
+
+static void it_is_bound_elsewhere(void)
+{
+    if (CALL(other, PORT_UNBIND, event).status == STATUS_OK)
+        EXPECT_CALL(OK, other, PORT_BIND, second_port, event, 9, 1);
+}
+
+// Whatever another CPU did meanwhile, the event is bound to the second port in the end, and told there.
+static void expect_bound_elsewhere(void)
+{
+    meanwhile(nullptr, 0, nullptr);
+    settle();
+    (void)CALL(user, PORT_UNBIND, event);
+    MUST(user, PORT_BIND, second_port, event, 9, 1);
+    EXPECT_EQUAL(MUST(user, PORT_RECEIVE, second_port, 0), 9);
+    MUST(user, PORT_UNBIND, event);
+    world_check();
+}
+
+TEST(what_a_port_has_to_tell_is_bound_elsewhere)
+{
+    begin();
+    port = MUST(user, PORT_CREATE, user->account);
+    second_port = MUST(user, PORT_CREATE, user->account);
+    MUST(user, EVENT_SIGNAL, event, 1);
+    unsigned seen[STATUS_COUNT] = {};
+    bool happened = true;
+    for (unsigned nth = 1; happened; nth++) {
+        MUST(user, PORT_BIND, port, event, 7, 1);
+        meanwhile((void *)lock_acquire, nth, it_is_bound_elsewhere);
+        struct outcome out = CALL(user, PORT_RECEIVE, port, 0);
+        happened = meanwhile_happened();
+        seen[out.status]++;
+        EXPECT(out.status == STATUS_OK || out.status == STATUS_TIMED_OUT);
+        if (out.status == STATUS_OK)
+            EXPECT_EQUAL(out.value[0], 7);
+        expect_bound_elsewhere();
+    }
+    EXPECT(seen[STATUS_OK] && seen[STATUS_TIMED_OUT]);
+    world_end();
+}
+
+TEST(what_a_port_that_ends_had_bound_is_bound_elsewhere)
+{
+    begin();
+    second_port = MUST(user, PORT_CREATE, user->account);
+    MUST(user, EVENT_SIGNAL, event, 1);
+    bool happened = true;
+    for (unsigned nth = 1; happened; nth++) {
+        port = MUST(user, PORT_CREATE, user->account);
+        MUST(user, PORT_BIND, port, event, 7, 1);
+        meanwhile((void *)lock_acquire, nth, it_is_bound_elsewhere);
+        MUST(user, OBJECT_DESTROY, port);
+        happened = meanwhile_happened();
+        settle();
+        if (happened && !has_ended(other))
+            test_fail(__FILE__, __LINE__, "the other waits for ever");
+        if (happened && other->number == SYSCALL_PORT_BIND) // it is not the old port's to unbind
+            EXPECT_EQUAL(MUST(user, PORT_RECEIVE, second_port, 0), 9);
+        expect_bound_elsewhere();
+        MUST(user, HANDLE_CLOSE, port);
+    }
+    world_end();
+}
+
+TEST(what_a_port_that_ends_had_bound_goes)
+{
+    begin();
+    bool happened = true;
+    for (unsigned nth = 1; happened; nth++) {
+        port = MUST(user, PORT_CREATE, user->account);
+        victim = event = MUST(user, EVENT_CREATE, user->account);
+        MUST(user, PORT_BIND, port, event, 7, 1);
+        uint32_t objects = objects_free();
+        meanwhile((void *)lock_acquire, nth, it_goes_as_far_as_it_can);
+        MUST(user, OBJECT_DESTROY, port);
+        happened = meanwhile_happened();
+        meanwhile(nullptr, 0, nullptr);
+        settle();
+        if (!happened)
+            it_goes();
+        EXPECT_EQUAL(objects_free(), objects + 2);
+        MUST(user, HANDLE_CLOSE, port);
+        MUST(user, HANDLE_CLOSE, event);
+        world_check();
+    }
+    world_end();
+}
+
+// ---- lines
+
+static uint64_t line, next_line;
+
+static void nothing(void)
+{
+}
+
+static void the_line_is_anothers(void)
+{
+    EXPECT_CALL(OK, other, OBJECT_DESTROY, line);
+    next_line = MUST(other, MACHINE_INTERRUPT, machine, user->account, 10, TRIGGER_EDGE);
+}
+
+static void the_line_is_nobodys(void)
+{
+    EXPECT_CALL(OK, other, OBJECT_DESTROY, line);
+}
+
+TEST(an_interrupt_of_one_that_goes)
+{
+    begin();
+    line = MUST(user, MACHINE_INTERRUPT, machine, user->account, 10, TRIGGER_EDGE);
+    meanwhile((void *)object_lock, 1, the_line_is_anothers);
+    host_line_pulse(10);
+    settle();
+    EXPECT(meanwhile_happened());
+    EXPECT(!host_lines[10].masked); // its new owner hears the next
+    host_line_pulse(10);
+    settle();
+    EXPECT_EQUAL(MUST(user, INTERRUPT_ACKNOWLEDGE, next_line), 1);
+    line = next_line;
+    meanwhile((void *)object_lock, 1, the_line_is_nobodys);
+    host_line_pulse(10);
+    settle();
+    EXPECT(meanwhile_happened());
+    EXPECT(host_lines[10].masked);
+    // Its end has begun, and goes on when the caller leaves the CPU: the line is masked until then.
+    line = MUST(user, MACHINE_INTERRUPT, machine, user->account, 10, TRIGGER_EDGE);
+    hold(user);
+    EXPECT_STATUS(HELD(user, OBJECT_DESTROY, line).status, OK);
+    EXPECT(!host_lines[10].masked);
+    host_line_pulse(10);
+    on_cpu(0, nothing);
+    EXPECT(host_lines[10].masked);
+    settle();
     world_end();
 }
 
