@@ -2,6 +2,7 @@
 // build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
 //
 // Accounts: limits, reservations, teardown of everything, whoever shares memory (A1-A3, M8).
+#include "cpu.h"
 #include "kernel_world.h"
 
 static uint64_t pages_used(uint64_t account)
@@ -372,4 +373,71 @@ TEST(the_last_handle_while_mapped)
     MUST(a, VM_UNMAP, a->own_aspace, 0x4000'0000); // it is still there
     world_check();
     world_end();
+}
+
+// The end is as urgent as who wanted it, and stays so.
+TEST(an_end_has_the_priority_of_its_cause)
+{
+    world_begin((struct world_options){});
+    struct actor *a = spawn(new_account(300, 100), 20);
+    struct actor *busy = spawn_thread(a, 10), *late = spawn_thread(a, 30);
+    uint64_t account = MUST(a, ACCOUNT_CREATE, a->account, 50, 50);
+    MUST(a, EVENT_CREATE, account);
+    const struct account *ends = account_behind(a, account);
+    hold(busy);
+    hold(a);
+    EXPECT_STATUS(HELD(a, OBJECT_DESTROY, account).status, OK);
+    hold(late);
+    EXPECT_STATUS(HELD(late, OBJECT_DESTROY, account).status, BAD_STATE);
+    EXPECT_EQUAL(ends->priority, 20);
+    (void)HELD(late, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    (void)HELD(a, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT(cpus[0]->current == busy->thread);
+    EXPECT_EQUAL(ends->object.state, ACCOUNT_DEAD);
+    settle();
+    world_end();
+}
+
+// A pin comes into quarantine when its account waits for it already.
+TEST(quarantine_while_the_account_ends)
+{
+    world_begin((struct world_options){});
+    struct actor *low = spawn(new_account(300, 100), 5), *high = spawn_thread(low, 20);
+    uint64_t machine = grant(low, world.boss, world.machine);
+    uint64_t account = MUST(low, ACCOUNT_CREATE, low->account, 50, 50);
+    uint64_t space = MUST(low, MACHINE_DMA_SPACE, machine, account, 7);
+    uint64_t vmo = MUST(low, VMO_CREATE, account, 4 * PAGE_SIZE, 0);
+    uint64_t pin = MUST(low, PIN_CREATE, space, account, vmo, 0, 4 * PAGE_SIZE, DMA_BOTH);
+    hold(low);
+    EXPECT_STATUS(HELD(low, OBJECT_DESTROY, pin).status, OK);
+    hold(high);
+    EXPECT_STATUS(HELD(high, OBJECT_DESTROY, account).status, OK);
+    settle();
+    MUST(low, OBJECT_WAIT, account, SIGNAL_TERMINATED, 0);
+    world_end_after_quarantine(7);
+}
+
+// What an account's own mappings reach it pays for until they are gone.
+TEST(an_orphan_is_not_its_owners_any_more)
+{
+    world_begin((struct world_options){});
+    for (unsigned stop = 1, last = 0; !last; stop++) {
+        uint64_t account = new_account(300, 100);
+        struct actor *a = spawn(account, 10), *b = spawn(new_account(300, 100), 10);
+        struct actor *watch = spawn(new_account(100, 50), 50);
+        uint64_t handle = MUST(a, VMO_CREATE, a->account, VMO_FILL_STEP_PAGES * PAGE_SIZE, 0);
+        const struct vmo *vmo = vmo_of(object_behind(a, handle));
+        MUST(a, VM_MAP, a->own_aspace, handle, 0, 0x5000'0000, VMO_FILL_STEP_PAGES * PAGE_SIZE,
+             PROT_READ);
+        MUST(b, VM_MAP, b->own_aspace, grant(b, a, handle), 0, 0x5000'0000,
+             VMO_FILL_STEP_PAGES * PAGE_SIZE, PROT_READ);
+        hold_after(watch, stop);
+        EXPECT_CALL(OK, world.boss, OBJECT_DESTROY, account);
+        last = steps_left() > 0;
+        EXPECT(vmo->object.account || vmo->unpaid == 0);
+        hold_after(watch, 0);
+        settle();
+        EXPECT(!vmo->object.account);
+        world_end();
+    }
 }

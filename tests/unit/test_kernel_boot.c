@@ -231,6 +231,30 @@ TEST(init_can_read_the_bundle_and_not_write_it)
     EXPECT_EQUAL(INIT_CALL(OBJECT_INSPECT, vmo), STATUS_OK);
     const struct abi_inspect *seen = (const void *)init_thread()->message->data;
     EXPECT_EQUAL(seen->vmo.bytes, BUNDLE_BYTES);
+    // Memory, and not registers.
+    EXPECT(!(pagetable_get(init_thread()->process->aspace, at).value & PTE_DEVICE));
+}
+
+TEST(init_may_be_the_first_file)
+{
+    prepare(1);
+    struct abi_bundle_entry first = bundle->entries[0];
+    bundle->entries[0] = bundle->entries[1];
+    bundle->entries[1] = first;
+    boots();
+    EXPECT_EQUAL(init_thread()->context->pc, ENTRY);
+}
+
+TEST(an_image_of_many_pages)
+{
+    prepare(1);
+    constexpr uint64_t PAGES = 3 * VM_STEP_PAGES + 1;
+    struct image *image = (struct image *)(void *)((uint8_t *)bundle + 2 * PAGE_SIZE);
+    image->segment[2].p_memsz = PAGES * PAGE_SIZE;
+    boots();
+    expect_bytes(DATA, (const uint8_t *)bundle + 2 * PAGE_SIZE + 0x3000, DATA_FILE_BYTES);
+    expect_bytes(DATA + DATA_FILE_BYTES, nullptr, PAGES * PAGE_SIZE - DATA_FILE_BYTES);
+    EXPECT(!can(HOST_LOAD, DATA + PAGES * PAGE_SIZE));
 }
 
 static status_t mint(uint64_t address, uint64_t bytes)
@@ -310,6 +334,8 @@ BOOT_PANICS(init_begins_at_the_end, "not a usable program", bundle->entries[1].b
             bundle->entries[1].offset = BUNDLE_BYTES)
 BOOT_PANICS(init_ends_outside, "reaches outside",
             bundle->entries[1].bytes = BUNDLE_BYTES - 2 * PAGE_SIZE + 1)
+BOOT_PANICS(init_ends_in_its_middle, "not a usable program",
+            bundle->entries[1].bytes = sizeof(Elf64_Ehdr))
 BOOT_PANICS(init_is_no_program, "not a usable program", ((uint8_t *)bundle)[2 * PAGE_SIZE] = 0)
 BOOT_PANICS(init_is_too_large, "cannot start init: memory for its image: NO_PAGES",
             ((struct image *)(void *)((uint8_t *)bundle + 2 * PAGE_SIZE))->segment[2].p_memsz = RAM)
@@ -461,6 +487,7 @@ TEST(all_cpus_come)
     }
     expect_log("4 of 4 CPUs run");
     EXPECT(!strstr(host_console, "is not used"));
+    expect_log(": 4 CPUs, ");
     EXPECT_EQUAL(INIT_CALL(MACHINE_INFO, init_thread()->message->handles[INIT_MACHINE]), STATUS_OK);
 }
 

@@ -173,10 +173,14 @@ TEST(handles_move_whole_or_not_at_all)
         MUST(a, EVENT_SIGNAL, good, 1); // where it was
         world_check();
     }
+    set_handles(a, 2, (const uint64_t[]){still, 0xbad}); // the first that is wrong is told
+    EXPECT_CALL(NO_RIGHT, a, CHANNEL_SEND, ends.end0, MSG(0, 2));
     uint64_t handles[] = {good, other};
     set_handles(a, 2, handles);
     MUST(a, CHANNEL_SEND, ends.end0, MSG(3, 2));
     EXPECT_CALL(BAD_HANDLE, a, EVENT_SIGNAL, good, 1);
+    const struct handle_entry *left = &a->process->pages[0][(uint32_t)good]; // used once
+    EXPECT_EQUAL(left->tag >> 2, (good >> 32) + 1);
     world_check();
     EXPECT_EQUAL(MUST(b, CHANNEL_RECEIVE, theirs, 0), MSG(3, 2));
     MUST(b, EVENT_SIGNAL, handle_of(b, 0), 2);

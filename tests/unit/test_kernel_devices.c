@@ -425,6 +425,7 @@ TEST(quarantine_moves_up_when_the_driver_dies)
     // Its end does not wait for the device.
     MUST(world.boss, OBJECT_WAIT, inner, SIGNAL_TERMINATED, 0);
     world_check();
+    EXPECT_EQUAL(account_behind(world.boss, inner)->quarantined_pages, 0);
     EXPECT_EQUAL(account_behind(world.boss, outer)->quarantined_pages, 40 + 2);
     EXPECT_EQUAL(account_behind(world.boss, outer)->pages.used, 42);
     MUST(world.boss, OBJECT_DESTROY, outer);
@@ -501,17 +502,28 @@ TEST(more_pins_than_one_quiet_ends)
 TEST(machine_info_and_power)
 {
     begin();
+    uint64_t blind = MUST(a, HANDLE_DUPLICATE, machine, RIGHT_MINT);
     EXPECT_EQUAL(MUST(a, MACHINE_INFO, machine), sizeof(struct abi_machine_info));
     const struct abi_machine_info *info = (const void *)text_of(a);
     EXPECT_EQUAL(info->pages_free, frames_free());
     EXPECT_EQUAL(info->cpus, 1);
     EXPECT_EQUAL(info->ram_bytes, host_ram_bytes);
+    for (unsigned i = 0; i < INVARIANT_COUNT; i++)
+        EXPECT_EQUAL(info->checks[i] > 0, counter_read(&invariant_evaluations[i]) > 0);
+    EXPECT(info->checks[0] > 0);
+    // What the timer raises is not a device's.
+    uint64_t devices = counter_read(&cpus[0]->device_interrupts);
+    EXPECT_CALL(OK, a, THREAD_SLEEP, host_ticks);
+    uint64_t timer = MUST(a, TIMER_CREATE, a->account);
+    MUST(a, TIMER_SET, timer, host_ticks + 1000);
+    advance(1000);
+    MUST(a, OBJECT_WAIT, timer, SIGNAL_FIRED, 0);
+    EXPECT_EQUAL(counter_read(&cpus[0]->device_interrupts), devices);
     EXPECT_CALL(INVALID, a, MACHINE_POWER, machine, 2);
     EXPECT_CALL(NOT_SUPPORTED, a, MACHINE_POWER, machine, POWER_REBOOT);
     EXPECT_EQUAL(host_power_calls, 0);
     EXPECT_CALL(NOT_SUPPORTED, a, MACHINE_POWER, machine, POWER_OFF); // it did not work
     EXPECT_EQUAL(host_power_calls, 1);
-    uint64_t blind = MUST(a, HANDLE_DUPLICATE, machine, RIGHT_MINT);
     EXPECT_CALL(NO_RIGHT, a, MACHINE_INFO, blind);
     uint64_t weak = MUST(a, HANDLE_DUPLICATE, machine, RIGHT_INSPECT);
     EXPECT_CALL(NO_RIGHT, a, MACHINE_POWER, weak, POWER_OFF);

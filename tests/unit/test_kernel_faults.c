@@ -29,7 +29,7 @@ static uint64_t take_fault(void)
 {
     struct outcome out = CALL(server, CHANNEL_RECEIVE, handler_end, 0);
     EXPECT_STATUS(out.status, OK);
-    EXPECT(out.value[0] & MSG_FAULT && out.value[0] & MSG_CALL);
+    EXPECT_EQUAL(out.value[0], MSG(sizeof(struct abi_fault), 0) | MSG_CALL | MSG_FAULT);
     return out.value[1];
 }
 
@@ -270,5 +270,63 @@ TEST(the_exceptions_end_dies_before_the_end_of_its_process_began)
     settle();
     EXPECT(is_dead(faulty));
     world_check();
+    world_end();
+}
+
+// The thread is on its way out, and has its slot still: the answer leaves that to it.
+TEST(answered_while_the_faulty_one_ends)
+{
+    begin_faults(2);
+    raise_fault(faulty, FAULT_WRITE, 0);
+    uint64_t token = take_fault(), action = FAULT_RESUME;
+    const struct channel *handler = channel_of(object_behind(server, handler_end));
+    EXPECT_EQUAL(handler->calls_used, 1);
+    hold(server);
+    EXPECT_STATUS(HELD(server, OBJECT_DESTROY, faulty->thread_handle).status, OK);
+    memcpy(server->thread->message->data, &action, sizeof action);
+    EXPECT_STATUS(HELD(server, CHANNEL_REPLY, handler_end, token, MSG(8, 0)).status, CANCELLED);
+    EXPECT_EQUAL(handler->calls_used, 1);
+    settle();
+    EXPECT_EQUAL(handler->calls_used, 0);
+    world_check();
+    world_end();
+}
+
+// The handler's end waits for a thread that its process's end has yet to reach.
+TEST(the_handler_ends_before_the_process_that_ends)
+{
+    begin_faults(2);
+    raise_fault(faulty, FAULT_WRITE, 0);
+    (void)take_fault();
+    const struct object *handler = object_behind(server, handler_end);
+    struct actor *second = spawn_thread(server, 20);
+    hold(server);
+    EXPECT_STATUS(HELD(server, OBJECT_DESTROY, handler_end).status, OK);
+    EXPECT_STATUS(HELD(server, OBJECT_DESTROY, faulty->process_handle).status, OK);
+    hold_after(second, 1);
+    (void)HELD(server, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+    EXPECT_EQUAL(steps_left(), 0);
+    EXPECT_EQUAL(handler->life, LIFE_DYING);
+    hold_after(second, 0);
+    world_end();
+}
+
+// Who pays for the process's end is gone: nobody will hear of the fault.
+TEST(the_account_of_the_exceptions_end_goes)
+{
+    begin_faults(2);
+    uint64_t account = MUST(server, ACCOUNT_CREATE, server->account, 10, 10);
+    struct outcome ends = CALL(server, CHANNEL_CREATE, server->account, account,
+                               ABI_CHANNEL_SHAPE(4, 64, 2, 2), OVERFLOW_REJECT);
+    EXPECT_STATUS(ends.status, OK);
+    struct outcome made = CALL(server, PROCESS_CREATE, server->account, ends.value[1], 0);
+    uint64_t thread = MUST(server, THREAD_CREATE, made.value[0], 5, 0x80'0000);
+    MUST(server, THREAD_START, thread, 0x1234'5000, 0x7000, 0, 0);
+    struct actor *second = &world.actors[world.actor_count - 1];
+    raise_fault(second, FAULT_WRITE, 0);
+    EXPECT(!is_dead(second));
+    MUST(server, OBJECT_DESTROY, account);
+    EXPECT(is_dead(second));
+    MUST(server, OBJECT_WAIT, made.value[0], SIGNAL_TERMINATED, 0);
     world_end();
 }

@@ -34,6 +34,14 @@ TEST(every_value_near_a_live_one)
                 EXPECT_CALL(BAD_HANDLE, a, EVENT_CLEAR, value, 0);
         }
     EXPECT_CALL(BAD_HANDLE, a, HANDLE_CLOSE, UINT64_MAX);
+    // What stands behind the table is not read.
+    struct actor *b = spawn_thread(a, 9);
+    hold(b);
+    host_ticks += 1000;
+    (void)HELD(b, THREAD_EXIT);
+    settle();
+    EXPECT(a->process->ended_cpu_ns > 0);
+    EXPECT_CALL(BAD_HANDLE, a, HANDLE_CLOSE, 1ull << 32 | HANDLES_MAX);
     world_end();
 }
 
@@ -108,6 +116,11 @@ TEST(a_slot_retires_when_its_generation_would_wrap)
         MUST(a, HANDLE_CLOSE, next);
     }
     EXPECT_CALL(BAD_HANDLE, a, HANDLE_CLOSE, slot);
+    // A full table is without it.
+    event = MUST(a, EVENT_CREATE, a->account);
+    while (CALL(a, HANDLE_DUPLICATE, event, 0).status == STATUS_OK) {}
+    EXPECT_CALL(NO_HANDLES, a, HANDLE_DUPLICATE, event, 0);
+    EXPECT_EQUAL(a->process->handles_used, HANDLES_MAX - 1);
     world_end();
 }
 
@@ -178,16 +191,52 @@ TEST(destroyed_is_gone_everywhere_and_not_bad)
 // OBJ-5
 TEST(the_table_has_a_limit)
 {
-    struct actor *a = begin();
+    struct actor *a = begin(), *b = spawn_thread(a, 9);
     uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    uint64_t machine = grant(a, world.boss, world.machine);
+    struct ends ends = new_channel(a, 1, 64, 1, 1);
     uint64_t made = 0;
     while (CALL(a, HANDLE_DUPLICATE, event, 0).status == STATUS_OK)
         made++;
     EXPECT_CALL(NO_HANDLES, a, HANDLE_DUPLICATE, event, 0);
     EXPECT_EQUAL(a->process->handles_used, HANDLES_MAX);
-    EXPECT(made > HANDLES_MAX - 10);
+    EXPECT(made > HANDLES_MAX - 15);
     EXPECT_CALL(NO_HANDLES, a, EVENT_CREATE, a->account);
     EXPECT_CALL(NO_HANDLES, a, VMO_CREATE, a->account, PAGE_SIZE, 0);
+    EXPECT_CALL(NO_HANDLES, a, ACCOUNT_CREATE, a->account, 1, 1);
+    EXPECT_CALL(NO_HANDLES, a, MACHINE_DEVICE_MEMORY, machine, a->account, 0xd000'0000, PAGE_SIZE,
+                MEMORY_DEVICE);
+    EXPECT_EQUAL(a->process->handles_reserved, 0);
+    // The last place is kept for what is to come with a reply.
+    MUST(a, HANDLE_CLOSE, event);
+    EXPECT_CALL(BLOCKED, b, CHANNEL_CALL, ends.end0, 1ull << MSG_REPLY_HANDLES_SHIFT,
+                ABI_DEADLINE_NEVER);
+    EXPECT_CALL(NO_HANDLES, a, EVENT_CREATE, a->account);
+    world_end();
+}
+
+static struct object_ref stale;
+
+static void expect_stale(void)
+{
+    EXPECT(!object_ref_lock(stale));
+}
+
+// A reference that was taken of an object whose end had begun is none to the next in its slot.
+TEST(a_reference_to_one_that_dies)
+{
+    struct actor *a = begin();
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    struct object *object = object_behind(a, event);
+    hold(a);
+    EXPECT_STATUS(HELD(a, OBJECT_DESTROY, event).status, OK);
+    EXPECT_EQUAL(object->life, LIFE_DYING);
+    stale = object_reference(object);
+    settle();
+    EXPECT_EQUAL(object->life, LIFE_FREE);
+    while (object->life == LIFE_FREE)
+        MUST(a, EVENT_CREATE, a->account);
+    on_cpu(0, expect_stale);
     world_end();
 }
 

@@ -82,6 +82,8 @@ TEST(an_account)
     EXPECT_EQUAL(look(account).account.pages_high, 5);
     MUST(a, HANDLE_CLOSE, small);
     EXPECT_EQUAL(look(account).account.pages_used, 4);
+    MUST(a, EVENT_CREATE, account);
+    EXPECT_EQUAL(look(account).account.pages_high, 5);
     uint64_t boss_handle = grant(a, world.boss, world.root_account);
     EXPECT(strcmp(look(boss_handle).name, "root") == 0);
     world_end();
@@ -365,6 +367,8 @@ TEST(another_cpu)
     struct abi_cpu_info after = look_at_cpu(1);
     EXPECT_EQUAL(after.asked, before.asked + 1);
     EXPECT_EQUAL(after.posts, before.posts + 1);
+    EXPECT_EQUAL(after.device_interrupts, before.device_interrupts);
+    EXPECT_EQUAL(after.spurious, before.spurious);
     EXPECT_EQUAL(after.flushes, before.flushes);
     EXPECT_EQUAL(after.idle_ns, before.idle_ns + 500);
     EXPECT_EQUAL(after.idle_since_ns, host_ticks);

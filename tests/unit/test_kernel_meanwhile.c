@@ -257,13 +257,6 @@ TEST(too_late_for_who_calls)
     world_end();
 }
 
-static struct object *dying;
-
-static void kill_it(void)
-{
-    EXPECT(object_kill(object_reference(dying), 10));
-}
-
 static void win_it(void)
 {
     EXPECT(thread_win(waiter->thread));
@@ -272,6 +265,73 @@ static void win_it(void)
 static void it_leaves(void)
 {
     thread_end_wait(waiter->thread, STATUS_CANCELLED);
+}
+
+// Who receives is told by the one that was first, when that comes to it.
+TEST(too_late_for_who_hears_that_the_peer_is_gone)
+{
+    begin_waiter();
+    struct ends ends = new_channel(user, 2, 64, 1, 1);
+    EXPECT_CALL(BLOCKED, waiter, CHANNEL_RECEIVE, grant(waiter, user, ends.end1),
+                ABI_DEADLINE_NEVER);
+    on_cpu(1, win_it);
+    MUST(user, OBJECT_DESTROY, ends.end0);
+    EXPECT(waiter->calling);
+    on_cpu(1, it_leaves);
+    settle();
+    EXPECT_STATUS(ended(waiter).status, CANCELLED);
+    world_end();
+}
+
+static void it_is_killed(void)
+{
+    (void)CALL(other, OBJECT_DESTROY, waiting);
+}
+
+TEST(too_late_for_who_faulted)
+{
+    begin();
+    struct ends ends = new_channel(user, 2, 64, 1, 1);
+    struct outcome made = CALL(user, PROCESS_CREATE, user->account, ends.end1, 0);
+    waiting = MUST(other, THREAD_CREATE, made.value[0], 5, 0x80'0000);
+    MUST(other, THREAD_START, waiting, 0x1000, 0, 0, 0);
+    waiter = &world.actors[world.actor_count - 1];
+    raise_fault(waiter, FAULT_READ, 0);
+    uint64_t token = CALL(user, CHANNEL_RECEIVE, ends.end0, 0).value[1], action = FAULT_RESUME;
+    memcpy(user->thread->message->data, &action, sizeof action);
+    EXPECT_LATE(CANCELLED, it_is_killed, CHANNEL_REPLY, ends.end0, token, MSG(8, 0));
+    EXPECT(is_dead(waiter));
+    world_end();
+}
+
+// Who waits for a VMO has moved to another CPU, and is killed there.
+TEST(too_late_for_who_waits_for_a_vmo)
+{
+    begin();
+    struct actor *filler = spawn_thread(user, 9), *high = spawn_thread(user, 20);
+    waiting = filler->own_thread;
+    hold_after(high, 1);
+    (void)CALL(filler, VMO_CREATE, user->account, 100 * PAGE_SIZE, 0);
+    EXPECT(filler->calling && steps_left() == 0);
+    const struct object *vmo = filler->thread->wait_object;
+    EXPECT_STATUS(HELD(high, THREAD_SET_CPU, waiting, 1).status, OK);
+    filler->cpu = 1;
+    meanwhile((void *)thread_win, 1, it_is_killed);
+    hold_after(high, 0);
+    settle();
+    EXPECT(meanwhile_happened());
+    EXPECT(is_dead(filler));
+    EXPECT_EQUAL(vmo->life, LIFE_FREE);
+    EXPECT_EQUAL(user->process->handles_reserved, 0);
+    world_check();
+    world_end();
+}
+
+static struct object *dying;
+
+static void kill_it(void)
+{
+    EXPECT(object_kill(object_reference(dying), 10));
 }
 
 // Kills an object in whose queue is the waiter, whose wait is over: it stays until that has left.

@@ -119,6 +119,12 @@ TEST(protection_is_what_user_code_gets)
         EXPECT_EQUAL(can(a, AT, HOST_FETCH), i == 2);
         world_check();
         MUST(a, VM_UNMAP, a->own_aspace, AT);
+        // The rights that it needs are enough.
+        uint32_t rights = RIGHT_MAP | RIGHT_READ;
+        rights |= i == 1 ? (uint32_t)RIGHT_WRITE : i == 2 ? (uint32_t)RIGHT_EXECUTE : 0;
+        uint64_t just = MUST(a, HANDLE_DUPLICATE, vmo, rights);
+        MUST(a, VM_MAP, a->own_aspace, just, 0, AT, PAGE_SIZE, protections[i]);
+        MUST(a, VM_UNMAP, a->own_aspace, AT);
     }
     world_end();
 }
@@ -251,6 +257,8 @@ TEST(the_edges_of_user_space)
     MUST(a, VM_MAP, a->own_aspace, vmo, 0, ABI_USER_MAX - PAGE_SIZE, PAGE_SIZE, RW);
     EXPECT(can(a, ABI_USER_MIN, HOST_STORE) && can(a, ABI_USER_MAX - 8, HOST_STORE));
     EXPECT(!can(a, ABI_USER_MIN - 8, HOST_LOAD) && !can(a, 0, HOST_LOAD));
+    MUST(a, VM_UNMAP, a->own_aspace, ABI_USER_MAX - PAGE_SIZE);
+    MUST(a, THREAD_CREATE, a->own_process, 5, ABI_USER_MAX - PAGE_SIZE);
     world_end();
 }
 
@@ -525,7 +533,17 @@ TEST(device_memory)
     vmo = MUST(a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE, PAGE_SIZE, MEMORY_DEVICE);
     MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, PAGE_SIZE, RW);
     MUST(a, HANDLE_CLOSE, vmo);
+    EXPECT(can(a, AT, HOST_LOAD)); // not revoked: the mapping keeps it
     world_check();
+    // Another's mapping costs that one nothing but objects, where it needs no more tables.
+    uint64_t account = new_account(20, 20);
+    struct actor *b = spawn(account, 10);
+    MUST(b, VM_MAP, b->own_aspace, MUST(b, VMO_CREATE, b->account, 1, 0), 0, AT, PAGE_SIZE, RW);
+    uint64_t used = account_behind(world.boss, account)->pages.used;
+    vmo = MUST(a, MACHINE_DEVICE_MEMORY, machine, acc, DEVICE + 8 * PAGE_SIZE, 4 * PAGE_SIZE,
+               MEMORY_DEVICE);
+    MUST(b, VM_MAP, b->own_aspace, grant(b, a, vmo), 0, AT + PAGE_SIZE, 4 * PAGE_SIZE, RW);
+    EXPECT_EQUAL(account_behind(world.boss, account)->pages.used, used);
     world_end();
 }
 
@@ -560,5 +578,88 @@ TEST(no_page_of_the_kernel_is_device_memory)
             EXPECT_CALL(INVALID, a, MACHINE_DEVICE_MEMORY, machine, a->account, address, PAGE_SIZE,
                         MEMORY_TABLES);
     }
+    world_end();
+}
+
+// Who maps is told that it was unmapped in the middle, who unmaps when it is done.
+TEST(both_wait_for_a_mapping_that_is_unmapped)
+{
+    struct actor *low = begin(), *high = spawn_thread(low, 10);
+    EXPECT_CALL(OK, world.boss, THREAD_SET_PRIORITY, high->thread_handle, 30);
+    uint64_t vmo = MUST(low, VMO_CREATE, low->account, 600 * PAGE_SIZE, 0);
+    hold_after(high, 1);
+    (void)CALL(low, VM_MAP, low->own_aspace, vmo, 0, AT, 600 * PAGE_SIZE, RW);
+    EXPECT(low->calling); // it is not mapped yet
+    EXPECT_STATUS(HELD(high, VM_UNMAP, high->own_aspace, AT).status, BLOCKED);
+    EXPECT_EQUAL(steps_left(), 0);
+    hold_after(high, 0);
+    settle();
+    EXPECT_STATUS(ended(low).status, GONE);
+    EXPECT_STATUS(ended(high).status, OK);
+    world_end();
+}
+
+// Tables that another mapping made meanwhile are paid for once.
+TEST(tables_of_two_mappings)
+{
+    struct actor *low = begin(), *high = spawn_thread(low, 10);
+    EXPECT_CALL(OK, world.boss, THREAD_SET_PRIORITY, high->thread_handle, 30);
+    constexpr uint64_t SPAN = 512 * PAGE_SIZE; // of a table
+    uint64_t vmo = MUST(low, VMO_CREATE, low->account, 400 * PAGE_SIZE, 0);
+    hold_after(high, 1);
+    (void)CALL(low, VM_MAP, low->own_aspace, vmo, 0, AT + SPAN - 300 * PAGE_SIZE, 400 * PAGE_SIZE,
+               RW);
+    EXPECT(low->calling && steps_left() == 0);
+    EXPECT_STATUS(
+        HELD(high, VM_MAP, high->own_aspace, vmo, 0, AT + SPAN + 300 * PAGE_SIZE, PAGE_SIZE, RW)
+            .status,
+        OK);
+    hold_after(high, 0);
+    settle();
+    EXPECT_STATUS(ended(low).status, OK);
+    world_check();
+    MUST(low, VM_UNMAP, low->own_aspace, AT + SPAN - 300 * PAGE_SIZE);
+    world_check();
+    world_end();
+}
+
+static struct object *its_account;
+
+static void end_it(void)
+{
+    EXPECT(account_destroy(object_reference(its_account), 20));
+}
+
+// Its account ends on one CPU, and a thread waits on another: until it has ended, its address space stays.
+TEST(an_address_space_stays_while_there_are_threads)
+{
+    world_begin((struct world_options){.cpus = 2});
+    uint64_t account = new_account(100, 50);
+    struct actor *a = spawn_on(1, account, 10), *b = spawn_on(1, new_account(100, 50), 10);
+    MUST(b, CLOCK_READ); // whose address space the other CPU is in
+    its_account = object_behind(world.boss, account);
+    struct aspace *aspace = a->process->aspace;
+    on_cpu(0, end_it);
+    EXPECT(aspace->object.life == LIFE_DYING && !aspace->left);
+    settle();
+    EXPECT_EQUAL(aspace->object.life, LIFE_FREE);
+    MUST(world.boss, OBJECT_WAIT, account, SIGNAL_TERMINATED, 0);
+    world_end();
+}
+
+// Its account goes before a VMO is filled.
+TEST(account_ends_while_filling)
+{
+    struct actor *low = begin(), *high = spawn_thread(low, 10);
+    EXPECT_CALL(OK, world.boss, THREAD_SET_PRIORITY, high->thread_handle, 30);
+    uint64_t account = MUST(low, ACCOUNT_CREATE, low->account, 300, 10);
+    hold_after(high, 1);
+    (void)CALL(low, VMO_CREATE, account, 200 * PAGE_SIZE, 0);
+    EXPECT(low->calling && steps_left() == 0);
+    EXPECT_STATUS(HELD(high, OBJECT_DESTROY, account).status, OK);
+    hold_after(high, 0);
+    settle();
+    EXPECT_STATUS(ended(low).status, GONE);
+    MUST(low, OBJECT_WAIT, account, SIGNAL_TERMINATED, 0);
     world_end();
 }

@@ -45,6 +45,8 @@ TEST(bind_and_unbind)
     uint64_t second = grant(a, world.boss, MUST(world.boss, PORT_CREATE, poor));
     uint64_t other = MUST(a, EVENT_CREATE, a->account);
     EXPECT_CALL(NO_OBJECTS, a, PORT_BIND, second, other, 1, 1);
+    MUST(a, EVENT_SIGNAL, other, 1); // there is nobody to tell
+    EXPECT_CALL(NO_OBJECTS, a, PORT_BIND, second, other, 1, 1);
     world_end();
 }
 
@@ -504,5 +506,20 @@ TEST(the_clock)
     EXPECT_EQUAL(call_number(a, UINT64_MAX, ARGUMENTS()).status, STATUS_NO_SYSCALL);
     a->thread->context->result[0] = 77;
     EXPECT_EQUAL(CALL(a, COUNT).value[0], 77); // it has no results
+    world_end();
+}
+
+// A process that goes with its account has not terminated.
+TEST(a_bound_process_goes_with_its_account)
+{
+    begin();
+    uint64_t account = new_account(60, 40);
+    struct actor *c = spawn(account, 5);
+    uint64_t process = grant(a, c, c->own_process);
+    MUST(a, PORT_BIND, port, process, 3, SIGNAL_TERMINATED);
+    EXPECT_CALL(BLOCKED, b, PORT_RECEIVE, port, ABI_DEADLINE_NEVER);
+    MUST(world.boss, OBJECT_DESTROY, account);
+    EXPECT_EQUAL(ended(b).value[0], 3);
+    EXPECT_EQUAL(b->out.value[1], SIGNAL_GONE);
     world_end();
 }

@@ -536,3 +536,42 @@ TEST(the_signals_that_were_asked_for)
     EXPECT_EQUAL(MUST(a, OBJECT_WAIT, event, 5, 0), 1);
     world_end();
 }
+
+// What is long takes its turn among equals: behind those that are ready, before each step.
+TEST(operations_take_turns)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 10);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    b->held = true;
+    EXPECT_STATUS(HELD(a, VMO_CREATE, a->account, 100 * PAGE_SIZE, 0).status, BLOCKED);
+    EXPECT(running() == b->thread);
+    const struct vmo *vmo = vmo_of(a->thread->wait_object);
+    EXPECT_EQUAL(vmo->filled, 0);
+    for (unsigned i = 1; i < 5; i++) {
+        (void)HELD(b, THREAD_YIELD);
+        EXPECT(running() == b->thread);
+        EXPECT_EQUAL(vmo->filled, i * VMO_FILL_STEP_PAGES);
+    }
+    settle();
+    EXPECT_STATUS(ended(a).status, OK);
+    world_end();
+}
+
+// Who waits for nothing that comes is told when the object goes, also without a handle to it.
+TEST(a_process_ends_that_has_no_handle)
+{
+    struct actor *a = begin();
+    struct actor *b = spawn(new_account(50, 50), 10);
+    uint64_t process = grant(a, b, b->own_process);
+    EXPECT_CALL(BLOCKED, a, OBJECT_WAIT, process, 1, ABI_DEADLINE_NEVER);
+    struct actor *c = spawn_thread(a, 10);
+    MUST(c, HANDLE_CLOSE, process);
+    MUST(world.boss, HANDLE_CLOSE, b->process_handle);
+    (void)CALL(b, PROCESS_EXIT, 0); // it had the last
+    EXPECT_STATUS(ended(a).status, GONE);
+    world_end();
+}
