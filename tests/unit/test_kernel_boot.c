@@ -166,6 +166,37 @@ TEST(init_finds_its_image_and_its_stack)
     expect_access(ABI_INIT_MESSAGE_BUFFER, true, false);
 }
 
+// Its data begin inside a page.
+static void prepare_data_inside(void)
+{
+    prepare(1);
+    struct image *image = (struct image *)(void *)((uint8_t *)bundle + 2 * PAGE_SIZE);
+    image->segment[2].p_offset += 0x100;
+    image->segment[2].p_vaddr += 0x100;
+    image->segment[2].p_filesz -= 0x100;
+    image->segment[2].p_memsz -= 0x100;
+}
+
+// The frames of an image need not be next to each other.
+TEST(an_image_around_a_gap)
+{
+    prepare_data_inside();
+    boots();
+    paddr_t page; // the second of its data
+    EXPECT(host_access(0, DATA + PAGE_SIZE, HOST_LOAD, &page));
+    memset(cpus[0], 0, sizeof *cpus[0]);
+    memset(cpus, 0, sizeof(struct cpu *) * CPUS_MAX);
+    prepare_data_inside();
+    boot.reserved[boot.reserved_count++] = (struct boot_range){page.value, page.value + PAGE_SIZE};
+    boots();
+    expect_bytes(DATA + 0x100, (const uint8_t *)bundle + 2 * PAGE_SIZE + 0x3100,
+                 DATA_FILE_BYTES - 0x100);
+    paddr_t first, second;
+    EXPECT(host_access(0, DATA, HOST_LOAD, &first));
+    EXPECT(host_access(0, DATA + PAGE_SIZE, HOST_LOAD, &second));
+    EXPECT(second.value != first.value + PAGE_SIZE);
+}
+
 static const struct handle_entry *entry_of(uint64_t handle)
 {
     return &init_thread()->process->pages[0][handle % HANDLES_PER_PAGE];

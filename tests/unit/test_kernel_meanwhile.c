@@ -12,13 +12,18 @@
 static struct actor *user, *other; // threads of one process on CPU 0 and CPU 1
 static uint64_t victim, event, port, machine;
 
-static void begin(void)
+static void begin_with(uint32_t asids)
 {
-    world_begin((struct world_options){.cpus = 2});
+    world_begin((struct world_options){.cpus = 2, .asids = asids});
     user = spawn(new_account(600, 300), 10);
     other = spawn_thread_on(1, user, 10);
     machine = grant(user, world.boss, world.machine);
     event = MUST(user, EVENT_CREATE, user->account);
+}
+
+static void begin(void)
+{
+    begin_with(0);
 }
 
 // ---- objects that go
@@ -373,6 +378,10 @@ TEST(an_object_waits_for_who_leaves_it)
 
 // ---- an operation that is resumed in the middle of its step
 
+static void nothing(void)
+{
+}
+
 static void the_others_run(void)
 {
     settle();
@@ -402,6 +411,98 @@ TEST(the_threads_end_at_each_point_of_their_process_end)
                           : there->thread_handle);
         world_check();
     }
+    world_end();
+}
+
+// What another CPU lets go on comes behind those that are ready, of the same priority.
+TEST(what_is_resumed_takes_its_turn)
+{
+    begin();
+    struct actor *next = spawn_thread(user, 10), *there = spawn_on(1, new_account(60, 40), 10);
+    uint64_t process = grant(user, there, there->own_process);
+    const struct process *ends = there->process;
+    EXPECT_CALL(BLOCKED, next, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(user);
+    EXPECT_STATUS(HELD(user, OBJECT_DESTROY, process).status, OK);
+    for (unsigned i = 0; i < 3; i++) // until it waits for its thread
+        (void)HELD(user, THREAD_YIELD);
+    EXPECT_EQUAL(ends->object.operation.phase, OPERATION_PARKED);
+    next->held = true;
+    EXPECT_STATUS(HELD(user, EVENT_SIGNAL, event, 1).status, OK);
+    on_cpu(1, nothing);
+    (void)HELD(user, THREAD_YIELD);
+    EXPECT(cpus[0]->current == next->thread);
+    EXPECT_EQUAL(ends->object.operation.phase, OPERATION_QUEUED);
+    EXPECT_EQUAL(ends->close_cursor, 0);
+    settle();
+    world_end();
+}
+
+TEST(what_was_flushed_takes_its_turn)
+{
+    begin_with(UINT32_MAX); // where a flush is asked for
+    struct actor *runs = spawn_thread(user, 10), *next = spawn_thread(user, 10);
+    uint64_t vmo = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    MUST(user, VM_MAP, user->own_aspace, vmo, 0, 0x5000'0000, PAGE_SIZE, PROT_READ);
+    const struct vmo *mapped = vmo_of(object_behind(user, vmo));
+    EXPECT_CALL(BLOCKED, runs, OBJECT_WAIT, event, 2, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(BLOCKED, next, OBJECT_WAIT, event, 3, ABI_DEADLINE_NEVER);
+    hold(other); // the other CPU is in the address space
+    hold(user);
+    runs->held = next->held = true;
+    EXPECT_STATUS(HELD(user, EVENT_SIGNAL, event, 2).status, OK);
+    EXPECT_STATUS(HELD(user, VM_UNMAP, user->own_aspace, 0x5000'0000).status, BLOCKED);
+    EXPECT(cpus[0]->current == runs->thread);
+    EXPECT_EQUAL(mapped->mapping_count, 1);
+    on_cpu(1, nothing);
+    (void)HELD(runs, THREAD_YIELD);
+    EXPECT(cpus[0]->current == next->thread);
+    EXPECT_EQUAL(mapped->mapping_count, 1);
+    (void)HELD(next, THREAD_YIELD);
+    EXPECT(cpus[0]->current == runs->thread);
+    EXPECT_EQUAL(mapped->mapping_count, 0);
+    settle();
+    world_end();
+}
+
+// ---- a slot of the handle table
+
+static uint64_t used, used_again;
+
+static void it_is_used_again(void)
+{
+    if (CALL(other, HANDLE_CLOSE, used).status == STATUS_OK)
+        used_again = MUST(other, EVENT_CREATE, other->account);
+}
+
+// The table is full: what is closed is used again at once.
+TEST(a_slot_is_used_again_under_a_lookup)
+{
+    world_begin((struct world_options){.cpus = 2});
+    user = spawn(new_account(9, 300), 10); // one page of handles, and none for another
+    other = spawn_thread_on(1, user, 10);
+    used = MUST(user, EVENT_CREATE, user->account);
+    while (CALL(user, HANDLE_DUPLICATE, used, 0).status == STATUS_OK) {}
+    EXPECT_EQUAL(user->process->handles_used, HANDLES_PER_PAGE);
+    unsigned seen[STATUS_COUNT] = {};
+    bool happened = true;
+    for (unsigned nth = 1; happened; nth++) {
+        used_again = 0;
+        meanwhile(nullptr, nth, it_is_used_again);
+        struct outcome out = CALL(user, EVENT_SIGNAL, used, 1);
+        happened = meanwhile_happened() && used_again;
+        meanwhile(nullptr, 0, nullptr);
+        settle();
+        seen[out.status]++;
+        EXPECT(out.status == STATUS_OK || out.status == STATUS_BAD_HANDLE ||
+               out.status == STATUS_GONE);
+        if (!happened)
+            break;
+        EXPECT_EQUAL((uint32_t)used_again, (uint32_t)used);
+        EXPECT_EQUAL(MUST(user, EVENT_CLEAR, used_again, 1), 0); // it was never meant
+        used = used_again;
+    }
+    EXPECT(seen[STATUS_OK] && seen[STATUS_BAD_HANDLE]);
     world_end();
 }
 
@@ -500,10 +601,6 @@ TEST(what_a_port_that_ends_had_bound_goes)
 // ---- lines
 
 static uint64_t line, next_line;
-
-static void nothing(void)
-{
-}
 
 static void the_line_is_anothers(void)
 {
