@@ -244,11 +244,9 @@ status_t sys_process_create(struct entry *entry, const struct handle_lookup *acc
     status_t status = handles_reserve(entry->process, 2);
     if (status != STATUS_OK)
         return status;
-    char name[16];
-    memcpy(name, &name0, 8);
-    memcpy(name + 8, &name1, 8);
+    const uint64_t name[] = {name0, name1};
     struct process *process;
-    status = process_create(lookup_ref(account_handle), name, &process);
+    status = process_create(lookup_ref(account_handle), (const char *)name, &process);
     if (status == STATUS_OK && exceptions->object) {
         struct handle_transfer transfer;
         status = handles_hold(entry->process, &exceptions->handle, 1, nullptr, nullptr, &transfer);

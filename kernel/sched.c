@@ -142,7 +142,6 @@ static void idle(struct cpu *cpu)
 {
     // What is posted to the inbox from now on comes with an interrupt, which arch_idle never misses.
     CHECK(S4, cpu->ready_mask == 0);
-    cpu->priority = 0;
     cpu->slice_end_ns = UINT64_MAX;
     time_arm(cpu);
     counter_set(&cpu->idle_since_ns, cpu->switched_ns);

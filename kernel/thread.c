@@ -364,7 +364,6 @@ static status_t make(struct process *process, uint8_t priority, uint64_t message
     struct object *object = object_new(account, OBJECT_THREAD);
     struct thread *thread = thread_of(object);
     list_node_init(&thread->wait_node);
-    list_node_init(&thread->process_node);
     list_node_init(&thread->runnable.node);
     atomic_init(&thread->home, cpu_self());
     atomic_init(&thread->priority, priority);
@@ -372,7 +371,6 @@ static status_t make(struct process *process, uint8_t priority, uint64_t message
     thread->post.kind = POST_THREAD;
     thread->deadline.kind = DEADLINE_THREAD;
     thread->process = process;
-    thread->call_slot = CALL_NONE;
     status = channel_reserve_fault_slot(process->exceptions, &thread->fault_slot);
     if (status != STATUS_OK)
         goto discard;
