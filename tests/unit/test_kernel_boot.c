@@ -14,6 +14,7 @@
 #include "cpu.h"
 #include "frame.h"
 #include "host.h"
+#include "interrupt.h"
 #include "kernel_test.h"
 #include "process.h"
 #include "thread.h"
@@ -541,7 +542,7 @@ TEST(each_cpu_has_memory_of_its_own)
         parts[i] = (struct boot_range){at, at + bytes};
         parts[3 + i] = (struct boot_range){stacks[i + 1], stacks[i + 1] + ARCH_STACK_MEMORY};
     }
-    // In one piece: no part of it is free memory's.
+    // In one piece, below the other tables: no part of it is free memory's.
     uint64_t lowest = UINT64_MAX, highest = 0;
     for (unsigned i = 0; i < 6; i++) {
         EXPECT(parts[i].start % PAGE_SIZE == 0);
@@ -552,6 +553,8 @@ TEST(each_cpu_has_memory_of_its_own)
             EXPECT(parts[i].end <= parts[j].start || parts[j].end <= parts[i].start);
     }
     EXPECT_EQUAL(highest - lowest, 3 * (bytes + ARCH_STACK_MEMORY));
+    EXPECT_EQUAL(highest + align_up(interrupts_table_bytes(), PAGE_SIZE),
+                 arch_ram_address(object_at(0)).value);
 }
 
 TEST(a_machine_that_cannot_start_cpus)
