@@ -38,7 +38,7 @@ static void it_goes_as_far_as_it_can(void)
     (void)CALL(other, OBJECT_DESTROY, victim);
 }
 
-static void its_account_goes(void)
+static void it_goes_for_good(void)
 {
     EXPECT_CALL(OK, other, OBJECT_DESTROY, victim);
     EXPECT_CALL(OK, other, HANDLE_CLOSE, victim);
@@ -117,17 +117,17 @@ TEST(who_pays_goes)
     for (unsigned i = 0; i < 4; i++) {
         victim = MUST(user, ACCOUNT_CREATE, user->account, 20, 20);
         if (i == 0)
-            EXPECT_MEANWHILE(GONE, object_lock, 1, its_account_goes, EVENT_CREATE, victim);
+            EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, EVENT_CREATE, victim);
         else if (i == 1)
-            EXPECT_MEANWHILE(GONE, object_lock, 1, its_account_goes, ACCOUNT_CREATE, victim, 5, 5);
+            EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, ACCOUNT_CREATE, victim, 5, 5);
         else if (i == 2)
-            EXPECT_MEANWHILE(GONE, object_lock, 1, its_account_goes, PROCESS_CREATE, victim, 0);
+            EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, PROCESS_CREATE, victim, 0);
         else // what was made has gone before its handle is there
-            EXPECT_MEANWHILE(OK, object_lock, 2, its_account_goes, EVENT_CREATE, victim);
+            EXPECT_MEANWHILE(OK, object_lock, 2, it_goes_for_good, EVENT_CREATE, victim);
     }
     EXPECT_CALL(GONE, user, EVENT_SIGNAL, user->out.value[0], 1);
     victim = MUST(user, ACCOUNT_CREATE, user->account, 20, 20);
-    EXPECT_MEANWHILE(BAD_STATE, object_lock, 1, its_account_goes, OBJECT_DESTROY, victim);
+    EXPECT_MEANWHILE(BAD_STATE, object_lock, 1, it_goes_for_good, OBJECT_DESTROY, victim);
     // What it has paid for already keeps it until that goes with it, or is given back.
     victim = MUST(user, ACCOUNT_CREATE, user->account, 20, 20);
     EXPECT_MEANWHILE(OK, object_publish, 1, it_goes, EVENT_CREATE, victim);
@@ -147,6 +147,28 @@ TEST(the_last_charge_is_given_back)
     world_end();
 }
 
+TEST(a_thread_goes)
+{
+    begin();
+    uint64_t process = CALL(user, PROCESS_CREATE, user->account, 0).value[0];
+    for (unsigned i = 0; i < 4; i++) {
+        victim = MUST(other, THREAD_CREATE, process, 5, 0x80'0000);
+        MUST(other, THREAD_CREATE, process, 5,
+             0x90'0000 + i * PAGE_SIZE); // or the process ends, too
+        if (i == 0)
+            EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, THREAD_START, victim, 0x1000,
+                             0, 0, 0);
+        else if (i == 1)
+            EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, THREAD_CANCEL, victim);
+        else if (i == 2)
+            EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, THREAD_SET_PRIORITY, victim,
+                             3);
+        else
+            EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, THREAD_SET_CPU, victim, 1);
+    }
+    world_end();
+}
+
 // The account of a process goes while a thread is made in it.
 TEST(who_pays_for_a_process_goes_under_a_new_thread)
 {
@@ -156,7 +178,7 @@ TEST(who_pays_for_a_process_goes_under_a_new_thread)
         victim = MUST(user, ACCOUNT_CREATE, user->account, 60, 40);
         struct outcome made = CALL(user, PROCESS_CREATE, victim, 0);
         EXPECT_STATUS(made.status, OK);
-        meanwhile((void *)object_lock, nth, its_account_goes);
+        meanwhile((void *)object_lock, nth, it_goes_for_good);
         struct outcome out = CALL(user, THREAD_CREATE, made.value[0], 5, 0x80'0000);
         bool happened = meanwhile_happened();
         meanwhile(nullptr, 0, nullptr);
@@ -165,7 +187,7 @@ TEST(who_pays_for_a_process_goes_under_a_new_thread)
         EXPECT(out.status == STATUS_OK || out.status == STATUS_BAD_STATE);
         EXPECT_EQUAL(user->process->handles_reserved, 0);
         if (!happened)
-            its_account_goes();
+            it_goes_for_good();
         MUST(user, HANDLE_CLOSE, made.value[0]);
         MUST(user, HANDLE_CLOSE, made.value[1]);
         if (out.status == STATUS_OK)
