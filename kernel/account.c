@@ -410,11 +410,11 @@ status_t sys_account_resize(struct entry *entry, const struct handle_lookup *par
         return STATUS_GONE;
     status_t status;
     struct account *parent = child->parent;
-    if (child->object.state != ACCOUNT_LIVE)
-        status = STATUS_BAD_STATE;
-    else if (!parent || parent_handle->object != &parent->object ||
-             !object_is(&parent->object, parent_handle->generation))
+    if (!parent || parent_handle->object != &parent->object ||
+        !object_is(&parent->object, parent_handle->generation))
         status = STATUS_INVALID;
+    else if (child->object.state != ACCOUNT_LIVE)
+        status = STATUS_BAD_STATE;
     else
         status = shrink(child, pages, objects);
     if (status == STATUS_OK) {

@@ -516,12 +516,14 @@ status_t sys_vm_protect(struct entry *entry, const struct handle_lookup *aspace_
                         uint64_t address, uint64_t protection) NO_THREAD_SAFETY
 {
     (void)entry;
+    status_t status = check_protection(protection, RIGHTS_VMO); // whether any mapping can have it
+    if (status != STATUS_OK)
+        return status;
     struct aspace *aspace = (struct aspace *)(void *)aspace_handle->object;
     if (!object_lock(&aspace->object, aspace_handle->generation))
         return STATUS_GONE;
     struct mapping *mapping = mapping_at(aspace, address);
     struct object_ref ref = {};
-    status_t status = STATUS_NOT_FOUND;
     if (mapping) {
         ref = object_reference(&mapping->object);
         status = check_protection(protection, mapping->vmo_rights);
@@ -530,7 +532,7 @@ status_t sys_vm_protect(struct entry *entry, const struct handle_lookup *aspace_
     if (status != STATUS_OK)
         return status;
     if (!object_ref_lock(ref))
-        return STATUS_NOT_FOUND; // somebody unmaps it
+        return STATUS_NOT_FOUND; // none, or somebody unmaps it
     struct object *object = ref.object;
     if (object->state == MAPPING_ACTIVE) {
         object_transition(object, MAPPING_PROTECTING);

@@ -129,6 +129,7 @@ TEST(resize_refuses_what_is_no_child)
     expect_limits(20, 10);
     MUST(boss, OBJECT_DESTROY, child_handle);
     RESIZE(BAD_STATE, 1, 0);
+    EXPECT_CALL(INVALID, boss, ACCOUNT_RESIZE, world.root_account, child_handle, 1, 0);
     MUST(boss, OBJECT_DESTROY, parent_handle);
     world_end();
 }

@@ -173,6 +173,7 @@ TEST(protect_refuses_what_map_would)
     EXPECT(!can(a, AT, HOST_STORE));
     MUST(a, VM_UNMAP, as, AT);
     EXPECT_CALL(NOT_FOUND, a, VM_PROTECT, as, AT, PROT_READ);
+    EXPECT_CALL(INVALID, a, VM_PROTECT, as, AT, PROT_WRITE); // of no mapping at all
     // The rights are those of the handle that it was made with, whatever came of that handle.
     MUST(a, VM_MAP, as, readable, 0, AT, PAGE_SIZE, PROT_READ);
     MUST(a, VM_MAP, as, code, 0, AT + PAGE_SIZE, PAGE_SIZE, PROT_READ);
