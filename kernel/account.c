@@ -421,7 +421,7 @@ status_t sys_account_resize(struct entry *entry, const struct handle_lookup *par
         status = settle_with_parent(parent, pages, objects);
         if (status == STATUS_OK)
             enlarge(child, pages.grow, objects.grow);
-        else
+        else if (!SEEDED_BUG("A resize"))
             enlarge(child, pages.shrink, objects.shrink); // as it was
     }
     object_unlock(&child->object);

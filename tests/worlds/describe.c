@@ -239,6 +239,7 @@ static void say_aspace(const struct object *object)
         say(WORD_MAPPED_PAGES, mapping->pages);
         say(WORD_MAPPED_OFFSET, mapping->offset_pages);
         say(WORD_MAPPED_PROTECTION, mapping->protection);
+        say(WORD_MAPPED_RIGHTS, mapping->vmo_rights & PROTECTION_RIGHTS);
         say(WORD_MAPPED_VMO, number_of(&mapping->vmo->object));
     }
 }
@@ -377,6 +378,7 @@ void describe_hidden(struct description *out)
         last = next->page | next->asid;
         say(WORD_TRANSLATION, next->page >> PAGE_SHIFT);
         say(WORD_TRANSLATION_OF, next->asid);
+        say(WORD_TRANSLATION_PROTECTION, pte_protection(next->leaf));
     }
 }
 

@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include <abi/layout.h>
+
 enum word : uint8_t {
 #define WORD(name, text) WORD_##name,
 #include "words.def"
@@ -19,6 +21,7 @@ constexpr unsigned WORDS_MAX = 2000;
 constexpr uint64_t WORD_NOBODY = 0xffff; // no object, no actor
 constexpr uint64_t WORD_NEVER = 0xff'ffff;
 constexpr uint32_t LOST_MAX = 3; // more are not told apart: there is no end to them
+constexpr uint32_t PROTECTION_RIGHTS = RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE;
 
 struct description {
     uint32_t count;

@@ -10,7 +10,8 @@
 // BAD_HANDLE, WRONG_TYPE, NO_RIGHT, GONE; then values that are never good (INVALID); then the
 // state; then who pays (pages before objects). Only the mint of a line pays first: whether the
 // controller has it, and who has it already, is asked last. Of a message: its size, then room for
-// it, then its handles.
+// it, then its handles. Of a reservation that moves: what the child gives, then what the parent
+// gives.
 #pragma once
 
 #include "describe.h"
@@ -60,7 +61,8 @@ struct m_call {
 struct m_mapping {
     uint8_t vmo;
     uint64_t page, pages, offset, protection;
-    bool foreign; // paid by its own account
+    uint32_t rights; // of the handle that it was made with
+    bool foreign;    // paid by its own account
 };
 
 struct m_object {

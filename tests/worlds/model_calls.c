@@ -89,6 +89,46 @@ static uint8_t call_account_create(const struct action *action, struct m_outcome
     return STATUS_OK;
 }
 
+static int64_t unused_pages(const struct m_object *account)
+{
+    return (int64_t)(account->pages.limit - account->pages.used - account->pages.children);
+}
+
+static int64_t unused_objects(const struct m_object *account)
+{
+    return (int64_t)(account->objects.limit - account->objects.used - account->objects.children);
+}
+
+static uint8_t call_account_resize(const struct action *action)
+{
+    uint8_t parent, child;
+    uint8_t status = handle_argument(action, 0, OBJECT_ACCOUNT, RIGHT_CHARGE, &parent);
+    if (status == STATUS_OK)
+        status = handle_argument(action, 1, OBJECT_ACCOUNT, RIGHT_MANAGE, &child);
+    if (status != STATUS_OK)
+        return status;
+    struct m_object *above = object_of(parent), *below = object_of(child);
+    if (below->parent != parent)
+        return STATUS_INVALID;
+    if (below->state != 0 || above->state != 0)
+        return STATUS_BAD_STATE;
+    int64_t pages = (int64_t)value_argument(action, 2);
+    int64_t objects = (int64_t)value_argument(action, 3);
+    if (pages < -unused_pages(below))
+        return STATUS_NO_PAGES;
+    if (objects < -unused_objects(below))
+        return STATUS_NO_OBJECTS;
+    if (pages > unused_pages(above))
+        return STATUS_NO_PAGES;
+    if (objects > unused_objects(above))
+        return STATUS_NO_OBJECTS;
+    above->pages.children += (uint64_t)pages;
+    above->objects.children += (uint64_t)objects;
+    below->pages.limit += (uint64_t)pages;
+    below->objects.limit += (uint64_t)objects;
+    return STATUS_OK;
+}
+
 static uint8_t call_wait(const struct action *action, struct m_outcome *out)
 {
     uint8_t object;
@@ -214,6 +254,8 @@ static uint8_t perform_call(const struct action *action, struct m_outcome *out)
         return call_inspect(action, out);
     case SYSCALL_ACCOUNT_CREATE:
         return call_account_create(action, out);
+    case SYSCALL_ACCOUNT_RESIZE:
+        return call_account_resize(action);
     case SYSCALL_EVENT_CREATE:
         return call_create(action, OBJECT_EVENT, RIGHTS_EVENT, out);
     case SYSCALL_TIMER_CREATE:
@@ -233,6 +275,7 @@ static uint8_t perform_call(const struct action *action, struct m_outcome *out)
     case SYSCALL_VMO_CREATE:
     case SYSCALL_VM_MAP:
     case SYSCALL_VM_UNMAP:
+    case SYSCALL_VM_PROTECT:
         return call_memory(action, out);
     default:
         return call_channels(action, out);

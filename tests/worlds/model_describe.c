@@ -124,6 +124,7 @@ static void say_aspace(const struct m_object *space)
         say(WORD_MAPPED_PAGES, mapping->pages);
         say(WORD_MAPPED_OFFSET, mapping->offset);
         say(WORD_MAPPED_PROTECTION, mapping->protection);
+        say(WORD_MAPPED_RIGHTS, mapping->rights & PROTECTION_RIGHTS);
         say(WORD_MAPPED_VMO, number_of(mapping->vmo));
     }
 }

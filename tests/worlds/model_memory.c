@@ -152,6 +152,7 @@ static uint8_t call_map(const struct action *action)
                                 .pages = bytes / PAGE,
                                 .offset = offset / PAGE,
                                 .protection = protection,
+                                .rights = handle_in(action, 1)->rights,
                                 .foreign = object_of(vmo)->payer != space->payer};
     if (mapping.offset > object_of(vmo)->size ||
         mapping.pages > object_of(vmo)->size - mapping.offset)
@@ -169,19 +170,46 @@ static uint8_t call_map(const struct action *action)
     return STATUS_OK;
 }
 
+// The index of the mapping that begins at an address; `mapping_count`: none.
+static unsigned mapping_at(const struct m_object *space, uint64_t address)
+{
+    unsigned at = 0;
+    while (at < space->mapping_count && space->mappings[at].page * PAGE != address)
+        at++;
+    return at;
+}
+
 static uint8_t call_unmap(const struct action *action)
 {
     uint8_t aspace;
     uint8_t status = handle_argument(action, 0, OBJECT_ASPACE, RIGHT_MAP, &aspace);
     if (status != STATUS_OK)
         return status;
-    uint64_t address = value_argument(action, 1);
-    for (unsigned i = 0; i < object_of(aspace)->mapping_count; i++)
-        if (object_of(aspace)->mappings[i].page * PAGE == address) {
-            mapping_remove(aspace, i);
-            return STATUS_OK;
-        }
-    return STATUS_NOT_FOUND;
+    unsigned at = mapping_at(object_of(aspace), value_argument(action, 1));
+    if (at == object_of(aspace)->mapping_count)
+        return STATUS_NOT_FOUND;
+    mapping_remove(aspace, at);
+    return STATUS_OK;
+}
+
+static uint8_t call_protect(const struct action *action)
+{
+    uint8_t aspace;
+    uint8_t status = handle_argument(action, 0, OBJECT_ASPACE, RIGHT_MAP, &aspace);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t protection = value_argument(action, 2);
+    if (protection_allowed(protection, PROTECTION_RIGHTS) != STATUS_OK)
+        return STATUS_INVALID;
+    struct m_object *space = object_of(aspace);
+    unsigned at = mapping_at(space, value_argument(action, 1));
+    if (at == space->mapping_count)
+        return STATUS_NOT_FOUND;
+    struct m_mapping *mapping = &space->mappings[at];
+    status = protection_allowed(protection, mapping->rights);
+    if (status == STATUS_OK)
+        mapping->protection = protection;
+    return status;
 }
 
 uint8_t call_memory(const struct action *action, struct m_outcome *out)
@@ -191,6 +219,8 @@ uint8_t call_memory(const struct action *action, struct m_outcome *out)
         return call_vmo_create(action, out);
     case SYSCALL_VM_MAP:
         return call_map(action);
+    case SYSCALL_VM_PROTECT:
+        return call_protect(action);
     default:
         return call_unmap(action);
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Accounts: carved out of one another, filled with what costs pages and objects, destroyed with
-// their contents while others still map them or hear of them.
+// their contents while others still map them or hear of them. And reservations that move between
+// them.
 #include "worlds.h"
 
 constexpr uint64_t PAGE = ABI_PAGE_SIZE, BASE = ABI_INIT_MESSAGE_BUFFER;
@@ -45,9 +46,62 @@ static void actions(void)
         offer(CALLS(0, OBJECT_WAIT, R(r), V(SIGNAL_TERMINATED), NOW));
         offer(CALLS(0, VM_MAP, R(ASPACE), R(r), V(0), V(BASE + PAGE), V(PAGE), V(PROT_READ)));
     }
+    offer(CALLS(0, VM_PROTECT, R(ASPACE), V(BASE + PAGE), V(PROT_READ | PROT_EXECUTE)));
     offer(CALLS(0, VM_UNMAP, R(ASPACE), V(BASE + PAGE)));
     offer((struct action){.kind = ACTION_ACCESS, .argument = {V(BASE + PAGE), V(0)}});
 }
 
 WORLD(accounts, .about = "accounts in accounts, their contents and their end",
       .bugs = {"A1", "A2", "A3", "O2"}, .setup = setup, .actions = actions);
+
+// ---- reservations that move
+
+static void setup_reservations(void)
+{
+    register_count = FIRST + 2;
+    (void)make_actor(3, 5);
+}
+
+static void resizes(uint8_t parent, uint8_t child, int64_t pages, int64_t objects)
+{
+    offer(CALLS(0, ACCOUNT_RESIZE, R(parent), R(child), V((uint64_t)pages), V((uint64_t)objects)));
+}
+
+static void actions_reservations(void)
+{
+    creates(R(ACCOUNT), 1, 2);
+    creates(R(FIRST), 1, 1);
+    for (uint8_t r = FIRST; r < register_count; r++) {
+        offer((struct action){
+            .number = SYSCALL_VMO_CREATE, .argument = {R(r), V(PAGE), V(0)}, .new_handles = 1});
+        offer(
+            (struct action){.number = SYSCALL_EVENT_CREATE, .argument = {R(r)}, .new_handles = 1});
+        offer(CALLS(0, HANDLE_CLOSE, R(r)));
+        offer(CALLS(0, OBJECT_DESTROY, R(r)));
+        if (r > FIRST && !whole)
+            continue;
+        resizes(ACCOUNT, r, 1, 0);
+        resizes(ACCOUNT, r, -1, 0);
+        resizes(ACCOUNT, r, 0, 1);
+        resizes(ACCOUNT, r, 0, -1);
+        resizes(ACCOUNT, r, 1, -1);
+        resizes(ACCOUNT, r, -1, 1);
+    }
+    resizes(FIRST, FIRST + 1, 1, 1);
+    resizes(FIRST, FIRST + 1, -1, -1);
+    // Whatever the state, more than there is, or nothing.
+    resizes(ACCOUNT, FIRST, INT64_MAX, 0);
+    resizes(ACCOUNT, FIRST, INT64_MIN, 0);
+    resizes(ACCOUNT, FIRST, 0, INT64_MAX);
+    resizes(ACCOUNT, FIRST, 0, INT64_MIN);
+    resizes(ACCOUNT, FIRST, INT64_MIN, INT64_MAX);
+    resizes(ACCOUNT, FIRST, 0, 0);
+    resizes(ACCOUNT, ACCOUNT, 1, 0);
+    resizes(FIRST, ACCOUNT, 1, 0);
+    resizes(ASPACE, FIRST, 1, 0);
+    resizes(ACCOUNT, ASPACE, 1, 0);
+}
+
+WORLD(reservations, .about = "reservations that move between accounts",
+      .bugs = {"A1", "A2", "A3", "A resize"}, .setup = setup_reservations,
+      .actions = actions_reservations);

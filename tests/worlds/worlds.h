@@ -71,7 +71,7 @@ struct action {
 struct world_definition {
     const char *name;
     const char *about;
-    const char *bugs[4]; // planted ones (SEEDED_BUG): the search must find each
+    const char *bugs[5]; // planted ones (SEEDED_BUG): the search must find each
     void (*setup)(void);
     void (*actions)(void); // calls offer(); `whole` is false in the short form
 };
