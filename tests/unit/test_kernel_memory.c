@@ -428,13 +428,24 @@ static void begin_protect(struct actor *low, uint64_t vmo)
     (void)CALL(low, VM_PROTECT, low->own_aspace, AT, PROT_READ);
 }
 
-static void protect_it(struct actor *high, struct actor *low, uint64_t vmo)
+static void protect_busy(struct actor *high, struct actor *low, status_t refused)
 {
-    (void)vmo;
     bool busy = thread_state(low->thread) == THREAD_BLOCKED;
     struct outcome out = HELD(high, VM_PROTECT, high->own_aspace, AT, RX);
     if (busy)
-        EXPECT(out.status == STATUS_BAD_STATE || out.status == STATUS_NOT_FOUND);
+        EXPECT_EQUAL(out.status, refused);
+}
+
+static void protect_it(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    (void)vmo;
+    protect_busy(high, low, STATUS_BAD_STATE);
+}
+
+static void protect_what_goes(struct actor *high, struct actor *low, uint64_t vmo)
+{
+    (void)vmo;
+    protect_busy(high, low, STATUS_NOT_FOUND);
 }
 
 // MEM-23
@@ -450,7 +461,7 @@ TEST(protect_while_mapping)
 
 TEST(protect_while_unmapping)
 {
-    interfere(begin_unmap, protect_it);
+    interfere(begin_unmap, protect_what_goes);
 }
 
 TEST(unmap_while_protecting)
