@@ -28,8 +28,6 @@ static struct stack test_stack;
 static struct simulated_cpu *inside; // whose coroutine runs; nullptr: the test
 static uint32_t period;
 static uint64_t random_state;
-static const void *stop_function; // nullptr: at none
-static unsigned stop_cpu;
 
 // ---- switching
 
@@ -154,12 +152,6 @@ static void point(void)
     leave(inside, HOST_KERNEL);
 }
 
-void host_stop_at(unsigned cpu, const void *function)
-{
-    stop_function = function;
-    stop_cpu = cpu;
-}
-
 // The compiler calls these at the beginning and the end of each function of kernel/.
 void __cyg_profile_func_enter(void *function, void *caller);
 void __cyg_profile_func_exit(void *function, void *caller);
@@ -170,10 +162,6 @@ void __cyg_profile_func_enter(void *function, void *caller)
     if (host_on_function && inside && host_on_function(function))
         leave(inside, HOST_KERNEL);
     point();
-    if (function == stop_function && inside == &machine_cpus[stop_cpu]) {
-        stop_function = nullptr;
-        leave(inside, HOST_KERNEL);
-    }
 }
 
 void __cyg_profile_func_exit(void *function, void *caller)
@@ -209,6 +197,5 @@ void host_cpus_reset(void)
     host_on_window = host_on_idle = host_on_relax = nullptr;
     host_on_function = nullptr;
     period = 0;
-    stop_function = nullptr;
     host_points = host_switches = 0;
 }

@@ -60,9 +60,6 @@ void host_run(unsigned cpu);
 void host_interleave(uint32_t period, uint64_t seed);
 extern uint64_t host_points, host_switches;
 
-// Stops the CPU once, in HOST_KERNEL, where it next begins a function of kernel/.
-void host_stop_at(unsigned cpu, const void *function);
-
 // Called, when set, on the CPU where a function of the kernel begins. true: it stops there.
 extern bool (*host_on_function)(void *function);
 

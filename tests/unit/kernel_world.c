@@ -400,9 +400,24 @@ struct outcome held_call(struct actor *actor, uint64_t number, const uint64_t ar
     return go_on(actor);
 }
 
+static struct {
+    const void *function;
+    unsigned cpu;
+} awaited;
+
+static bool is_awaited(void *function)
+{
+    if (function != awaited.function || cpu_self()->number != awaited.cpu)
+        return false;
+    host_on_function = nullptr;
+    return true;
+}
+
 static void run_to(struct actor *actor, const void *function)
 {
-    host_stop_at(actor->cpu, function);
+    awaited.function = function;
+    awaited.cpu = actor->cpu;
+    host_on_function = is_awaited;
     host_run(actor->cpu);
     EXPECT(host_place(actor->cpu) == HOST_KERNEL);
 }
