@@ -103,13 +103,15 @@ static void save(struct cell *cell)
 {
     if (cell->saved)
         return;
+    uint64_t value;
+    memcpy(&value, (const void *)cell->granule, 8); // first: it may be nowhere
     cell->saved = true;
     if (saved_count == saved_room) {
         saved_room = saved_room ? 2 * saved_room : 4096;
         saved = realloc(saved, saved_room * sizeof *saved);
     }
     saved[saved_count].address = cell->granule;
-    memcpy(&saved[saved_count++].value, (const void *)cell->granule, 8);
+    saved[saved_count++].value = value;
 }
 
 void save_memory(uintptr_t address, size_t bytes)

@@ -2,6 +2,7 @@
 //
 // Model threads, as coroutines, and one execution after another. A thread that comes to an
 // operation says so, looks for who goes on, makes that one's operation, and switches to it.
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,20 @@ void explore_fail(const char *kind, const char *format, ...)
 }
 
 jmp_buf finish_failed;
+
+// What is explored has touched memory that is none. Never returns: the handler's frame stays behind on
+// the stack of the thread, which ends here.
+static void crashed(int, siginfo_t *info, void *)
+{
+    explore_fail("crash", "an access to %p", info->si_addr);
+}
+
+static void watch_for_crashes(void)
+{
+    struct sigaction action = {.sa_sigaction = crashed, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    sigaction(SIGSEGV, &action, nullptr);
+    sigaction(SIGBUS, &action, nullptr);
+}
 
 // Nobody can go on: all have ended or may rest, or it is a deadlock.
 static void nobody(void)
@@ -301,6 +316,7 @@ void explore_run(const struct explore_scenario *scenario, const struct explore_c
     result = out;
     *result = (struct explore_result){};
     running = scenario;
+    watch_for_crashes();
     search_reset();
     race_reset(); // what the last scenario changed
     race_forget();

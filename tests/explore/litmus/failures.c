@@ -89,6 +89,18 @@ THREAD(whole)
     (void)atomic_load_explicit(&word, memory_order_relaxed);
 }
 
+static char *page;
+THREAD(follows_nothing)
+{
+    if (atomic_load_explicit(&flag, memory_order_relaxed))
+        *page = 1;
+}
+THREAD(follows_nothing_never)
+{
+    if (atomic_load_explicit(&flag, memory_order_relaxed) == 2)
+        *page = 1;
+}
+
 static const struct test {
     const char *kind;
     void (*wrong[2])(void *), (*right[2])(void *);
@@ -99,6 +111,7 @@ static const struct test {
     {"deadlock", {waits, forgets}, {waits, stores}},
     {"livelock", {never_ends, whole}, {whole, stores}},
     {"mixed size", {half, whole}, {half, half}},
+    {"crash", {stores, follows_nothing}, {stores, follows_nothing_never}},
 };
 
 static void (*const *functions)(void *);
