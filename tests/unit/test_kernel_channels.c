@@ -121,6 +121,16 @@ TEST(messages_of_odd_sizes)
     world_end();
 }
 
+// IPC-14
+TEST(as_large_as_a_message_can_be)
+{
+    struct actor *a = begin();
+    struct ends ends = new_channel(a, 1, ABI_MESSAGE_BYTES, 0, 0);
+    MUST(a, CHANNEL_SEND, ends.end0, MSG(ABI_MESSAGE_BYTES, 0));
+    EXPECT_EQUAL(MUST(a, CHANNEL_RECEIVE, ends.end1, 0), MSG(ABI_MESSAGE_BYTES, 0));
+    world_end();
+}
+
 // IPC-6, IPC-15
 TEST(send_refuses_what_is_wrong)
 {

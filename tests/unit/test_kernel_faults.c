@@ -207,6 +207,33 @@ TEST(the_faulty_one_dies_before_it_was_taken)
     world_end();
 }
 
+// IPC-42, IPC-58
+TEST(the_faulty_one_dies_before_what_is_queued)
+{
+    begin_faults(2);
+    uint64_t sender = MUST(server, HANDLE_DUPLICATE, exceptions_end, RIGHTS_CHANNEL);
+    MUST(server, CHANNEL_SEND, sender, MSG(3, 0));
+    raise_fault(faulty, FAULT_READ, 0);
+    MUST(server, OBJECT_DESTROY, faulty->thread_handle);
+    world_check();
+    EXPECT_EQUAL(MUST(server, CHANNEL_RECEIVE, handler_end, 0), MSG(3, 0));
+    world_end();
+}
+
+// IPC-58
+TEST(the_second_faulty_one_dies_after_it_was_taken)
+{
+    begin_faults(2);
+    struct actor *another = spawn_thread(faulty, 5);
+    raise_fault(another, FAULT_READ, 0);
+    uint64_t token = take_fault();
+    MUST(world.boss, OBJECT_DESTROY, another->thread_handle);
+    EXPECT(is_dead(another));
+    EXPECT_STATUS(answer(token, FAULT_RESUME, 8), CANCELLED);
+    world_check();
+    world_end();
+}
+
 // IPC-58
 TEST(the_faulty_one_dies_after_it_was_taken)
 {

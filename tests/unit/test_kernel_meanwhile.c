@@ -57,6 +57,33 @@ static void it_goes_for_good(void)
 #define EXPECT_GONE(nth, name, ...) \
     EXPECT_MEANWHILE(GONE, object_lock, nth, it_goes, name, __VA_ARGS__)
 
+TEST(a_child_goes_before_it_is_resized)
+{
+    begin();
+    uint64_t above = new_account(50, 20);
+    uint64_t below = MUST(world.boss, ACCOUNT_CREATE, above, 10, 5);
+    uint64_t parent = grant(user, world.boss, above), child = grant(user, world.boss, below);
+    victim = child;
+    MUST(world.boss, HANDLE_CLOSE, below);
+    meanwhile((void *)object_lock, 1, it_goes_for_good);
+    EXPECT_CALL(GONE, user, ACCOUNT_RESIZE, parent, child, 1, 1);
+    EXPECT(meanwhile_happened());
+    settle();
+    world_end();
+}
+
+TEST(an_end_goes_before_its_peer_is_locked)
+{
+    begin();
+    struct ends ends = new_channel(user, 1, 64, 0, 1);
+    victim = ends.end0;
+    EXPECT_GONE(2, CHANNEL_SEND, ends.end0, MSG(1, 0), 0);
+    ends = new_channel(user, 1, 64, 0, 1);
+    victim = ends.end0;
+    EXPECT_GONE(2, CHANNEL_CALL, ends.end0, MSG(1, 0), ABI_DEADLINE_NEVER);
+    world_end();
+}
+
 TEST(gone_before_it_is_locked)
 {
     begin();

@@ -57,6 +57,7 @@ TEST(a_vmo_is_zeroed_and_of_the_size_asked_for)
                                      16 * 4096, 17 * 4096, 1024 * 4096, 1025 * 4096};
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
         uint64_t vmo = MUST(a, VMO_CREATE, a->account, sizes[i], 0);
+        EXPECT_EQUAL(object_behind(a, vmo)->state, VMO_READY);
         uint64_t bytes = align_up(sizes[i], PAGE_SIZE);
         MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, bytes, RW);
         for (uint64_t at = 0; at<bytes; at += bytes> PAGE_SIZE ? bytes - PAGE_SIZE : bytes) {
@@ -195,6 +196,7 @@ TEST(what_device_memory_can_never_be)
                               0xd000'0000, PAGE_SIZE, MEMORY_DEVICE);
     uint64_t device = grant(a, world.boss, registers), as = a->own_aspace;
     MUST(a, VM_MAP, as, device, 0, AT, PAGE_SIZE, PROT_READ);
+    EXPECT_EQUAL(object_behind(a, device)->state, VMO_READY);
     MUST(a, VM_PROTECT, as, AT, RW);
     EXPECT(can(a, AT, HOST_STORE));
     EXPECT_CALL(NO_RIGHT, a, VM_PROTECT, as, AT, RX);

@@ -264,6 +264,14 @@ TEST(code_is_made_visible_to_fetches)
         EXPECT_EQUAL(count, i > 0);
         EXPECT_EQUAL(bytes, i > 0 ? PAGE_SIZE : 0);
     }
+    // What becomes executable, too.
+    host_maintenance_count = 0;
+    MUST(a, VM_PROTECT, a->own_aspace, AT, PROT_READ);
+    EXPECT_EQUAL(host_maintenance_count, 0);
+    MUST(a, VM_PROTECT, a->own_aspace, AT, PROT_READ | PROT_EXECUTE);
+    EXPECT_EQUAL(host_maintenance_count, 3);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT_EQUAL(maintenance_of(HOST_CODE_SYNC, vmo_page(vmo, i).value, &bytes), 1);
     world_end();
 }
 
