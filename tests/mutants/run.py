@@ -35,7 +35,8 @@ WORKERS = max(1, os.cpu_count() or 1)
 FEW, CHANCE, MANY = "few", "chance", "many"
 ARGUMENTS = {
     "explore": {FEW: ["budget=5", "nocanary", "nosequential", "nobounds"],
-                CHANCE: ["budget=1000", "nocanary", "nosequential", "nobounds", "random"],
+                CHANCE: ["budget=1000", "nocanary", "nosequential", "nobounds", "random",
+                         "seed=1"],
                 MANY: ["budget=1000", "nocanary", "nosequential", "nobounds"]},
     "worlds": {FEW: ["states=100", "nobugs"], MANY: ["states=100", "nobugs"]},
 }
