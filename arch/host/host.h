@@ -63,6 +63,9 @@ extern uint64_t host_points, host_switches;
 // Called, when set, on the CPU where a function of the kernel begins. true: it stops there.
 extern bool (*host_on_function)(void *function);
 
+// Called, when set, when a thread's registers have been written as a whole.
+extern void (*host_on_context)(void *context, size_t bytes);
+
 // Called, when set, on the CPU: in each interrupt window; instead of idling; in each turn of a
 // spin loop.
 extern void (*host_on_window)(void), (*host_on_idle)(void), (*host_on_relax)(void);

@@ -11,6 +11,7 @@ void host_cpus_reset(void);
 void host_mmu_reset(size_t ram_bytes, uint32_t limit);
 
 void (*host_on_halt)(void);
+void (*host_on_context)(void *context, size_t bytes);
 
 // ---- console and power
 
@@ -255,6 +256,8 @@ void arch_context_init(struct arch_context *context, uint64_t pc, uint64_t sp, u
                        uint64_t argument1)
 {
     *context = (struct arch_context){.pc = pc, .sp = sp, .start = {argument0, argument1}};
+    if (host_on_context)
+        host_on_context(context, sizeof *context);
 }
 
 void arch_context_report(const struct arch_context *context, struct abi_fault *fault)

@@ -19,6 +19,8 @@
 #include "runner.h"
 #include "whole.h"
 
+void __tsan_write_range(void *address, size_t bytes);
+
 constexpr unsigned STEPS_MAX = 8;
 
 struct user_step {
@@ -364,6 +366,7 @@ void harness_setup(void)
     host_on_window = window;
     host_on_relax = explore_relax;
     host_on_halt = halted;
+    host_on_context = __tsan_write_range; // arch/host is not instrumented
     explore_on_switch = on_switch;
     if (running->broadcasts)
         translation_watch();

@@ -121,3 +121,23 @@ static void left_and_reused(void)
 }
 SCENARIO(reused_after_leaving, .canary = "weak leave", .setup = reused_after_leaving,
          .finish = left_and_reused, .random = true);
+
+// The frames of a thread that ends with its process, used again by a third CPU at once: a start that came
+// before must be done with them.
+static void start_against_reuse_of_frames(void)
+{
+    begin_world(3);
+    uint64_t payer = new_account(400, 200);
+    destroyer = spawn_on(0, payer, 10);
+    user = spawn_thread_on(1, destroyer, 10);
+    next = spawn_on(2, payer, 10);
+    another_thread();
+    STEP(destroyer, OBJECT_DESTROY, process);
+    STEP(next, VMO_CREATE, next->account, 2 * PAGE_SIZE, 0);
+    STEP(user, THREAD_START, thread, 0x1000, 0, 0, 0);
+    runs(destroyer);
+    runs(user);
+    runs(next);
+}
+SCENARIO(start_against_reuse_of_frames, .canary = "O2 start",
+         .setup = start_against_reuse_of_frames, .finish = finish);
