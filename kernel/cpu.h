@@ -62,7 +62,8 @@ struct cpu {
     struct counter asked, posts, flushes; // interrupts by other CPUs, and what they wanted
 
     unsigned locks_held; // dev builds
-    enum lock_rank lock_ranks[CPU_LOCKS_MAX];
+    const struct spinlock *locks[CPU_LOCKS_MAX];
+    enum lock_rank lock_ranks[CPU_LOCKS_MAX]; // as they were when the locks were taken
 
     // What other CPUs write: a cache line of it is not the CPU's own, so nothing else is in it.
     alignas(64) struct inbox inbox;

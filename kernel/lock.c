@@ -19,21 +19,25 @@ static void note_acquired(struct spinlock *lock)
     struct cpu *cpu = cpu_self();
     CHECK(L1, cpu->locks_held < CPU_LOCKS_MAX);
     CHECK(L1, cpu->locks_held == 0 || cpu->lock_ranks[cpu->locks_held - 1] < lock->rank);
+    cpu->locks[cpu->locks_held] = lock;
     cpu->lock_ranks[cpu->locks_held++] = lock->rank;
     lock->holder = (uint8_t)(cpu->number + 1);
 }
 
-// Locks may be released in another order than the reverse one: the rank is taken out.
+// Locks may be released in another order than the reverse one: this one is taken out. Its rank may have
+// changed: whoever finds its reference stale holds the lock of what is another object by now.
 static void note_released(struct spinlock *lock)
 {
     struct cpu *cpu = cpu_self();
     ASSERT(lock->holder == cpu->number + 1);
     lock->holder = 0;
     unsigned i = cpu->locks_held;
-    while (cpu->lock_ranks[--i] != lock->rank)
+    while (cpu->locks[--i] != lock)
         ASSERT(i > 0);
-    for (; i + 1 < cpu->locks_held; i++)
+    for (; i + 1 < cpu->locks_held; i++) {
+        cpu->locks[i] = cpu->locks[i + 1];
         cpu->lock_ranks[i] = cpu->lock_ranks[i + 1];
+    }
     cpu->locks_held--;
 }
 #else

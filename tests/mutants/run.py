@@ -294,7 +294,9 @@ def main():
     chosen = [m for m in mutants if pattern.search(f"{m['file']}:{m['function']}:{m['class']}")]
     if smoke:
         chosen.sort(key=lambda m: hashlib.sha256(repr(identity(m)).encode()).digest())
-        chosen = [m for m in chosen[:SMOKE] if identity(m) not in listed]
+        # What is about order needs more executions than there is time for.
+        chosen = [m for m in chosen if m["class"] not in ABOUT_ORDER][:SMOKE]
+        chosen = [m for m in chosen if identity(m) not in listed]
     tests = all_tests()
     start = time.monotonic()
     broken = meet(tests, [FEW] if smoke else [FEW, CHANCE, MANY])

@@ -252,3 +252,22 @@ TEST(something_else_is_posted_during_a_round)
     world_check();
     world_end();
 }
+
+// ---- a lock of what is another object by now
+
+static void hold_what_becomes_another(void)
+{
+    struct spinlock lock;
+    lock_init(&lock, RANK_VMO);
+    lock_acquire(&lock);
+    lock.rank = RANK_OBJECT; // as object_new, for the next object in the slot
+    lock_release(&lock);
+}
+
+TEST(a_lock_is_released_whatever_became_of_its_rank)
+{
+    world_begin((struct world_options){});
+    on_cpu(0, hold_what_becomes_another);
+    EXPECT_EQUAL(cpus[0]->locks_held, 0);
+    world_check();
+}
