@@ -177,7 +177,7 @@ static status_t mapping_create(struct object_ref aspace_ref, const struct wanted
     struct aspace *aspace = (struct aspace *)(void *)aspace_ref.object;
     struct vmo *vmo = vmo_of(wanted->vmo.object);
     status_t status = STATUS_OK;
-    if (vmo && !object_ref_lock(wanted->vmo)) {
+    if (vmo && !object_lock_inner(wanted->vmo, RANK_VMO)) {
         object_unlock(&aspace->object);
         return STATUS_GONE;
     }

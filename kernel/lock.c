@@ -18,7 +18,6 @@ static void note_acquired(struct spinlock *lock)
 {
     struct cpu *cpu = cpu_self();
     CHECK(L1, cpu->locks_held < CPU_LOCKS_MAX);
-    CHECK(L1, cpu->locks_held == 0 || cpu->lock_ranks[cpu->locks_held - 1] < lock->rank);
     cpu->locks[cpu->locks_held] = lock;
     cpu->lock_ranks[cpu->locks_held++] = lock->rank;
     lock->holder = (uint8_t)(cpu->number + 1);
@@ -40,6 +39,12 @@ static void note_released(struct spinlock *lock)
     }
     cpu->locks_held--;
 }
+
+bool lock_in_order(enum lock_rank rank)
+{
+    const struct cpu *cpu = cpu_self();
+    return cpu->locks_held == 0 || cpu->lock_ranks[cpu->locks_held - 1] < rank;
+}
 #else
 static void note_acquired(struct spinlock *lock)
 {
@@ -49,6 +54,12 @@ static void note_acquired(struct spinlock *lock)
 static void note_released(struct spinlock *lock)
 {
     (void)lock;
+}
+
+bool lock_in_order(enum lock_rank rank)
+{
+    (void)rank;
+    return true;
 }
 #endif
 
@@ -61,14 +72,32 @@ static uint16_t take_ticket(struct spinlock *lock)
     return ticket;
 }
 
-void lock_acquire(struct spinlock *lock) NO_THREAD_SAFETY
+static void wait_for_turn(struct spinlock *lock, uint16_t ticket)
 {
-    uint16_t ticket = take_ticket(lock);
     // Pairs with the store in lock_release.
     while (atomic_load_explicit(&lock->serving, ORDER("weak acquire", memory_order_acquire)) !=
            ticket)
         arch_cpu_relax();
     note_acquired(lock);
+}
+
+void lock_acquire(struct spinlock *lock) NO_THREAD_SAFETY
+{
+    uint16_t ticket = take_ticket(lock);
+    CHECK(L1, lock_in_order(lock->rank));
+    wait_for_turn(lock, ticket);
+}
+
+bool lock_try(struct spinlock *lock) NO_THREAD_SAFETY
+{
+    // The ticket that is served at once, if nobody has it.
+    uint16_t ticket = atomic_load_explicit(&lock->serving, memory_order_relaxed);
+    uint16_t next = ticket;
+    if (!atomic_compare_exchange_strong_explicit(&lock->next, &next, (uint16_t)(ticket + 1),
+                                                 memory_order_relaxed, memory_order_relaxed))
+        return false;
+    wait_for_turn(lock, ticket);
+    return true;
 }
 
 void lock_release(struct spinlock *lock) NO_THREAD_SAFETY

@@ -52,5 +52,12 @@ void lock_init(struct spinlock *lock, enum lock_rank rank);
 void lock_acquire(struct spinlock *lock) ACQUIRE(lock);
 void lock_release(struct spinlock *lock) RELEASE(lock);
 
+// Takes the lock if it is free just now. Waits for nobody, so it may be tried in any order: its rank
+// is not looked at.
+[[nodiscard]] bool lock_try(struct spinlock *lock) TRY_ACQUIRE(true, lock);
+
 // For assertions: this CPU holds the lock. Always true in release builds.
 bool lock_held(const struct spinlock *lock);
+
+// For assertions: this CPU holds no lock, or only locks of a lower rank.
+bool lock_in_order(enum lock_rank rank);

@@ -142,14 +142,21 @@ void object_discard(struct object *object)
     account_uncharge(account, 0, 1);
 }
 
-bool object_lock(struct object *object, uint64_t generation) NO_THREAD_SAFETY
+// A reference that was taken of a dying object has the generation that the slot keeps until it is
+// used again. So its life is looked at first: found alive again, the generation is a new one.
+static bool is_meant(const struct object *object, uint64_t generation)
 {
-    lock_acquire(&object->lock);
-    // A reference that was taken of a dying object has the generation that the slot keeps until it
-    // is used again. So its life is looked at first: found alive again, the generation is a new one.
     bool lives =
         atomic_load_explicit(&object->life, ORDER("weak lives", memory_order_acquire)) == LIFE_LIVE;
-    if ((lives || SEEDED_BUG("O2")) && generation_of(object) == generation)
+    return (lives || SEEDED_BUG("O2")) && generation_of(object) == generation;
+}
+
+// The rank in the slot may be that of another object by now: nothing else is held here.
+bool object_lock(struct object *object, uint64_t generation) NO_THREAD_SAFETY
+{
+    CHECK(L1, lock_in_order(RANK_OBJECT)); // the lowest
+    lock_acquire(&object->lock);
+    if (is_meant(object, generation))
         return true;
     lock_release(&object->lock);
     return false;
@@ -158,6 +165,21 @@ bool object_lock(struct object *object, uint64_t generation) NO_THREAD_SAFETY
 bool object_ref_lock(struct object_ref ref) NO_THREAD_SAFETY
 {
     return ref.object && object_lock(ref.object, ref.generation);
+}
+
+bool object_lock_inner(struct object_ref ref, enum lock_rank rank) NO_THREAD_SAFETY
+{
+    struct object *object = ref.object;
+    CHECK(L1, lock_in_order(rank));
+    while (!lock_try(&object->lock)) {
+        if (!object_is(object, ref.generation))
+            return false;
+        arch_cpu_relax();
+    }
+    if (is_meant(object, ref.generation))
+        return true;
+    lock_release(&object->lock);
+    return false;
 }
 
 void object_unlock(struct object *object) NO_THREAD_SAFETY

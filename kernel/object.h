@@ -170,10 +170,14 @@ static inline bool object_dies(const struct object *object)
     return atomic_load_explicit(&object->life, memory_order_relaxed) != LIFE_LIVE;
 }
 
-// Locks the object if it is still the one that was meant.
+// Locks the object if it is still the one that was meant. No other lock is held.
 [[nodiscard]] bool object_lock(struct object *object, uint64_t generation)
     TRY_ACQUIRE(true, object->lock);
 [[nodiscard]] bool object_ref_lock(struct object_ref ref) NO_THREAD_SAFETY;
+
+// The same for an object of the given rank, with locks of lower ranks held. Does not wait for the
+// lock of what the slot is used for by now: its holder may be waiting for one of ours.
+[[nodiscard]] bool object_lock_inner(struct object_ref ref, enum lock_rank rank) NO_THREAD_SAFETY;
 void object_unlock(struct object *object) RELEASE(object->lock);
 
 // One more or one less handle. Dropping the last begins the end of a type that dies so.

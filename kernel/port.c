@@ -220,7 +220,7 @@ status_t sys_port_bind(struct entry *entry, const struct handle_lookup *port_han
     status_t status;
     if (object->binding.port) {
         status = STATUS_BAD_STATE;
-    } else if (!object_lock(&port->object, port_handle->generation)) {
+    } else if (!object_lock_inner(lookup_ref(port_handle), RANK_PORT)) {
         status = STATUS_GONE;
     } else {
         if (SEEDED_BUG("P bind")) {

@@ -22,7 +22,7 @@ Site = namedtuple("Site", "file line function")
 FUNCTION = re.compile(r"^([0-9a-f]+) <([^>]+)>:$")
 LINE = re.compile(r"^; (.+):(\d+)$")
 CODE = re.compile(r"^ *([0-9a-f]+):\s+(.*)$")
-CALL = re.compile(r"^call.*<(__tsan_atomic\w+|lock_acquire|lock_release)>")
+CALL = re.compile(r"^call.*<(__tsan_atomic\w+|lock_acquire|lock_try|lock_release)>")
 
 
 class Program:

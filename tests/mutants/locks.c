@@ -36,3 +36,9 @@ bool without_object_ref_lock(struct object_ref ref)
 {
     return ref.object && without_object_lock(ref.object, ref.generation);
 }
+
+bool without_object_lock_inner(struct object_ref ref, enum lock_rank rank)
+{
+    (void)rank;
+    return without_object_lock(ref.object, ref.generation);
+}

@@ -23,6 +23,7 @@ void mutant_lock_release(struct spinlock *lock);
 void without_mutant_lock_acquire(struct spinlock *lock);
 bool without_object_lock(struct object *object, uint64_t generation);
 bool without_object_ref_lock(struct object_ref ref);
+bool without_object_lock_inner(struct object_ref ref, uint8_t rank);
 
 #define MUTANT_LOCK(acquire, number, ...) \
     (MUTANT(number) ? without_##acquire(__VA_ARGS__) : acquire(__VA_ARGS__))

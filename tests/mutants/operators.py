@@ -28,7 +28,7 @@ ARITHMETIC = {"+": "-", "-": "+", "*": "/", "/": "*", "%": "*"}
 BITS = {"&": "|", "|": "&", "^": "&", "<<": ">>", ">>": "<<"}
 STEPS = {"STEP_DONE": "STEP_WAIT", "STEP_MORE": "STEP_DONE", "STEP_WAIT": "STEP_DONE",
          "STEP_FLUSH": "STEP_DONE"}
-ACQUIRES = {"lock_acquire", "object_lock", "object_ref_lock"}
+ACQUIRES = {"lock_acquire", "object_lock", "object_ref_lock", "object_lock_inner"}
 RELEASES = {"lock_release", "object_unlock"}
 NOT_BEHAVIOUR = {"klog", "panic"}  # what is written for people
 EXPRESSIONS = ("BinaryOperator", "CompoundAssignOperator", "UnaryOperator", "CallExpr",

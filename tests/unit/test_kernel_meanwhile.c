@@ -88,7 +88,7 @@ TEST(gone_before_it_is_locked)
 {
     begin();
     victim = port = MUST(user, PORT_CREATE, user->account);
-    EXPECT_GONE(2, PORT_BIND, port, event, 1, 1);
+    EXPECT_MEANWHILE(GONE, object_lock_inner, 1, it_goes, PORT_BIND, port, event, 1, 1);
     victim = event;
     port = MUST(user, PORT_CREATE, user->account);
     EXPECT_GONE(1, PORT_BIND, port, event, 1, 1);
@@ -117,7 +117,8 @@ TEST(gone_before_it_is_mapped_or_pinned)
     uint64_t at = 0x5000'0000;
     uint64_t space = MUST(user, MACHINE_DMA_SPACE, machine, user->account, 7);
     uint64_t vmo = victim = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
-    EXPECT_GONE(2, VM_MAP, user->own_aspace, vmo, 0, at, PAGE_SIZE, PROT_READ);
+    EXPECT_MEANWHILE(GONE, object_lock_inner, 1, it_goes, VM_MAP, user->own_aspace, vmo, 0, at,
+                     PAGE_SIZE, PROT_READ);
     vmo = victim = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
     EXPECT_GONE(1, PIN_CREATE, space, user->account, vmo, 0, PAGE_SIZE, DMA_BOTH);
     vmo = victim = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
@@ -193,6 +194,79 @@ TEST(a_thread_goes)
         else
             EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, THREAD_SET_CPU, victim, 1);
     }
+    world_end();
+}
+
+// ---- slots that are another object's by now
+
+static struct object *slot;
+static bool slot_is_locked;
+
+static void the_slot_is_anothers(void)
+{
+    it_goes_for_good();
+    uint64_t id = slot->id;
+    for (unsigned i = 0; slot->id == id && i < 100; i++)
+        MUST(other, EVENT_CREATE, other->account);
+    EXPECT(slot->id != id && slot->type == OBJECT_EVENT);
+    if (slot_is_locked) // by somebody who may be waiting for what we hold
+        slot->lock.next++;
+}
+
+static void expect_gone_at_once(uint64_t number, const uint64_t arguments[6])
+{
+    slot = object_behind(user, victim);
+    meanwhile((void *)object_lock_inner, 1, the_slot_is_anothers);
+    EXPECT_STATUS(call_number(user, number, arguments).status, GONE);
+    EXPECT(meanwhile_happened());
+    if (slot_is_locked)
+        slot->lock.serving++;
+    settle();
+    world_check();
+}
+
+TEST(a_lock_of_another_object_is_not_waited_for)
+{
+    begin();
+    for (unsigned i = 0; i < 2; i++) {
+        slot_is_locked = i == 1;
+        victim = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+        expect_gone_at_once(SYSCALL_VM_MAP, ARGUMENTS(user->own_aspace, victim, 0, 0x5000'0000,
+                                                      PAGE_SIZE, PROT_READ));
+        victim = MUST(user, PORT_CREATE, user->account);
+        expect_gone_at_once(SYSCALL_PORT_BIND, ARGUMENTS(victim, event, 1, 1));
+    }
+    world_end();
+}
+
+static void the_slot_is_locked(void)
+{
+    slot->lock.next++;
+}
+
+static void the_slot_is_unlocked(void)
+{
+    slot->lock.serving++;
+    host_on_relax = nullptr;
+}
+
+static void expect_it_waits(uint64_t number, const uint64_t arguments[6])
+{
+    slot = object_behind(user, victim);
+    meanwhile((void *)object_lock_inner, 1, the_slot_is_locked);
+    host_on_relax = the_slot_is_unlocked;
+    EXPECT_STATUS(call_number(user, number, arguments).status, OK);
+    EXPECT(meanwhile_happened() && !host_on_relax);
+}
+
+TEST(a_lock_of_the_same_object_is_waited_for)
+{
+    begin();
+    victim = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    expect_it_waits(SYSCALL_VM_MAP,
+                    ARGUMENTS(user->own_aspace, victim, 0, 0x5000'0000, PAGE_SIZE, PROT_READ));
+    victim = MUST(user, PORT_CREATE, user->account);
+    expect_it_waits(SYSCALL_PORT_BIND, ARGUMENTS(victim, event, 1, 1));
     world_end();
 }
 

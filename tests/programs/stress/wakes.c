@@ -10,7 +10,9 @@ constexpr uint64_t PAIR_PRIORITY = 30;
 constexpr uint32_t ROUNDS = 16;
 // More than what is too late.
 constexpr uint64_t PAIR_PATIENCE_NS = 3 * NS_PER_S, PATIENCE_NS = 40 * NS_PER_S;
+constexpr uint64_t PAIRS_STILL_NS = 12 * NS_PER_S;
 static_assert(PAIR_PATIENCE_NS > LATE_AT_REST_NS && PATIENCE_NS > LATE_NS);
+static_assert(PAIRS_STILL_NS > 2 * PAIR_PATIENCE_NS);
 
 void note_wake(uint64_t since_ns, enum figure latest, const char *what)
 {
@@ -87,9 +89,20 @@ void pairs_check(void)
 {
     sure(event_create(start.account, &pair), "event_create");
     worker_start(all_pairs, "pairs", 0, PAIR_PRIORITY, 0);
-    // No timer here: it would bring this CPU into the kernel.
+    // The two may be lost, too, where they are moved. A timer brings this CPU into the kernel: a
+    // rare one.
     uint32_t signals;
-    sure(object_wait((handle_t){pair.value}, OVER, ABI_DEADLINE_NEVER, &signals), "object_wait");
+    status_t status;
+    uint64_t calls = 0;
+    while ((status = object_wait((handle_t){pair.value}, OVER, now_ns() + PAIRS_STILL_NS,
+                                 &signals)) == STATUS_TIMED_OUT) {
+        if (board->figures[SYSTEM_CALLS] == calls) {
+            WRONG("lost wake-up: the pairs stand still");
+            return;
+        }
+        calls = board->figures[SYSTEM_CALLS];
+    }
+    sure(status, "object_wait");
 }
 
 // ---- the ring
