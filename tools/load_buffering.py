@@ -110,19 +110,33 @@ def pairs_of(source, flags):
             for load, store in Body(function[1]).pairs()}
 
 
-def check(sources, flags):
-    flags = [flag for flag in flags if not flag.startswith("-O")]
+def read_listed():
+    """Functions that keep figures alone, and pairs that are allowed."""
     with open(ALLOWED, "rb") as file:
         listed = tomllib.load(file)
-    figures = set(listed["figures"]["functions"])
-    allowed = {(pair["load"], pair["store"]) for pair in listed["pair"] if pair["reason"]}
+    return (set(listed["figures"]["functions"]),
+            {(pair["load"], pair["store"]) for pair in listed["pair"] if pair["reason"]})
+
+
+def harmful_pairs(source, flags):
+    """Those that decide something, allowed or not."""
+    figures, _ = read_listed()
+    flags = [flag for flag in flags if not flag.startswith("-O")]
+    return sorted(pair for pair in pairs_of(source, flags) if not figures & set(pair))
+
+
+def is_refused(source, flags):
+    _, allowed = read_listed()
+    return not allowed.issuperset(harmful_pairs(source, flags))
+
+
+def check(sources, flags):
+    _, allowed = read_listed()
     found = set()
     for source in sources:
-        for load, store in sorted(pairs_of(source, flags)):
-            if load in figures or store in figures:
-                continue
-            found.add((load, store))
-            if (load, store) not in allowed:
-                yield f"{source}: a relaxed load in {load}, then a relaxed store in {store}"
+        for pair in harmful_pairs(source, flags):
+            found.add(pair)
+            if pair not in allowed:
+                yield f"{source}: a relaxed load in {pair[0]}, then a relaxed store in {pair[1]}"
     for load, store in sorted(allowed - found):
         yield f"{ALLOWED.name} lists {load}, {store}, which is not there"

@@ -95,9 +95,10 @@ def mutate_file(path, source, out, mutants):
             key = (change.kind, change.operator, what, change.becomes)
             seen[key] = seen.get(key, 0) + 1
             mutants.append({
-                "number": number, "file": path, "line": text.count("\n", 0, change.begin) + 1,
-                "function": name, "class": change.operator, "text": what,
-                "becomes": change.becomes or "nothing", "nth": seen[key]})
+                "number": number, "file": path, "begin": change.begin, "end": change.end,
+                "line": text.count("\n", 0, change.begin) + 1, "function": name,
+                "class": change.operator, "text": what, "becomes": change.becomes or "nothing",
+                "nth": seen[key]})
     for function_begin, function_body in [(source.place(b)[0], b) for _, b in source.functions()]:
         find_releases(function_body, source, releases)
 

@@ -23,9 +23,13 @@ import time
 import tomllib
 from pathlib import Path
 
-from operators import CLASSES
-
 TOP = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(TOP / "tools"))
+
+import lint  # noqa: E402
+import load_buffering  # noqa: E402
+from operators import CLASSES  # noqa: E402
+
 BUILD = TOP / "build" / "mutants"
 LISTED = TOP / "tests" / "mutants" / "survivors.toml"
 WORKERS = max(1, os.cpu_count() or 1)
@@ -224,6 +228,21 @@ class Hunt:
         self.remember()
 
 
+def lint_the_living(hunt):
+    """What only load buffering would show is explored nowhere, so `make lint` is the test of it."""
+    flags = lint.kernel_flags("x86_64") + ["-Ikernel"]
+
+    def one(mutant):
+        text = (TOP / mutant["file"]).read_text()
+        source = BUILD / "lint" / f"{mutant['number']}.c"
+        source.parent.mkdir(exist_ok=True)
+        source.write_text(text[:mutant["begin"]] + mutant["becomes"] + text[mutant["end"]:])
+        if load_buffering.is_refused(source, flags):
+            hunt.killers[mutant["number"]] = "lint/load-buffering"
+    in_parallel([m for m in hunt.mutants if m["class"] == "order" and m["file"].endswith(".c")
+                 and m["number"] not in hunt.killers], one)
+
+
 def toml_text(value):
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
 
@@ -319,6 +338,7 @@ def main():
     hunt.run(FEW, CLASSES, but=listed)
     if not smoke:  # these are about order as well
         hunt.run(MANY, CLASSES, but=listed, text="atomic_")
+        lint_the_living(hunt)
     text, wrong = report(chosen, hunt, listed)
     name = "smoke" if smoke else "part" if pattern.pattern else "report"
     (BUILD / f"{name}.txt").write_text(text)

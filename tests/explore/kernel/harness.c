@@ -371,6 +371,11 @@ void harness_setup(void)
     if (running->broadcasts)
         translation_watch();
     explore_region(records, sizeof records);
+    for (unsigned i = 0; i < world.cpus; i++) { // what locks.c keeps is not seen
+        explore_region(&cpus[i]->locks_held, sizeof cpus[i]->locks_held);
+        explore_region(cpus[i]->locks, sizeof cpus[i]->locks);
+        explore_region(cpus[i]->lock_ranks, sizeof cpus[i]->lock_ranks);
+    }
     for (unsigned i = 0; i < world.cpus; i++)
         explore_thread(names[i], cpu_main, (void *)(uintptr_t)i);
     for (unsigned i = 0; i < other_count; i++)

@@ -7,7 +7,7 @@
 constexpr uint64_t AT = 0x5000'0000;
 
 static struct actor *destroyer, *user, *next;
-static uint64_t process, thread, copy, account;
+static uint64_t process, thread, copy, account, vmo, port, event;
 
 static void begin(void)
 {
@@ -45,6 +45,17 @@ static void a_handler(void)
     another_process(ends.end1);
 }
 
+static void a_vmo(void)
+{
+    vmo = MUST(destroyer, VMO_CREATE, destroyer->account, PAGE_SIZE, 0);
+}
+
+static void a_port(void)
+{
+    port = MUST(destroyer, PORT_CREATE, destroyer->account);
+    event = MUST(destroyer, EVENT_CREATE, destroyer->account);
+}
+
 static void finish(void)
 {
     status_t status = status_of(user, 0);
@@ -72,6 +83,10 @@ REUSED_IN(thread_set_priority, "O2", another_thread(), thread, 2, THREAD_SET_PRI
 REUSED_IN(thread_set_cpu, "O2", another_thread(), thread, 2, THREAD_SET_CPU, thread, 1);
 REUSED_IN(thread_create, "O2", another_process(0), process, 2, THREAD_CREATE, process, 5, AT);
 REUSED_IN(fault_slot, "O2", a_handler(), copy, 1, THREAD_CREATE, process, 5, AT);
+// The new object's lock has a lower rank than the one under which it would be taken.
+REUSED_IN(vm_map, "O2", a_vmo(), vmo, 1, VM_MAP, user->own_aspace, vmo, 0, AT, PAGE_SIZE,
+          PROT_READ);
+REUSED_IN(port_bind, "O2", a_port(), port, 1, PORT_BIND, port, event, 1, 1);
 
 // What pays for an object goes, and the object with it, before it has its handle.
 static void reused_in_event_create(void)
@@ -93,7 +108,7 @@ static struct actor *dying, *ender;
 static void reused_after_leaving(void)
 {
     begin();
-    uint64_t vmo = MUST(destroyer, VMO_CREATE, destroyer->account, PAGE_SIZE, 0);
+    a_vmo();
     MUST(destroyer, VM_MAP, destroyer->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ);
     another_thread();
     MUST(destroyer, THREAD_SET_CPU, thread, 1);
