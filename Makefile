@@ -73,6 +73,11 @@ planted:
 	$(Q)for a in $(ARCHES); do for b in $(STRESS_BUGS); do \
 	    $(MAKE) ARCH=$$a BUG="$$b" kernel || exit 1; done; done
 
+# Release kernels, with what measures the longest stretches of them.
+.PHONY: measured
+measured: build/host/bench-entries_plugin.so
+	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a BUILD=release kernel || exit 1; done
+
 # --- running ----------------------------------------------------------------
 
 # Values reach the tools through the environment, so that no character in them
@@ -89,16 +94,16 @@ debug: all
 # --- testing ----------------------------------------------------------------
 
 .PHONY: test test-host test-qemu test-long lint size stress bench
-test: both planted host-tests worlds-program explore-programs mutant-programs
+test: both planted measured host-tests worlds-program explore-programs mutant-programs
 	$(Q)$(PYTHON) tests/run.py host worlds explore mutants lint qemu
 
 test-host: host-tests
 	$(Q)$(PYTHON) tests/run.py host
 
-test-qemu: both planted
+test-qemu: both planted measured
 	$(Q)$(PYTHON) tests/run.py qemu
 
-test-long: both planted host-tests worlds-program explore-programs mutant-programs
+test-long: both planted measured host-tests worlds-program explore-programs mutant-programs
 	$(Q)sh tools/setup.sh debootstrap
 	$(Q)$(PYTHON) tests/run.py --long host worlds explore mutants lint qemu fresh
 
@@ -124,7 +129,7 @@ stress: both
 	$(Q)$(PYTHON) tests/stress.py
 
 # They count instructions in the emulator; a plugin for it is a library of the host.
-BENCH_PLUGINS := build/host/bench-plugin.so build/host/bench-cpus_plugin.so
+BENCH_PLUGINS := $(patsubst %,build/host/bench-%.so,plugin cpus_plugin entries_plugin)
 $(BENCH_PLUGINS): build/host/bench-%.so: tests/bench/%.c tests/bench/plugin.h $(RULES)
 	@mkdir -p $(@D)
 	@echo >&2 "  CC    $<"
@@ -134,6 +139,13 @@ bench: $(BENCH_PLUGINS)
 	$(Q)for a in $(ARCHES); do for b in release dev; do \
 	    $(MAKE) ARCH=$$a BUILD=$$b all test-programs || exit 1; done; done
 	$(Q)$(PYTHON) tests/bench/run.py
+
+# The longest stretches in which the kernel does not look for interrupts.
+export SEEDS
+.PHONY: entries
+entries: $(BENCH_PLUGINS)
+	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a BUILD=release all test-programs || exit 1; done
+	$(Q)$(PYTHON) tests/bench/entries.py
 
 # Who can talk to whom, as a graphviz drawing on stdout.
 .PHONY: graph
@@ -165,6 +177,7 @@ make stress                       many CPUs under load (T= SMP= RUNS=10 SEED=), 
 make mutants                      which small changes of the kernel no test sees (T=; docs/testing.md)
 make clauses                      whether each clause of the contracts is borne by a test
 make lint       make format     make size       make bench      make graph
+make entries                      the longest stretches of the kernel, by instructions (SEEDS=3)
 make invariants                   the table of invariants and the planted bugs they catch
 make clean      make distclean
 Variables: ARCH=x86_64|aarch64  BUILD=dev|release  V=1

@@ -25,36 +25,51 @@ static uint8_t *payload(const struct channel *channel, struct message *message)
     return (uint8_t *)&message->transfers[channel->message_handles];
 }
 
-static void queue_push_locked(struct channel *channel, uint16_t slot)
+// One that was used before, or the first that never was.
+static uint16_t slot_take_locked(struct channel *channel) REQUIRES(channel->object.lock)
 {
-    message_at(channel, slot)->next = SLOT_NONE;
-    if (channel->head == SLOT_NONE)
+    uint16_t slot = channel->free;
+    if (slot == SLOT_NONE)
+        return channel->fresh++;
+    channel->free = message_at(channel, slot)->next;
+    return slot;
+}
+
+static void queue_push_locked(struct channel *channel, uint16_t slot) REQUIRES(channel->object.lock)
+{
+    struct message *message = message_at(channel, slot);
+    message->next = SLOT_NONE;
+    message->previous = channel->tail;
+    if (channel->head == SLOT_NONE) {
+        channel->head = channel->tail = slot;
+    } else if (SEEDED_BUG("I2")) {
+        message->next = channel->head;
+        message->previous = SLOT_NONE;
+        message_at(channel, channel->head)->previous = slot;
         channel->head = slot;
-    else if (SEEDED_BUG("I2")) {
-        message_at(channel, slot)->next = channel->head;
-        channel->head = slot;
-    } else
+    } else {
         message_at(channel, channel->tail)->next = slot;
-    channel->tail = slot;
+        channel->tail = slot;
+    }
     channel->queued++;
     if (channel->queued > channel->queued_high)
         channel->queued_high = channel->queued;
     CHECK(I1, channel->queued <= channel->depth);
 }
 
+// From anywhere in the queue: a caller no longer waits for its answer.
 static void queue_remove_locked(struct channel *channel, uint16_t slot)
     REQUIRES(channel->object.lock)
 {
-    uint16_t before = SLOT_NONE;
-    for (uint16_t at = channel->head; at != slot; at = message_at(channel, at)->next)
-        before = at;
     struct message *message = message_at(channel, slot);
-    if (before == SLOT_NONE)
+    if (message->previous == SLOT_NONE)
         channel->head = message->next;
     else
-        message_at(channel, before)->next = message->next;
-    if (channel->tail == slot)
-        channel->tail = before;
+        message_at(channel, message->previous)->next = message->next;
+    if (message->next == SLOT_NONE)
+        channel->tail = message->previous;
+    else
+        message_at(channel, message->next)->previous = message->previous;
     message->next = channel->free;
     channel->free = slot;
     channel->queued--;
@@ -116,7 +131,7 @@ static void end_init(struct channel *channel, const struct channel *shape)
     channel->pages = shape->pages;
     channel->slot_bytes = shape->slot_bytes;
     channel->slots_per_page = shape->slots_per_page;
-    channel->head = channel->tail = SLOT_NONE;
+    channel->head = channel->tail = channel->free = SLOT_NONE;
     list_init(&channel->senders);
     list_init(&channel->callers);
     list_init(&channel->faults);
@@ -124,11 +139,6 @@ static void end_init(struct channel *channel, const struct channel *shape)
         channel->queue[i] = arch_ram(frame_allocate(FRAME_KERNEL, &channel->object));
     if (channel->calls_max > 0)
         channel->calls = arch_ram(frame_allocate(FRAME_KERNEL, &channel->object));
-    channel->free = SLOT_NONE;
-    for (uint16_t slot = channel->depth + (SEEDED_BUG("I1") ? 1 : 0); slot-- > 0;) {
-        message_at(channel, slot)->next = channel->free;
-        channel->free = slot;
-    }
 }
 
 static struct channel *end_new(struct object_ref account, const struct channel *shape)
@@ -206,9 +216,8 @@ static uint16_t enqueue_locked(struct channel *channel, const struct thread *sen
                                const struct handle_transfer *transfers)
     REQUIRES(channel->object.lock)
 {
-    uint16_t slot = channel->free;
+    uint16_t slot = slot_take_locked(channel);
     struct message *queued = message_at(channel, slot);
-    channel->free = queued->next;
     queued->call_slot = CALL_NONE;
     queued->bytes = MSG_BYTES(sender->sending);
     queued->handles = MSG_HANDLES(sender->sending);

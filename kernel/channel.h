@@ -26,11 +26,10 @@ constexpr uint16_t SLOT_NONE = UINT16_MAX;
 
 // A message in a queue; its payload follows behind the handles it has room for.
 struct message {
-    uint16_t next;
+    uint16_t next, previous;
     uint16_t call_slot; // CALL_NONE: not a call
-    uint32_t bytes;
-    uint32_t handles;
-    uint32_t padding;
+    uint16_t padding;
+    uint32_t bytes, handles;
     struct handle_transfer transfers[];
 };
 
@@ -56,9 +55,10 @@ struct channel {
     struct object object; // its lock guards all of this
     struct object_ref peer;
     uint16_t depth, queued, queued_high;
-    uint16_t head, tail, free; // slots of the queue
-    uint32_t message_bytes;    // at most, in one message
-    uint8_t message_handles;   // at most, in one message
+    uint16_t head, tail;     // slots of the queue
+    uint16_t free, fresh;    // slots that were used, linked by next; the first that never was
+    uint32_t message_bytes;  // at most, in one message
+    uint8_t message_handles; // at most, in one message
     uint8_t pages, calls_max, calls_used, overflow;
     uint16_t slot_bytes, slots_per_page;
     uint32_t lost;       // dropped since the last message was taken

@@ -135,6 +135,8 @@ status_t sys_pin_create(struct entry *entry, const struct handle_lookup *dmaspac
 
 // ---- use
 
+static_assert(ABI_PIN_MAX_PAGES * sizeof(uint64_t) <= ABI_MESSAGE_BYTES);
+
 status_t sys_pin_addresses(struct entry *entry, const struct handle_lookup *handle, uint64_t first)
     NO_THREAD_SAFETY
 {
@@ -143,8 +145,7 @@ status_t sys_pin_addresses(struct entry *entry, const struct handle_lookup *hand
         return STATUS_GONE;
     status_t status = first < pin->pages ? STATUS_OK : STATUS_INVALID;
     if (status == STATUS_OK) {
-        constexpr uint64_t FIT = ABI_MESSAGE_BYTES / sizeof(uint64_t);
-        uint64_t count = pin->pages - first < FIT ? pin->pages - first : FIT;
+        uint64_t count = pin->pages - first;
         uint64_t *out = (uint64_t *)(void *)entry->thread->message->data;
         for (uint64_t i = 0; i < count; i++)
             out[i] = vmo_page(pin->vmo, pin->first + first + i).value;
@@ -163,7 +164,8 @@ status_t sys_pin_sync(struct entry *entry, const struct handle_lookup *handle, u
         return STATUS_GONE;
     uint64_t size = pin->pages << PAGE_SHIFT;
     status_t status = STATUS_OK;
-    if (offset > size || bytes > size - offset || (side != SYNC_DEVICE && side != SYNC_CPU))
+    if (offset > size || bytes > size - offset || bytes > ABI_PIN_SYNC_BYTES ||
+        (side != SYNC_DEVICE && side != SYNC_CPU))
         status = STATUS_INVALID;
     while (status == STATUS_OK && bytes > 0) {
         uint64_t within = offset % PAGE_SIZE;

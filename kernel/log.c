@@ -106,8 +106,9 @@ status_t sys_log_read(struct entry *entry, const struct handle_lookup *log, uint
     uint64_t bytes = ring.end - from;
     if (bytes > ABI_MESSAGE_BYTES)
         bytes = ABI_MESSAGE_BYTES;
-    for (uint64_t i = 0; i < bytes; i++)
-        entry->thread->message->data[i] = (uint8_t)ring.ring[(from + i) % LOG_BYTES];
+    uint64_t at = from % LOG_BYTES, first = bytes < LOG_BYTES - at ? bytes : LOG_BYTES - at;
+    memcpy(entry->thread->message->data, ring.ring + at, first);
+    memcpy(entry->thread->message->data + first, ring.ring, bytes - first);
     if (!SEEDED_BUG("D log"))
         lock_release(&ring.lock);
     entry->result[0] = bytes;

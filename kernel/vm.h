@@ -23,7 +23,7 @@ struct cpu;
 struct process;
 
 constexpr uint64_t VMO_MAX_PAGES = 1u << 18; // 1 GiB
-constexpr unsigned VM_STEP_PAGES = 64;       // mapped or unmapped in one step
+constexpr unsigned VM_STEP_PAGES = 48;       // mapped or unmapped in one step
 constexpr unsigned VMO_FILL_STEP_PAGES = 16; // allocated and zeroed, or freed, in one step
 
 // ---- address spaces

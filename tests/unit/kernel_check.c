@@ -250,6 +250,7 @@ static void check_channel(struct object *object)
     for (uint16_t slot = channel->head; slot != SLOT_NONE; slot = message_in(channel, slot)->next) {
         const struct message *message = message_in(channel, slot);
         CHECK(I1, ++queued <= channel->depth);
+        CHECK(I2, message->previous == last);
         for (uint32_t i = 0; i < message->handles; i++)
             tally_handle(message->transfers[i].object, message->transfers[i].generation,
                          message->transfers[i].rights);
@@ -261,7 +262,8 @@ static void check_channel(struct object *object)
     CHECK(I2, channel->head == SLOT_NONE || channel->tail == last);
     for (uint16_t slot = channel->free; slot != SLOT_NONE; slot = message_in(channel, slot)->next)
         CHECK(I2, ++free <= channel->depth);
-    CHECK(I1, queued == channel->queued && queued + free == channel->depth);
+    CHECK(I1, queued == channel->queued && queued + free == channel->fresh &&
+                  channel->fresh <= channel->depth);
     if (object->life == LIFE_LIVE)
         CHECK(S2, !(object->signals & SIGNAL_READABLE) == !channel_has_message_locked(channel));
     check_calls(channel);

@@ -335,7 +335,7 @@ TEST(pins)
     uint64_t vmo = MUST(a, VMO_CREATE, a->account, 20 * PAGE_SIZE, 0), acc = a->account;
     EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 1, PAGE_SIZE, DMA_BOTH);
     EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 0, 0, DMA_BOTH);
-    EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 0, 513 * PAGE_SIZE, DMA_BOTH);
+    EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 0, 257 * PAGE_SIZE, DMA_BOTH);
     EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 0, PAGE_SIZE, 0);
     EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 0, PAGE_SIZE, 4);
     EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 20 * PAGE_SIZE, PAGE_SIZE, DMA_BOTH);

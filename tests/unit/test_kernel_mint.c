@@ -281,28 +281,29 @@ TEST(ports_next_to_each_other)
 
 // ---- pins
 
+// MEM-22
 TEST(as_many_pages_as_a_pin_may_have)
 {
     begin();
     uint64_t space = MUST(a, MACHINE_DMA_SPACE, machine, a->account, 5);
-    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 600 * PAGE_SIZE, 0), acc = a->account;
-    EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 0, 513 * PAGE_SIZE, DMA_BOTH);
-    EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 601 * PAGE_SIZE, PAGE_SIZE, DMA_BOTH);
-    uint64_t all = MUST(a, PIN_CREATE, space, acc, vmo, 0, 512 * PAGE_SIZE, DMA_BOTH);
-    uint64_t part = MUST(a, PIN_CREATE, space, acc, vmo, 20 * PAGE_SIZE, 480 * PAGE_SIZE, DMA_BOTH);
-    // As many addresses as a message holds.
-    constexpr uint64_t FIT = ABI_MESSAGE_BYTES / 8;
-    uint64_t pages[2 * FIT], first[FIT];
-    EXPECT_EQUAL(MUST(a, PIN_ADDRESSES, all, 0), FIT);
-    memcpy(pages, text_of(a), sizeof first);
-    EXPECT_EQUAL(MUST(a, PIN_ADDRESSES, all, FIT), 512 - FIT);
-    memcpy(pages + FIT, text_of(a), (512 - FIT) * 8);
-    EXPECT_EQUAL(MUST(a, PIN_ADDRESSES, part, 0), FIT);
-    memcpy(first, text_of(a), sizeof first);
-    for (unsigned i = 0; i < 512; i++)
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 300 * PAGE_SIZE, 0), acc = a->account;
+    constexpr unsigned ALL = ABI_PIN_MAX_PAGES;
+    EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 0, (ALL + 1) * PAGE_SIZE, DMA_BOTH);
+    EXPECT_CALL(INVALID, a, PIN_CREATE, space, acc, vmo, 301 * PAGE_SIZE, PAGE_SIZE, DMA_BOTH);
+    uint64_t all = MUST(a, PIN_CREATE, space, acc, vmo, 0, ALL * PAGE_SIZE, DMA_BOTH);
+    uint64_t part = MUST(a, PIN_CREATE, space, acc, vmo, 20 * PAGE_SIZE, 200 * PAGE_SIZE, DMA_BOTH);
+    uint64_t pages[ALL];
+    EXPECT_EQUAL(MUST(a, PIN_ADDRESSES, all, 0), ALL);
+    memcpy(pages, text_of(a), sizeof pages);
+    for (unsigned i = 0; i < ALL; i++)
         for (unsigned j = 0; j < i; j++)
             EXPECT(pages[i] != pages[j]);
-    EXPECT(memcmp(first, pages + 20, sizeof first) == 0);
+    EXPECT_EQUAL(MUST(a, PIN_ADDRESSES, part, 0), 200);
+    EXPECT(memcmp(text_of(a), pages + 20, 200 * sizeof pages[0]) == 0);
+    EXPECT_EQUAL(MUST(a, PIN_ADDRESSES, part, 150), 50);
+    EXPECT(memcmp(text_of(a), pages + 170, 50 * sizeof pages[0]) == 0);
+    EXPECT_CALL(OK, a, PIN_SYNC, all, 5, ABI_PIN_SYNC_BYTES, SYNC_CPU);
+    EXPECT_CALL(INVALID, a, PIN_SYNC, all, 5, ABI_PIN_SYNC_BYTES + 1, SYNC_CPU);
     MUST(a, PIN_RELEASE, all);
     MUST(a, PIN_RELEASE, part);
     world_end();

@@ -209,8 +209,8 @@ static uint8_t call_pin_use(const struct action *action, struct m_outcome *out)
     }
     uint64_t offset = value_argument(action, 1), bytes = value_argument(action, 2);
     uint64_t side = value_argument(action, 3);
-    if (offset > size * PAGE || bytes > size * PAGE - offset || side < SYNC_DEVICE ||
-        side > SYNC_CPU)
+    if (offset > size * PAGE || bytes > size * PAGE - offset || bytes > ABI_PIN_SYNC_BYTES ||
+        side < SYNC_DEVICE || side > SYNC_CPU)
         return STATUS_INVALID;
     return STATUS_OK;
 }

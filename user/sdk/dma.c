@@ -65,9 +65,14 @@ status_t dma_create(struct dma_buffer *buffer, const struct device *device, uint
 void dma_sync(const struct dma_buffer *buffer, uint64_t offset, uint64_t bytes,
               enum abi_sync_side side)
 {
-    status_t status = pin_sync(buffer->pin, offset, bytes, side);
-    if (status != STATUS_OK) // the pin is ours and the range is in it
-        fail("pin_sync: %s", status_name(status));
+    while (bytes > 0) {
+        const uint64_t part = bytes < ABI_PIN_SYNC_BYTES ? bytes : ABI_PIN_SYNC_BYTES;
+        const status_t status = pin_sync(buffer->pin, offset, part, side);
+        if (status != STATUS_OK) // the pin is ours and the range is in it
+            fail("pin_sync: %s", status_name(status));
+        offset += part;
+        bytes -= part;
+    }
 }
 
 void dma_release(struct dma_buffer *buffer)

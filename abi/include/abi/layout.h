@@ -15,7 +15,8 @@ constexpr uint64_t ABI_DEADLINE_NEVER = UINT64_MAX;
 constexpr uint64_t ABI_USER_MIN = 0x10000; // nothing can be mapped below: null stays a fault
 constexpr uint64_t ABI_USER_MAX = 0x7fff'ffff'f000; // first address above user space
 constexpr unsigned ABI_PRIORITIES = 64;
-constexpr unsigned ABI_PIN_MAX_PAGES = 512;
+constexpr unsigned ABI_PIN_MAX_PAGES = 256;
+constexpr uint64_t ABI_PIN_SYNC_BYTES = 0x10000; // at most, in one call
 
 // ---- message buffer: one page a thread, the only user memory that the kernel reads or writes
 
@@ -60,7 +61,7 @@ constexpr uint64_t MSG_REPLY_FAILED = 1u << 22; // received: the reply that came
 //
 // An end's queue takes at most ABI_CHANNEL_MAX_PAGES pages; slots do not straddle pages.
 
-constexpr unsigned ABI_CHANNEL_MAX_PAGES = 16;
+constexpr unsigned ABI_CHANNEL_MAX_PAGES = 8;
 constexpr unsigned ABI_CHANNEL_MAX_CALLS = 64;
 constexpr unsigned ABI_CHANNEL_MAX_SENDERS = 32; // that wait for room in one queue
 
