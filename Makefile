@@ -100,6 +100,12 @@ test: both planted measured host-tests worlds-program explore-programs mutant-pr
 test-host: host-tests
 	$(Q)$(PYTHON) tests/run.py host
 
+# Which branches of the kernel the host's tests take.
+.PHONY: coverage
+coverage:
+	$(Q)$(MAKE) COVERAGE=1 host-tests
+	$(Q)$(PYTHON) tools/coverage.py
+
 test-qemu: both planted measured
 	$(Q)$(PYTHON) tests/run.py qemu
 
@@ -177,6 +183,7 @@ make stress                       many CPUs under load (T= SMP= RUNS=10 SEED=), 
 make mutants                      which small changes of the kernel no test sees (T=; docs/testing.md)
 make clauses                      whether each clause of the contracts is borne by a test
 make lint       make format     make size       make bench      make graph
+make coverage                     which branches of the kernel the host's tests take, and which not
 make entries                      the longest stretches of the kernel, by instructions (SEEDS=3)
 make invariants                   the table of invariants and the planted bugs they catch
 make clean      make distclean

@@ -111,6 +111,38 @@ TEST(gone_before_it_is_locked)
     world_end();
 }
 
+TEST(gone_before_it_is_used)
+{
+    begin();
+    victim = MUST(user, EVENT_CREATE, user->account);
+    EXPECT_GONE(1, EVENT_CLEAR, victim, 1);
+    victim = MUST(user, EVENT_CREATE, user->account);
+    EXPECT_GONE(1, HANDLE_DUPLICATE, victim, RIGHT_WAIT);
+    victim = MUST(user, PORT_CREATE, user->account);
+    EXPECT_GONE(1, PORT_RECEIVE, victim, ABI_DEADLINE_NEVER);
+    struct ends ends = new_channel(user, 1, 64, 0, 1);
+    victim = ends.end0;
+    EXPECT_GONE(1, CHANNEL_RECEIVE, ends.end0, ABI_DEADLINE_NEVER);
+    ends = new_channel(user, 1, 64, 0, 1);
+    victim = ends.end0;
+    EXPECT_MEANWHILE(PEER_CLOSED, object_lock, 2, it_goes, CHANNEL_SEND, ends.end1, MSG(1, 0), 0);
+    victim = MUST(user, MACHINE_INTERRUPT, machine, user->account, 40, TRIGGER_EDGE);
+    EXPECT_GONE(1, INTERRUPT_ACKNOWLEDGE, victim);
+    uint64_t space = MUST(user, MACHINE_DMA_SPACE, machine, user->account, 7);
+    uint64_t vmo = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        victim = MUST(user, PIN_CREATE, space, user->account, vmo, 0, PAGE_SIZE, DMA_BOTH);
+        if (i == 0)
+            EXPECT_GONE(1, PIN_ADDRESSES, victim, 0);
+        else
+            EXPECT_GONE(1, PIN_RELEASE, victim);
+    }
+    struct outcome made = CALL(user, PROCESS_CREATE, user->account, 0);
+    victim = made.value[0];
+    EXPECT_GONE(1, VM_PROTECT, made.value[1], 0x5000'0000, PROT_READ);
+    world_end_after_quarantine(7);
+}
+
 TEST(gone_before_it_is_mapped_or_pinned)
 {
     begin();

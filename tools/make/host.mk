@@ -7,7 +7,9 @@
 #
 #   // build: user/services/files/tar.c
 
-H := build/host
+# COVERAGE=1: in a folder of their own, with a count of each branch of the kernel (`make coverage`).
+H := $(if $(COVERAGE),build/coverage,build/host)
+COUNTED := $(if $(COVERAGE),-fprofile-instr-generate -fcoverage-mapping)
 HOST_ARCH := $(shell uname -m)
 HOST_FLAGS := $(COMMON_FLAGS) -O1 -DSKERRY_DEV=1 -DSKERRY_SEEDS=1 -D_GNU_SOURCE -fno-builtin \
               -fsanitize=address,undefined -fno-sanitize-recover=all -pthread
@@ -31,7 +33,7 @@ $H/lib/%.o: lib/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_lib))
 # The function hooks are where simulated CPUs are interleaved (arch/host/host.h).
 $H/kernel/%.o: kernel/%.c $(RULES) | $(GENERATED)
-	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel) -finstrument-functions)
+	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel) -finstrument-functions $(COUNTED))
 # The simulated machine stands in for arch, hal and platform.
 $H/arch/host/%.o: arch/host/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel) -Iarch/host)
@@ -49,7 +51,7 @@ $(HOST_LIBRARY): $(HOST_OBJECTS)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-HOST_TEST_SOURCES := $(wildcard tests/unit/test_*.c)
+HOST_TEST_SOURCES := $(wildcard tests/unit/test_$(if $(COVERAGE),kernel_)*.c)
 test_extra = $(call objects,$H/extra,$(shell sed -n 's,^// build: ,,p' $(1)))
 define host_test
 HOST_TESTS += $H/bin/$(basename $(notdir $(1)))
@@ -57,7 +59,7 @@ HOST_EXTRA += $(call test_extra,$(1))
 $H/bin/$(basename $(notdir $(1))): $(call objects,$H,$(1)) $(call test_extra,$(1)) $(HOST_LIBRARY)
 	@mkdir -p $$(@D)
 	@echo >&2 "  LD    $$@"
-	$$(Q)$(CC) -fsanitize=address,undefined -pthread -fuse-ld=lld -Wl,--gc-sections $$^ -o $$@
+	$$(Q)$(CC) -fsanitize=address,undefined $(COUNTED) -pthread -fuse-ld=lld -Wl,--gc-sections $$^ -o $$@
 endef
 $(foreach test,$(HOST_TEST_SOURCES),$(eval $(call host_test,$(test))))
 
