@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Address spaces and mappings: map, unmap, and their teardown, in bounded steps. See vm.h.
+#include <lib/string.h>
+
 #include "cpu.h"
 #include "frame.h"
 #include "handlers.h"
@@ -22,6 +24,7 @@ void vm_init(void)
 {
     lock_init(&asids.lock, RANK_SLOTS);
     asids.limit = arch_asid_limit();
+    memset(asids.used, 0, sizeof asids.used); // a simulated machine starts more than once
     kernel_root = frame_allocate(FRAME_TABLE, nullptr);
     arch_root_init(arch_ram(kernel_root));
 }

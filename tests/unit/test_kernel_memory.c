@@ -44,6 +44,14 @@ static uint64_t load(struct actor *actor, uint64_t address)
     return value;
 }
 
+// As the explorer does it: a search begins with a new world.
+TEST(a_new_machine_has_all_its_address_space_numbers)
+{
+    for (unsigned i = 0; i < 2; i++)
+        world_begin((struct world_options){.asids = 1}); // the boss's
+    world_end();
+}
+
 // MEM-1
 TEST(a_vmo_is_zeroed_and_of_the_size_asked_for)
 {

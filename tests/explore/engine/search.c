@@ -145,6 +145,11 @@ static bool node_choose(struct node *node)
         thread = highest(node->available);
     node->thread = (uint8_t)thread;
     node->backtrack = config.mode == EXPLORE_NAIVE ? node->enabled : bit(node->thread);
+    // What another thread does now may leave no order of all events in which a sleeping load reads the
+    // store that has come for it. It would sleep on, and what its thread does then be seen by nobody.
+    for (unsigned t = 0; t < thread_count && config.sequential; t++)
+        if (node->available & bit(t) && node->sleep[t] != 0)
+            node->backtrack |= bit(t);
     return true;
 }
 
