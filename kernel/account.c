@@ -18,6 +18,8 @@ static void figure_check(const struct account_figure *figure)
 
 static bool figure_has_room(const struct account_figure *figure, uint64_t amount)
 {
+    if (amount > 0 && RUNS_OUT("account"))
+        return false;
     return amount <= figure->limit - figure->used - figure->children || SEEDED_BUG("A1");
 }
 

@@ -34,6 +34,8 @@ static status_t asid_allocate(uint16_t *out)
     *out = 0;
     if (asids.limit == 0)
         return STATUS_OK;
+    if (RUNS_OUT("address-space numbers"))
+        return STATUS_NO_RESOURCE;
     status_t status = STATUS_NO_RESOURCE;
     lock_acquire(&asids.lock);
     for (uint32_t word = 0; word < ARRAY_SIZE(asids.used) && status != STATUS_OK; word++) {

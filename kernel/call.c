@@ -281,7 +281,7 @@ status_t channel_reserve_fault_slot(struct object_ref exceptions, uint16_t *slot
     struct channel *handler;
     if (!handler_lock(exceptions, &handler))
         return STATUS_OK; // nobody handles them: a fault ends the process
-    *slot = slot_allocate_locked(handler);
+    *slot = RUNS_OUT("calls") ? CALL_NONE : slot_allocate_locked(handler);
     if (*slot != CALL_NONE)
         fault_slot_rest_locked(handler, *slot);
     object_unlock(&handler->object);

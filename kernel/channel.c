@@ -253,6 +253,8 @@ static status_t wait_for_room_locked(struct channel *channel, struct thread *sen
 static status_t make_room_locked(struct channel *channel, bool call, uint64_t deadline_ns)
     REQUIRES(channel->object.lock)
 {
+    if (channel->overflow == OVERFLOW_REJECT && RUNS_OUT("room in a queue"))
+        return STATUS_FULL;
     if (has_room(channel, call))
         return STATUS_OK;
     if (channel->overflow == OVERFLOW_REJECT || (call && channel->calls_max == 0))
@@ -266,7 +268,7 @@ static status_t make_room_locked(struct channel *channel, bool call, uint64_t de
     unsigned waiting = 0;
     LIST_FOR_EACH(node, &channel->senders)
     waiting++;
-    if (waiting >= ABI_CHANNEL_MAX_SENDERS)
+    if (waiting >= ABI_CHANNEL_MAX_SENDERS || RUNS_OUT("senders"))
         return STATUS_FULL;
     return deadline_ns <= time_now_ns() ? STATUS_TIMED_OUT : STATUS_BLOCKED;
 }

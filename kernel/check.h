@@ -56,5 +56,14 @@ bool seeded_bug_is(const char *name);
 #define SEEDED_BUG(name) false
 #endif
 
+// In host tests, whether what can be used up is to be so now, whatever there is of it: every place where
+// the kernel can run out of something asks (tests/unit/test_kernel_shortage.c). Elsewhere it is false.
+#ifdef SKERRY_SEEDS
+bool runs_out(const char *what);
+#define RUNS_OUT(what) runs_out(what)
+#else
+#define RUNS_OUT(what) false
+#endif
+
 // A memory order that a planted bug weakens.
 #define ORDER(bug, order) (SEEDED_BUG(bug) ? memory_order_relaxed : (order))

@@ -116,6 +116,8 @@ static bool grow_locked(struct process *process) REQUIRES(process->table_lock)
 
 status_t handles_reserve(struct process *process, uint32_t count)
 {
+    if (count > 0 && RUNS_OUT("handles"))
+        return STATUS_NO_HANDLES;
     status_t status = STATUS_OK;
     if (!SEEDED_BUG("O reserve"))
         lock_acquire(&process->table_lock);

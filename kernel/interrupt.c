@@ -189,6 +189,8 @@ constexpr uint64_t VECTOR_ENTRIES_MAX = 2048;
 
 static struct vector_entry *vector_map(uint64_t table, uint64_t entry)
 {
+    if (RUNS_OUT("device mappings"))
+        return nullptr;
     uint64_t page = align_down(table + entry * sizeof(struct vector_entry), PAGE_SIZE);
     lock_acquire(&interrupts.lock); // one mapping at a time
     uint8_t *mapped = arch_device_map((paddr_t){page}, PAGE_SIZE, ARCH_MEMORY_DEVICE);
@@ -202,6 +204,8 @@ static struct vector_entry *vector_map(uint64_t table, uint64_t entry)
 // Takes a free message line, and has the entry of the table, still masked, raise it.
 static bool message_take(struct interrupt *interrupt, struct vector_entry *slot)
 {
+    if (RUNS_OUT("message lines"))
+        return false;
     uint32_t line, data;
     uint64_t address;
     lock_acquire(&interrupts.lock);

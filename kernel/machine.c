@@ -72,7 +72,8 @@ bool machine_claim_vectors(uint64_t start, uint64_t end)
             missing++;
             minted |= memory_overlaps_locked(page, page + PAGE_SIZE);
         }
-    bool claimed = !minted && machine.vector_count + missing <= VECTOR_PAGES_MAX;
+    bool full = missing > 0 && RUNS_OUT("vector tables");
+    bool claimed = !minted && !full && machine.vector_count + missing <= VECTOR_PAGES_MAX;
     for (uint64_t page = start; claimed && page < end; page += PAGE_SIZE)
         if (!vectors_overlap_locked(page, page + PAGE_SIZE))
             machine.vectors[machine.vector_count++] = (struct boot_range){page, page + PAGE_SIZE};

@@ -63,7 +63,7 @@ void thread_begin_exit(struct thread *thread)
 
 bool thread_may_wait(struct object *object)
 {
-    return object->waiter_count < OBJECT_WAITERS_MAX;
+    return object->waiter_count < OBJECT_WAITERS_MAX && !RUNS_OUT("waiters");
 }
 
 status_t thread_block(struct object *object, struct list *list, enum wait_kind kind,

@@ -17,6 +17,7 @@ CLASSES = ["order", "barrier", "lock", "mask", "tlb", "rights", "quota", "relati
 ABOUT_TLB = re.compile(r"\b((arch_)?tlb_\w+|arch_table_sync|arch_root_load|aspace_load_kernel|ask|"
                        r"others|holders|flush_requests|STEP_FLUSH|operation_flushed)\b")
 ABOUT_RIGHTS = re.compile(r"\b(rights|RIGHTS?_\w+)\b")
+PLANTED = re.compile(r"SEEDED_BUG|RUNS_OUT")
 ABOUT_QUOTA = re.compile(r"\b(used|limit|children|high|quarantined_pages|charged_\w+|figure_\w+|"
                          r"account_(un)?charge\w*|handles_(un)?reserve|handles_(used|reserved|"
                          r"retired)|reserved_handles)\b")
@@ -104,7 +105,7 @@ class Finder:
         if place is None:
             return
         text = plain(self.source.text[place[0]:place[1]])
-        if "SEEDED_BUG" in text and re.fullmatch(r"[(!\s]*SEEDED_BUG\([^)]*\)[)\s]*", text):
+        if re.fullmatch(r"[(!\s]*(SEEDED_BUG|RUNS_OUT)\([^)]*\)[)\s]*", text):
             return
         if plain(becomes) == text:
             return
@@ -131,7 +132,7 @@ class Finder:
     def constant(self, node, value):
         """Instead of a condition; what it does besides is still done."""
         text = self.text(node)
-        if text is None or "SEEDED_BUG" in text and not re.search(r"[&|]{2}", text):
+        if text is None or PLANTED.search(text) and not re.search(r"[&|]{2}", text):
             return
         if stripped(node).get("kind") in ("IntegerLiteral", "CXXBoolLiteralExpr"):
             return
@@ -257,7 +258,7 @@ class Finder:
                 self.replace(node, "relational", self.between(left, right, opcode, other))
         elif opcode in ("&&", "||"):
             texts = [self.text(left) or "", self.text(right) or ""]
-            if not any("SEEDED_BUG" in t for t in texts):
+            if not any(PLANTED.search(t) for t in texts):
                 other = {"&&": "||", "||": "&&"}[opcode]
                 self.replace(node, "logical", self.between(left, right, opcode, f"{other}"))
             for side in (left, right):

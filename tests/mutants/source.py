@@ -102,12 +102,12 @@ class Source:
         return None if last is None or last <= first else (first, last)
 
     def is_planted(self, node):
-        """Whether it is SEEDED_BUG("...")."""
+        """Whether it is SEEDED_BUG("...") or RUNS_OUT("...")."""
         ends = node.get("range", {})
         both = [ends.get(end, {}).get("expansionLoc", {}) for end in ("begin", "end")]
         offsets = {place.get("offset") for place in both}
         return len(offsets) == 1 and None not in offsets and \
-            self.macro_at(both[0]["offset"]) == "SEEDED_BUG"
+            self.macro_at(both[0]["offset"]) in ("SEEDED_BUG", "RUNS_OUT")
 
     def of(self, node):
         place = self.place(node)

@@ -21,6 +21,32 @@ bool seeded_bug_is(const char *name)
     return seeded_bug && strcmp(seeded_bug, name) == 0;
 }
 
+// ---- shortages
+
+static struct {
+    unsigned nth; // place, from now on, where something runs out; 0: none
+    const char *what;
+} shortage;
+
+bool runs_out(const char *what)
+{
+    if (shortage.nth == 0 || --shortage.nth > 0)
+        return false;
+    shortage.what = what;
+    return true;
+}
+
+void shortage_at(unsigned nth)
+{
+    shortage.nth = nth;
+    shortage.what = nullptr;
+}
+
+const char *shortage_happened(void)
+{
+    return shortage.what;
+}
+
 // ---- running functions on a CPU
 
 static void (*to_run)(void);

@@ -150,6 +150,13 @@ void run_planned(struct random *random);
 void meanwhile(void *function, unsigned nth, void (*what)(void));
 bool meanwhile_happened(void);
 
+// ---- shortages
+
+// At the `nth` place from now on where the kernel can run out of something (RUNS_OUT) it does, once;
+// 0: not any more.
+void shortage_at(unsigned nth);
+const char *shortage_happened(void); // what of; nullptr: that place was not reached
+
 // ---- messages
 
 void set_text(struct actor *actor, const char *text);
