@@ -100,18 +100,38 @@ static void free_slot_locked(struct process *process, uint32_t slot, uint64_t ge
     process->free_tail = slot;
 }
 
-static bool grow_locked(struct process *process) REQUIRES(process->table_lock)
+// Pays for one more page. It is there when the first handle needs it: what is given back before that
+// was never seen by anybody who reads without the lock.
+static bool pay_page_locked(struct process *process) REQUIRES(process->table_lock)
 {
-    uint8_t page = process->handle_pages;
+    uint8_t page = process->pages_paid;
     if (page == HANDLE_PAGES_MAX || account_charge(process->object.account, 1, 0) != STATUS_OK)
         return false;
+    process->pages_paid++;
+    return true;
+}
+
+// Gives back what was paid for and is not needed (any more): a call that fails leaves nothing behind.
+static void give_back_locked(struct process *process) REQUIRES(process->table_lock)
+{
+    uint32_t needed = process->handles_used + process->handles_reserved + process->handles_retired;
+    while (process->pages_paid > process->handle_pages &&
+           needed <= (process->pages_paid - 1u) * HANDLES_PER_PAGE) {
+        process->pages_paid--;
+        account_uncharge(process->object.account, 1, 0);
+    }
+}
+
+static void grow_locked(struct process *process) REQUIRES(process->table_lock)
+{
+    uint8_t page = process->handle_pages;
+    ASSERT(page < process->pages_paid);
     atomic_store_explicit(&process->pages[page],
                           arch_ram(frame_allocate(FRAME_KERNEL, &process->object)),
                           ORDER("weak page", memory_order_release));
     process->handle_pages++;
     for (uint32_t i = 0; i < HANDLES_PER_PAGE; i++)
         free_slot_locked(process, page * HANDLES_PER_PAGE + i, 0);
-    return true;
 }
 
 status_t handles_reserve(struct process *process, uint32_t count)
@@ -121,15 +141,17 @@ status_t handles_reserve(struct process *process, uint32_t count)
     status_t status = STATUS_OK;
     if (!SEEDED_BUG("O reserve"))
         lock_acquire(&process->table_lock);
-    while (status == STATUS_OK && process->handle_pages * HANDLES_PER_PAGE - process->handles_used -
+    while (status == STATUS_OK && process->pages_paid * HANDLES_PER_PAGE - process->handles_used -
                                           process->handles_reserved - process->handles_retired <
                                       count)
-        if (!grow_locked(process))
+        if (!pay_page_locked(process))
             status = STATUS_NO_HANDLES;
     if (status == STATUS_OK && process->ending)
         status = STATUS_NO_HANDLES;
     if (status == STATUS_OK)
         process->handles_reserved += count;
+    else
+        give_back_locked(process);
     if (!SEEDED_BUG("O reserve"))
         lock_release(&process->table_lock);
     return status;
@@ -140,6 +162,7 @@ void handles_unreserve(struct process *process, uint32_t count)
     lock_acquire(&process->table_lock);
     ASSERT(process->handles_reserved >= count);
     process->handles_reserved -= count;
+    give_back_locked(process);
     lock_release(&process->table_lock);
 }
 
@@ -148,7 +171,9 @@ void handles_unreserve(struct process *process, uint32_t count)
 uint64_t handle_place(struct process *process, const struct handle_transfer *transfer)
 {
     lock_acquire(&process->table_lock);
-    ASSERT(process->handles_reserved > 0 && process->free_head != NO_SLOT);
+    ASSERT(process->handles_reserved > 0);
+    if (process->free_head == NO_SLOT)
+        grow_locked(process);
     process->handles_reserved--;
     process->handles_used++;
     uint32_t slot = process->free_head;
@@ -264,6 +289,7 @@ void handles_commit(struct process *process, const uint16_t *held, uint32_t coun
         process->handles_used--;
         free_slot_locked(process, held[i], tag >> 2);
     }
+    give_back_locked(process);
     lock_release(&process->table_lock);
 }
 
@@ -307,6 +333,7 @@ static status_t close_slot(struct process *process, uint64_t handle) NO_THREAD_S
     if (live) {
         process->handles_used--;
         free_slot_locked(process, found.slot, handle >> 32);
+        give_back_locked(process);
     }
     if (!SEEDED_BUG("O3 close"))
         lock_release(&process->table_lock);

@@ -178,8 +178,8 @@ static void free_handle_pages(struct process *process) NO_THREAD_SAFETY
 {
     for (unsigned i = 0; i < process->handle_pages; i++)
         frame_free(arch_ram_address(atomic_exchange(&process->pages[i], nullptr)));
-    account_uncharge(process->object.account, process->handle_pages, 0);
-    process->handle_pages = 0;
+    account_uncharge(process->object.account, process->pages_paid, 0);
+    process->handle_pages = process->pages_paid = 0;
 }
 
 // Takes the address space down, in which no thread will run again. false: it is gone.

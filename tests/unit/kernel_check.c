@@ -78,7 +78,7 @@ static void tally_costs(struct object *object)
         break;
     }
     case OBJECT_PROCESS:
-        charge(account, process_of(object)->handle_pages, 0);
+        charge(account, process_of(object)->pages_paid, 0);
         break;
     case OBJECT_THREAD:
         charge(account, thread_of(object)->buffer_mapping.object ? 2 : 0, 0);
@@ -165,6 +165,14 @@ static bool waits_for_room(const struct thread *thread)
            (thread->wait_kind == WAIT_REPLY && thread->call_slot == CALL_NONE);
 }
 
+// In free slots, or in a page that is paid for and there once it is needed.
+static bool reserved_fits(const struct process *process, uint32_t free)
+{
+    uint32_t to_come = (uint32_t)(process->pages_paid - process->handle_pages) * HANDLES_PER_PAGE;
+    return process->handles_reserved <= free + to_come &&
+           (to_come == 0 || process->handles_reserved > free);
+}
+
 static void tally_table(struct object *object)
 {
     const struct process *process = process_of(object);
@@ -203,7 +211,7 @@ static void tally_table(struct object *object)
     }
     CHECK(O3, held == in_messages);
     CHECK(O3, process->handles_reserved == reserved);
-    CHECK(O3, process->handles_reserved <= free);
+    CHECK(O3, reserved_fits(process, free));
     if (process->exceptions.object)
         tally_handle(process->exceptions.object, process->exceptions.generation, 0);
 }

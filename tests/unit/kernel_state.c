@@ -78,10 +78,10 @@ static void say_process(const struct process *process)
 {
     say(" aspace %ld exceptions %ld threads %u ending %d handles: %u used, %u reserved, %u "
         "retired, "
-        "%u pages, first free %u",
+        "%u pages, %u paid, first free %u",
         index_of(process->aspace), index_of(process->exceptions.object), process->thread_count,
         process->ending, process->handles_used, process->handles_reserved, process->handles_retired,
-        process->handle_pages, process->free_head);
+        process->handle_pages, process->pages_paid, process->free_head);
     say_list("threads", &process->threads, offsetof(struct thread, process_node));
     say_handles(process);
 }

@@ -3,7 +3,8 @@
 //
 // Each call that can run out of something, in situations that make it need much, with each place
 // where it can (RUNS_OUT) running out in turn: it must answer an error that its table lists, and the
-// whole state must be as before (kernel_state.h). Each error of the table that says that something ran out
+// whole state must be as before (kernel_state.h). Each situation is tried twice, the second time with
+// a full handle table, which has to grow. Each error of the table that says that something ran out
 // must have been answered (A2, A3).
 #include <abi_table.h>
 #include <string.h>
@@ -70,6 +71,14 @@ static void begin(uint32_t processes)
     event = new_event();
 }
 
+static void fill_table(void)
+{
+    const struct process *process = user->process;
+    while (process->handles_used + process->handles_reserved <
+           process->handle_pages * HANDLES_PER_PAGE)
+        MUST(user, HANDLE_DUPLICATE, event, 0);
+}
+
 static void note(const char *what, status_t status)
 {
     struct tried *seen = &results->tried[about.number];
@@ -122,10 +131,12 @@ static void try_each_place(void)
     expect_status(out.status, about.answers, "with all that it needs", __FILE__, __LINE__);
 }
 
-static void run_situation(void (*prepare)(void), uint32_t processes)
+static void run_situation(void (*prepare)(void), uint32_t processes, bool full)
 {
     begin(processes);
     prepare();
+    if (full)
+        fill_table();
     try_each_place();
     settle();
     world_end_after_quarantine(DEVICE);
@@ -137,11 +148,15 @@ static void run_situation(void (*prepare)(void), uint32_t processes)
     static void name(void);                             \
     TEST(name)                                          \
     {                                                   \
-        run_situation(name, processes);                 \
+        run_situation(name, processes, false);          \
+    }                                                   \
+    TEST(name##_with_a_full_table)                      \
+    {                                                   \
+        run_situation(name, processes, true);           \
     }                                                   \
     [[gnu::constructor]] static void count_##name(void) \
     {                                                   \
-        situation_count++;                              \
+        situation_count += 2;                           \
     }                                                   \
     static void name(void)
 #define SITUATION(name) SITUATION_WITH(name, 0)
