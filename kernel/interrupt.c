@@ -187,43 +187,63 @@ struct vector_entry {
 
 constexpr uint64_t VECTOR_ENTRIES_MAX = 2048;
 
-static struct vector_entry *vector_map(uint64_t table, uint64_t entry)
-{
-    if (RUNS_OUT("device mappings"))
-        return nullptr;
-    uint64_t page = align_down(table + entry * sizeof(struct vector_entry), PAGE_SIZE);
-    lock_acquire(&interrupts.lock); // one mapping at a time
-    uint8_t *mapped = arch_device_map((paddr_t){page}, PAGE_SIZE, ARCH_MEMORY_DEVICE);
-    lock_release(&interrupts.lock);
-    if (!mapped)
-        return nullptr;
-    uint64_t offset = table + entry * sizeof(struct vector_entry) - page;
-    return (struct vector_entry *)(void *)(mapped + offset);
-}
-
-// Takes a free message line, and has the entry of the table, still masked, raise it.
-static bool message_take(struct interrupt *interrupt, struct vector_entry *slot)
+// Takes a free message line, which nobody raises yet.
+static bool message_line_take(struct interrupt *interrupt, uint64_t *address, uint32_t *data)
 {
     if (RUNS_OUT("message lines"))
         return false;
-    uint32_t line, data;
-    uint64_t address;
+    uint32_t line;
     lock_acquire(&interrupts.lock);
-    bool taken = hal.irq->message_allocate(&line, &address, &data);
+    bool taken = hal.irq->message_allocate(&line, address, data);
     if (taken) {
         ASSERT(!interrupts.lines[line]); // the controller just said that it is free
         interrupts.lines[line] = interrupt;
         interrupt->line = line;
         interrupt->message = true;
-        interrupt->vector_control = &slot->control;
-        slot->control = 1;
-        slot->address_low = (uint32_t)address;
-        slot->address_high = (uint32_t)(address >> 32);
-        slot->data = data;
         hal.irq->configure(line, TRIGGER_EDGE);
     }
     lock_release(&interrupts.lock);
     return taken;
+}
+
+static void message_line_give_back(struct interrupt *interrupt)
+{
+    lock_acquire(&interrupts.lock);
+    interrupts.lines[interrupt->line] = nullptr;
+    hal.irq->message_free(interrupt->line);
+    lock_release(&interrupts.lock);
+}
+
+// Has the entry of the table, still masked, raise the line.
+static void vector_write(struct interrupt *interrupt, struct vector_entry *slot, uint64_t address,
+                         uint32_t data)
+{
+    lock_acquire(&interrupts.lock);
+    interrupt->vector_control = &slot->control;
+    slot->control = 1;
+    slot->address_low = (uint32_t)address;
+    slot->address_high = (uint32_t)(address >> 32);
+    slot->data = data;
+    lock_release(&interrupts.lock);
+}
+
+// The table's pages are taken last, since that is for ever.
+static status_t vector_take(struct interrupt *interrupt, uint64_t table, uint64_t vector)
+{
+    uint64_t first = align_down(table, PAGE_SIZE),
+             entry = table + vector * sizeof(struct vector_entry);
+    uint64_t end = align_up(entry + sizeof(struct vector_entry), PAGE_SIZE), address;
+    uint32_t data;
+    uint8_t *mapped;
+    if (!message_line_take(interrupt, &address, &data))
+        return STATUS_NO_RESOURCE;
+    status_t status = machine_claim_vectors(first, end, align_down(entry, PAGE_SIZE), &mapped);
+    if (status == STATUS_OK)
+        vector_write(interrupt, (struct vector_entry *)(void *)(mapped + entry % PAGE_SIZE),
+                     address, data);
+    else
+        message_line_give_back(interrupt);
+    return status;
 }
 
 status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_lookup *mint,
@@ -236,28 +256,22 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
     if (vector >= VECTOR_ENTRIES_MAX || table % 8 != 0 || table == 0 || table >= 1ull << 48)
         return STATUS_INVALID;
     uint64_t end = table + (vector + 1) * sizeof(struct vector_entry);
-    uint64_t first = align_down(table, PAGE_SIZE);
-    end = align_up(end, PAGE_SIZE);
-    if (machine_owns(first, end))
+    if (machine_owns(align_down(table, PAGE_SIZE), align_up(end, PAGE_SIZE)))
         return STATUS_INVALID;
-    if (!machine_claim_vectors(first, end))
-        return STATUS_OVERLAP;
-    struct vector_entry *slot = vector_map(table, vector);
-    if (!slot)
-        return STATUS_NO_RESOURCE;
     struct object *object;
     status_t status = create_with_handle(entry, account, OBJECT_INTERRUPT, &object);
     if (status != STATUS_OK)
         return status;
     struct interrupt *interrupt = interrupt_of(object);
     interrupt->trigger = TRIGGER_EDGE;
-    if (!message_take(interrupt, slot)) {
+    status = vector_take(interrupt, table, vector);
+    if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
         object_discard(object);
-        return STATUS_NO_RESOURCE;
+        return status;
     }
     set_masked(interrupt->line, false);
-    slot->control = 0;
+    *interrupt->vector_control = 0;
     entry->result[0] = handle_publish(entry->process, object, RIGHTS_INTERRUPT);
     return STATUS_OK;
 }

@@ -62,23 +62,38 @@ static bool vectors_overlap_locked(uint64_t start, uint64_t end) REQUIRES(machin
     return false;
 }
 
-bool machine_claim_vectors(uint64_t start, uint64_t end)
+// How many pages are not the kernel's yet. UINT32_MAX: one of them is minted.
+static uint32_t vectors_missing_locked(uint64_t start, uint64_t end) REQUIRES(machine.lock)
 {
-    uint32_t missing = 0; // pages that are not the kernel's yet
+    uint32_t missing = 0;
     bool minted = false;
-    lock_acquire(&machine.lock);
     for (uint64_t page = start; page < end; page += PAGE_SIZE)
         if (!vectors_overlap_locked(page, page + PAGE_SIZE)) {
             missing++;
             minted |= memory_overlaps_locked(page, page + PAGE_SIZE);
         }
-    bool full = missing > 0 && RUNS_OUT("vector tables");
-    bool claimed = !minted && !full && machine.vector_count + missing <= VECTOR_PAGES_MAX;
-    for (uint64_t page = start; claimed && page < end; page += PAGE_SIZE)
-        if (!vectors_overlap_locked(page, page + PAGE_SIZE))
-            machine.vectors[machine.vector_count++] = (struct boot_range){page, page + PAGE_SIZE};
+    return minted ? UINT32_MAX : missing;
+}
+
+status_t machine_claim_vectors(uint64_t start, uint64_t end, uint64_t page, uint8_t **mapped)
+{
+    status_t status = STATUS_OK;
+    lock_acquire(&machine.lock);
+    uint32_t missing = vectors_missing_locked(start, end);
+    if (missing > VECTOR_PAGES_MAX - machine.vector_count ||
+        (missing > 0 && RUNS_OUT("vector tables")))
+        status = STATUS_OVERLAP;
+    if (status == STATUS_OK) // one mapping at a time
+        *mapped = RUNS_OUT("device mappings")
+                      ? nullptr
+                      : arch_device_map((paddr_t){page}, PAGE_SIZE, ARCH_MEMORY_DEVICE);
+    if (status == STATUS_OK && !*mapped)
+        status = STATUS_NO_RESOURCE;
+    for (uint64_t at = start; status == STATUS_OK && at < end; at += PAGE_SIZE)
+        if (!vectors_overlap_locked(at, at + PAGE_SIZE))
+            machine.vectors[machine.vector_count++] = (struct boot_range){at, at + PAGE_SIZE};
     lock_release(&machine.lock);
-    return claimed;
+    return status;
 }
 
 void machine_memory_returned(struct vmo *vmo)

@@ -29,8 +29,10 @@ void machine_memory_returned(struct vmo *vmo);
 // Whether any part of the range is the kernel's own: RAM, its image, the boot bundle.
 bool machine_owns(uint64_t start, uint64_t end);
 
-// Takes the pages of a message-vector table for the kernel, for ever. false: one is minted.
-bool machine_claim_vectors(uint64_t start, uint64_t end);
+// Takes the pages of a message-vector table for the kernel, for ever, and maps those from `page` on.
+// OVERLAP: one is minted, or there is no room for so many. NO_RESOURCE: no room to map them.
+[[nodiscard]] status_t machine_claim_vectors(uint64_t start, uint64_t end, uint64_t page,
+                                             uint8_t **mapped);
 
 enum step iorange_teardown(struct object *object);
 void iorange_inspect(struct object *object, struct abi_inspect *out);

@@ -196,7 +196,7 @@ void arch_io_write(uint16_t port, unsigned width, uint32_t value)
 static struct {
     uint64_t address;
     void *page;
-} device_pages[32];
+} device_pages[160];
 
 void *host_device_page(uint64_t address)
 {

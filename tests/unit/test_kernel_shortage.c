@@ -412,6 +412,27 @@ SITUATION(a_pin)
     ABOUT(OK, PIN_CREATE, space, user->account, vmo, PAGE_SIZE, 17 * PAGE_SIZE, DMA_BOTH);
 }
 
+// What a failed call took of the device's memory could not be minted any more.
+TEST(a_vector_table_that_was_not_used_is_anybodys)
+{
+    begin(0);
+    unsigned nth = 1;
+    for (;; nth++) {
+        shortage_at(nth);
+        (void)CALL(user, MACHINE_MESSAGE_INTERRUPT, machine, user->account, 0xd000'1000, 0, DEVICE);
+        if (!shortage_happened())
+            break;
+        MUST(user, HANDLE_CLOSE,
+             MUST(user, MACHINE_DEVICE_MEMORY, machine, user->account, 0xd000'1000, PAGE_SIZE,
+                  MEMORY_DEVICE));
+    }
+    shortage_at(0);
+    EXPECT_EQUAL(nth, 6);
+    EXPECT_CALL(OVERLAP, user, MACHINE_DEVICE_MEMORY, machine, user->account, 0xd000'1000,
+                PAGE_SIZE, MEMORY_DEVICE);
+    world_end();
+}
+
 // ---- the table
 
 static void print_tried(uint64_t number)
