@@ -86,7 +86,7 @@ status_t machine_claim_vectors(uint64_t start, uint64_t end, uint64_t page, uint
     if (status == STATUS_OK) // one mapping at a time
         *mapped = RUNS_OUT("device mappings")
                       ? nullptr
-                      : arch_device_map((paddr_t){page}, PAGE_SIZE, ARCH_MEMORY_DEVICE);
+                      : arch_device_map((paddr_t){page}, end - page, ARCH_MEMORY_DEVICE);
     if (status == STATUS_OK && !*mapped)
         status = STATUS_NO_RESOURCE;
     for (uint64_t at = start; status == STATUS_OK && at < end; at += PAGE_SIZE)
