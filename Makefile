@@ -52,6 +52,7 @@ include tools/make/user.mk
 include tools/make/host.mk
 include tools/make/explore.mk
 include tools/make/worlds.mk
+include tools/make/property.mk
 include tools/make/mutants.mk
 
 # --- building ---------------------------------------------------------------

@@ -241,7 +241,8 @@ def table_h(t):
     out.append("struct abi_arg {\n    enum abi_arg_kind kind;\n    uint8_t object; // of a handle; 0: any type\n"
                "    uint8_t optional;\n    uint32_t rights;\n};\n\n")
     out.append("struct abi_call {\n    const char *name;\n    uint64_t errors; // bit per status that it lists or implies\n"
-               "    uint8_t args, results, noreturn;\n    struct abi_arg arg[6];\n};\n\n")
+               "    uint8_t args, results, handles; // handles: of the results\n"
+               "    uint8_t noreturn;\n    struct abi_arg arg[6];\n};\n\n")
     out.append("[[maybe_unused]] static const struct abi_call abi_calls[SYSCALL_COUNT] = {\n")
     for c in t["syscall"]:
         errors = " | ".join(f"1u << STATUS_{e}" for e in all_errors(c)) or "0"
@@ -249,7 +250,7 @@ def table_h(t):
             f"{{ARG_{a.kind.upper()}, {('OBJECT_' + a.object.upper()) if a.object and a.object != 'any' else 0}, "
             f"{int(a.optional)}, {rights_mask(a.rights)}}}" for a in c["args"])
         out.append(f"    [SYSCALL_{c['name'].upper()}] = {{\"{c['name']}\", {errors}, {len(c['args'])}, "
-                   f"{len(c['results'])}, {int(c['noreturn'])}, {{{args}}}}},\n")
+                   f"{len(c['results'])}, {sum(r[1] == 'handle' for r in c['results'])}, {int(c['noreturn'])}, {{{args}}}}},\n")
     out.append("};\n")
     return "".join(out)
 

@@ -10,6 +10,7 @@
 #include "cpu.h"
 #include "dma.h"
 #include "interrupt.h"
+#include "machine.h"
 #include "perform.h"
 #include "port.h"
 
@@ -293,10 +294,13 @@ static void say_kind(const struct object *object)
     case OBJECT_PROCESS:
         say_process(object);
         break;
+    case OBJECT_IORANGE:
+        say(WORD_FIRST_PORT, ((const struct iorange *)(const void *)object)->base);
+        say(WORD_PORTS, ((const struct iorange *)(const void *)object)->count);
+        break;
     case OBJECT_NONE:
     case OBJECT_THREAD:
     case OBJECT_EVENT:
-    case OBJECT_IORANGE:
     case OBJECT_MACHINE:
     case OBJECT_LOG:
     case OBJECT_MAPPING:
@@ -333,6 +337,8 @@ static void say_object(const struct object *object)
 // Those of actors that wait in a call, and of timers, in the order in which they pass.
 static void say_deadlines(void)
 {
+    if (world.cpus > 1)
+        return; // each CPU has its own: they are told with the timers, and by who wakes
     for (struct tree_node *node = tree_first(&cpus[0]->timers); node; node = tree_next(node)) {
         struct deadline *deadline = CONTAINER_OF(node, struct deadline, node);
         say(WORD_DEADLINE, units_from_now(node->key));

@@ -18,6 +18,7 @@
 #include "worlds.h"
 
 constexpr unsigned M_ACTORS = 3, M_OBJECTS = 28, M_CARRIED = 2, M_DEPTH = 2, M_CALLS = 2;
+constexpr unsigned M_PORTS = 64; // ports that are read and written
 constexpr unsigned M_MAPPINGS = 4, M_BOUND = 4, M_DEADLINES = 8;
 
 // The values of a description, by the meaning that the ABI gives them.
@@ -101,6 +102,7 @@ struct m_object {
     uint8_t vmo;                   // pin
     struct m_list quarantined;     // account: pins
     uint64_t line, trigger, count; // interrupt
+    uint64_t first_port, ports;    // I/O range
     uint8_t aspace, exceptions;    // process
     struct m_list threads;         // process; those of actors are not objects of the model
     uint8_t process;               // address space, thread; NOTHING: an actor's
@@ -146,7 +148,8 @@ extern struct model {
     struct m_deadline deadlines[M_DEADLINES]; // in the order in which they pass
     uint8_t deadline_count;
     uint32_t serial;
-    bool asserted[64]; // lines
+    bool asserted[64];      // lines
+    uint8_t ports[M_PORTS]; // what the devices' ports hold, from 0 on
 } model;
 
 // ---- for perform.c

@@ -164,6 +164,10 @@ static void say_kind(const struct m_object *object)
         say(WORD_THREADS, object->threads.count);
         say(WORD_EXCEPTIONS, number_of(object->exceptions));
         break;
+    case OBJECT_IORANGE:
+        say(WORD_FIRST_PORT, object->first_port);
+        say(WORD_PORTS, object->ports);
+        break;
     case OBJECT_DMASPACE:
         say(WORD_DEVICE, object->device);
         break;
@@ -205,7 +209,7 @@ void model_describe(struct description *out)
     met_count = 0;
     for (uint8_t i = 0; i < model.actor_count; i++)
         say_actor(i);
-    for (unsigned i = 0; i < model.deadline_count; i++) {
+    for (unsigned i = 0; world_cpus == 1 && i < model.deadline_count; i++) {
         const struct m_deadline *deadline = &model.deadlines[i];
         say(WORD_DEADLINE, units_from_now(deadline->when));
         if (deadline->timer != NOTHING)

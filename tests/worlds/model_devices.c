@@ -5,7 +5,7 @@
 
 #include "model.h"
 
-constexpr uint64_t PAGE = ABI_PAGE_SIZE;
+constexpr uint64_t PAGE = ABI_PAGE_SIZE, ALL_PORTS = 1 << 16;
 constexpr uint64_t LINES = 64, DRIVER_LINES = 8, DRIVER_LINES_END = 56; // of the simulated machine
 
 void model_machine(uint8_t actor, uint8_t at, uint32_t handles)
@@ -234,9 +234,79 @@ static uint8_t call_quiet(const struct action *action, struct m_outcome *out)
     return STATUS_OK;
 }
 
+// ---- I/O ports
+
+static bool ports_taken(uint64_t first, uint64_t ports)
+{
+    for (uint8_t i = 0; i < M_OBJECTS; i++) {
+        const struct m_object *range = object_of(i);
+        if (range->life == M_LIVE && range->type == OBJECT_IORANGE &&
+            first < range->first_port + range->ports && range->first_port < first + ports)
+            return true;
+    }
+    return false;
+}
+
+static uint8_t call_io_range(const struct action *action, struct m_outcome *out)
+{
+    uint8_t machine, account;
+    uint8_t status = handle_argument(action, 0, OBJECT_MACHINE, RIGHT_MINT, &machine);
+    if (status == STATUS_OK)
+        status = handle_argument(action, 1, OBJECT_ACCOUNT, RIGHT_CHARGE, &account);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t first = value_argument(action, 2), ports = value_argument(action, 3);
+    if (ports == 0 || first >= ALL_PORTS || ports > ALL_PORTS - first)
+        return STATUS_INVALID;
+    status = charge(account, 0, 1);
+    if (status != STATUS_OK)
+        return status;
+    if (ports_taken(first, ports)) {
+        uncharge(account, 0, 1);
+        return STATUS_OVERLAP;
+    }
+    uint8_t range = object_make(OBJECT_IORANGE, account);
+    object_of(range)->first_port = first;
+    object_of(range)->ports = ports;
+    give_handle(out, 0, action->actor, range, RIGHTS_IORANGE);
+    return STATUS_OK;
+}
+
+// Little-endian, as devices' ports are.
+static uint8_t call_io(const struct action *action, struct m_outcome *out)
+{
+    bool reads = action->number == SYSCALL_IO_READ;
+    uint8_t number;
+    uint8_t status =
+        handle_argument(action, 0, OBJECT_IORANGE, reads ? RIGHT_READ : RIGHT_WRITE, &number);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t offset = value_argument(action, 1), width = value_argument(action, 2);
+    uint64_t value = value_argument(action, 3), ports = object_of(number)->ports;
+    if ((width != 1 && width != 2 && width != 4) || offset >= ports || width > ports - offset)
+        return STATUS_INVALID;
+    if (!reads && value > UINT32_MAX)
+        return STATUS_INVALID;
+    uint64_t port = object_of(number)->first_port + offset;
+    if (port + width > M_PORTS)
+        abort();
+    for (unsigned i = 0; i < width; i++)
+        if (reads)
+            out->value[0] |= (uint64_t)model.ports[port + i] << 8 * i;
+        else
+            model.ports[port + i] = (uint8_t)(value >> 8 * i);
+    out->compared = reads;
+    return STATUS_OK;
+}
+
 uint8_t call_devices(const struct action *action, struct m_outcome *out)
 {
     switch (action->number) {
+    case SYSCALL_MACHINE_IO_RANGE:
+        return call_io_range(action, out);
+    case SYSCALL_IO_READ:
+    case SYSCALL_IO_WRITE:
+        return call_io(action, out);
     case SYSCALL_MACHINE_INTERRUPT:
         return call_mint_interrupt(action, out);
     case SYSCALL_INTERRUPT_ACKNOWLEDGE:

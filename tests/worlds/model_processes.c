@@ -7,7 +7,7 @@
 
 enum { CREATED, RUNNING, EXITING, DEAD };
 
-constexpr uint64_t PAGE = ABI_PAGE_SIZE, OWN_PRIORITY = 10; // of actors
+constexpr uint64_t PAGE = ABI_PAGE_SIZE;
 
 static uint8_t call_process_create(const struct action *action, struct m_outcome *out)
 {
@@ -40,7 +40,7 @@ static uint8_t call_thread_create(const struct action *action, struct m_outcome 
     uint8_t status = handle_argument(action, 0, OBJECT_PROCESS, RIGHT_CHARGE, &process);
     if (status != STATUS_OK)
         return status;
-    if (value_argument(action, 1) > OWN_PRIORITY)
+    if (value_argument(action, 1) > model.actors[action->actor].priority)
         return STATUS_INVALID;
     struct m_object *parent = object_of(process);
     if (parent->state == DEAD)
@@ -67,6 +67,24 @@ static uint8_t call_thread_create(const struct action *action, struct m_outcome 
     list_add(&parent->threads, thread);
     parent->state = RUNNING;
     give_handle(out, 0, action->actor, thread, RIGHTS_THREAD);
+    return STATUS_OK;
+}
+
+static uint8_t call_set_priority(const struct action *action)
+{
+    uint8_t thread;
+    uint8_t status = handle_argument(action, 0, OBJECT_THREAD, RIGHT_MANAGE, &thread);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t priority = value_argument(action, 1);
+    if (priority > model.actors[action->actor].priority)
+        return STATUS_INVALID;
+    uint8_t actor = object_of(thread)->owner;
+    if (actor == NOTHING)
+        return object_of(thread)->state == DEAD ? STATUS_BAD_STATE : STATUS_OK;
+    if (model.actors[actor].dead)
+        return STATUS_BAD_STATE;
+    model.actors[actor].priority = (uint8_t)priority;
     return STATUS_OK;
 }
 
@@ -131,6 +149,10 @@ uint8_t call_processes(const struct action *action, struct m_outcome *out)
         return call_process_create(action, out);
     case SYSCALL_THREAD_CREATE:
         return call_thread_create(action, out);
+    case SYSCALL_THREAD_SET_PRIORITY:
+        return call_set_priority(action);
+    case SYSCALL_THREAD_YIELD:
+        return STATUS_OK;
     default:
         abort(); // the model does not know this call
     }

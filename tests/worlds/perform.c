@@ -18,11 +18,12 @@ constexpr uint64_t ACTOR_PAGES = 7, ACTOR_OBJECTS = 4; // what an actor costs
 
 const struct world_definition *here;
 struct hands hands[M_ACTORS];
-uint8_t hands_count, register_count = REGISTERS, actor_priority = 10;
+uint8_t hands_count, register_count = REGISTERS, actor_priority = 10, actor_cpu;
+unsigned world_cpus = 1;
 
 static struct {
     uint64_t pages, objects;
-    uint8_t priority;
+    uint8_t priority, cpu;
     bool machine;
 } rooms[M_ACTORS];
 static struct action setup[SETUP_MAX];
@@ -37,7 +38,7 @@ uint8_t make_actor(uint64_t pages, uint64_t objects)
     uint64_t account = new_account(ACTOR_PAGES + pages, ACTOR_OBJECTS + objects);
     uint8_t number = hands_count++;
     struct hands *hand = &hands[number];
-    *hand = (struct hands){.actor = spawn(account, actor_priority)};
+    *hand = (struct hands){.actor = spawn_on(actor_cpu, account, actor_priority)};
     for (unsigned i = FIRST; i < REGISTERS; i++)
         hand->registers[i] = NO_HANDLE;
     hand->registers[ACCOUNT] = hand->actor->account;
@@ -46,6 +47,7 @@ uint8_t make_actor(uint64_t pages, uint64_t objects)
     rooms[number].pages = pages;
     rooms[number].objects = objects;
     rooms[number].priority = actor_priority;
+    rooms[number].cpu = actor_cpu;
     const struct account *payer = account_behind(world.boss, account);
     if (payer->pages.used != ACTOR_PAGES || payer->objects.used != ACTOR_OBJECTS)
         search_fail("setup", "an actor costs %lu pages and %lu objects",
@@ -82,7 +84,7 @@ void prepare(struct action action)
 void world_make(const struct world_definition *definition)
 {
     here = definition;
-    world_begin((struct world_options){.ram_bytes = 1 << 20});
+    world_begin((struct world_options){.ram_bytes = 1 << 20, .cpus = world_cpus});
     // So that a deadline that is due is not one that was never set.
     model_time(TIME_BEGIN);
     advance(TIME_BEGIN);
@@ -127,18 +129,24 @@ static uint64_t operand_value(const struct hands *hand, struct operand operand)
     abort();
 }
 
-static void call(const struct action *action)
+// What is in the actor's hands before the call is made.
+static void load(const struct action *action, uint64_t arguments[6])
 {
     struct hands *hand = &hands[action->actor];
     struct abi_message_buffer *buffer = hand->actor->thread->message;
     for (unsigned i = 0; i < action->sends; i++)
         buffer->handles[i] = hand->registers[action->sent[i]];
     buffer->data[0] = (uint8_t)(action->actor + 1);
-    uint64_t arguments[6];
     for (unsigned i = 0; i < 6; i++)
         arguments[i] = operand_value(hand, action->argument[i]);
-    (void)call_number(hand->actor, action->number, arguments);
     hand->waiting = action;
+}
+
+static void call(const struct action *action)
+{
+    uint64_t arguments[6];
+    load(action, arguments);
+    (void)call_number(hands[action->actor].actor, action->number, arguments);
 }
 
 static void kernel_access(const struct action *action)
@@ -219,6 +227,18 @@ static void keep(uint8_t number, enum kept_from from, unsigned index, uint64_t v
     hands[number].registers[kept->at] = value;
 }
 
+// A port tells by its key which end: no two have the same.
+static struct object *end_with_key(uint64_t key)
+{
+    for (uint32_t i = 0; i < objects_total(); i++) {
+        struct object *object = object_at(i);
+        if (object->life == LIFE_LIVE && object->type == OBJECT_CHANNEL && object->binding.port &&
+            object->binding.key == key)
+            return object;
+    }
+    return nullptr;
+}
+
 // Puts the results where later actions find them.
 static void keep_results(uint8_t number, const struct action *action, const struct outcome *out)
 {
@@ -235,60 +255,80 @@ static void keep_results(uint8_t number, const struct action *action, const stru
     if (!(message & MSG_CALL))
         return;
     keep(number, KEPT_TOKEN, is_port ? 3 : 1, out->value[is_port ? 3 : 1]);
-    // A port tells by its key which end: keys are registers.
-    uint64_t end = is_port ? out->value[0] : action->argument[0].value;
-    struct object *object = object_behind(hand->actor, hand->registers[end]);
+    struct object *object =
+        is_port ? end_with_key(out->value[0])
+                : object_behind(hand->actor, hand->registers[action->argument[0].value]);
     hand->token_end = object ? object_reference(object) : (struct object_ref){};
 }
 
-static void compare_outcome(uint8_t number)
+static const char *shown(bool over, uint64_t status)
 {
-    struct hands *hand = &hands[number];
-    struct m_outcome *predicted = &model.actors[number].outcome;
-    const struct action *action = hand->waiting;
-    if (!action)
-        return;
-    bool over = has_ended(hand->actor);
-    const char *name = abi_calls[action->number].name;
-    const struct outcome *out = &hand->actor->out;
-    if (over != predicted->over)
-        search_fail("model", "%s of actor %u: kernel: %s; model: %s", name, number,
-                    over ? status_name(out->status) : "it waits",
-                    predicted->over ? status_name(predicted->status) : "it waits");
-    if (!over)
-        return;
-    hand->waiting = nullptr;
-    if (out->status != predicted->status)
-        search_fail("model", "%s of actor %u: kernel: %s; model: %s", name, number,
-                    status_name(out->status), status_name(predicted->status));
-    for (unsigned i = 0; i < 4; i++)
-        if (predicted->compared >> i & 1 && out->value[i] != predicted->value[i])
-            search_fail("model", "%s of actor %u: result %u: kernel: %#lx; model: %#lx", name,
-                        number, i, (unsigned long)out->value[i],
-                        (unsigned long)predicted->value[i]);
-    if (predicted->tag && text_of(hand->actor)[0] != (char)predicted->tag)
-        search_fail("model", "%s of actor %u: another message than that of actor %u", name, number,
-                    predicted->tag - 1u);
-    struct abi_inspect inspect;
-    memcpy(&inspect, hand->actor->thread->message->data, sizeof inspect);
-    if (predicted->inspected &&
-        (inspect.type != predicted->inspected || inspect.signals != predicted->signals ||
-         inspect.handles != predicted->handles))
-        search_fail("model", "object_inspect of actor %u: kernel: type %u, signals %#x, %u handles",
-                    number, inspect.type, inspect.signals, inspect.handles);
-    if (out->status == STATUS_OK)
-        keep_results(number, action, out);
-    *predicted = (struct m_outcome){};
+    return over ? status_name(status) : "it waits";
 }
 
-static void compare_descriptions(void)
+// Whether what became of an actor's call is not what the model says.
+static bool outcome_differs(uint8_t number, char *said, size_t size)
 {
+    const struct hands *hand = &hands[number];
+    const struct m_outcome *predicted = &model.actors[number].outcome;
+    bool over = has_ended(hand->actor);
+    const char *name = abi_calls[hand->waiting->number].name;
+    const struct outcome *out = &hand->actor->out;
+    if (over != predicted->over || (over && out->status != predicted->status)) {
+        snprintf(said, size, "%s of actor %u: kernel: %s; model: %s", name, number,
+                 shown(over, out->status), shown(predicted->over, predicted->status));
+        return true;
+    }
+    for (unsigned i = 0; over && i < 4; i++)
+        if (predicted->compared >> i & 1 && out->value[i] != predicted->value[i]) {
+            snprintf(said, size, "%s of actor %u: result %u: kernel: %#lx; model: %#lx", name,
+                     number, i, (unsigned long)out->value[i], (unsigned long)predicted->value[i]);
+            return true;
+        }
+    if (over && predicted->tag && text_of(hand->actor)[0] != (char)predicted->tag) {
+        snprintf(said, size, "%s of actor %u: another message than that of actor %u", name, number,
+                 predicted->tag - 1u);
+        return true;
+    }
+    struct abi_inspect inspect;
+    memcpy(&inspect, hand->actor->thread->message->data, sizeof inspect);
+    if (!over || !predicted->inspected ||
+        (inspect.type == predicted->inspected && inspect.signals == predicted->signals &&
+         inspect.handles == predicted->handles))
+        return false;
+    snprintf(said, size, "object_inspect of actor %u: kernel: type %u, signals %#x, %u handles",
+             number, inspect.type, inspect.signals, inspect.handles);
+    return true;
+}
+
+// Keeps the results of an actor's call, if it is over.
+static void finish_call(uint8_t number)
+{
+    struct hands *hand = &hands[number];
+    if (!has_ended(hand->actor))
+        return;
+    if (hand->actor->out.status == STATUS_OK)
+        keep_results(number, hand->waiting, &hand->actor->out);
+    hand->waiting = nullptr;
+    model.actors[number].outcome = (struct m_outcome){};
+}
+
+// Whether the kernel is not where the model is. Keeps the results of what has ended.
+static bool world_differs(char *said, size_t size)
+{
+    for (uint8_t i = 0; i < hands_count; i++) {
+        if (is_dead(hands[i].actor))
+            hands[i].waiting = nullptr;
+        if (!hands[i].waiting)
+            continue;
+        if (outcome_differs(i, said, size))
+            return true;
+        finish_call(i);
+    }
     static struct description kernel, expected;
     describe(&kernel);
     model_describe(&expected);
-    char said[1500];
-    if (description_differs(&kernel, &expected, said, sizeof said))
-        search_fail("model", "%s", said);
+    return description_differs(&kernel, &expected, said, size);
 }
 
 void action_perform(const struct action *action)
@@ -318,12 +358,47 @@ void action_perform(const struct action *action)
         grant_setup(action);
         break;
     }
-    for (uint8_t i = 0; i < hands_count; i++) {
-        if (is_dead(hands[i].actor))
-            hands[i].waiting = nullptr;
-        compare_outcome(i);
+    char said[1500];
+    if (world_differs(said, sizeof said))
+        search_fail("model", "%s", said);
+    world_check();
+}
+
+// ---- two at once
+
+// Whether the kernel did what the model does with these two, one after the other.
+static bool explained_by(const struct action *first, const struct action *second, char *said,
+                         size_t size)
+{
+    (void)model_call(first);
+    (void)model_call(second);
+    return !world_differs(said, size);
+}
+
+void pair_perform(const struct action *one, const struct action *two, uint64_t seed)
+{
+    static struct model before;
+    static struct hands hands_before[M_ACTORS];
+    static struct done done_before;
+    char said[2][700];
+    uint64_t arguments[6];
+    last_done = (struct done){};
+    load(one, arguments);
+    plan_call(hands[one->actor].actor, one->number, arguments);
+    load(two, arguments);
+    plan_call(hands[two->actor].actor, two->number, arguments);
+    run_planned(&(struct random){seed});
+    settle();
+    before = model;
+    done_before = last_done;
+    memcpy(hands_before, hands, sizeof hands_before);
+    if (!explained_by(one, two, said[0], sizeof said[0])) {
+        model = before;
+        last_done = done_before;
+        memcpy(hands, hands_before, sizeof hands_before);
+        if (!explained_by(two, one, said[1], sizeof said[1]))
+            search_fail("model", "no order explains it: %s; or %s", said[0], said[1]);
     }
-    compare_descriptions();
     world_check();
 }
 
@@ -351,30 +426,41 @@ static void print_operand(const struct action *action, unsigned index)
     }
 }
 
-static void print_call(const struct action *action, uint8_t status)
+static void print_sent(const struct action *action)
 {
-    if (action->sends > 0) {
-        printf("    set_handles(a%u, %u, (uint64_t[]){", action->actor, action->sends);
-        for (unsigned i = 0; i < action->sends; i++)
-            printf("%sr%u[%u]", i ? ", " : "", action->actor, action->sent[i]);
-        printf("});\n");
-    }
-    char name[40];
-    snprintf(name, sizeof name, "%s", abi_calls[action->number].name);
-    for (char *c = name; *c; c++)
-        *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
-    printf("    EXPECT_CALL(%s, a%u, %s", status_name(status), action->actor, name);
+    if (action->sends == 0)
+        return;
+    printf("    set_handles(a%u, %u, (uint64_t[]){", action->actor, action->sends);
+    for (unsigned i = 0; i < action->sends; i++)
+        printf("%sr%u[%u]", i ? ", " : "", action->actor, action->sent[i]);
+    printf("});\n");
+}
+
+// The actor, the call and its arguments, as the macros take them.
+static void print_made(const struct action *action)
+{
+    printf("a%u, ", action->actor);
+    for (const char *c = abi_calls[action->number].name; *c; c++)
+        putchar(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
     for (unsigned i = 0; i < abi_calls[action->number].args; i++)
         print_operand(action, i);
     printf(");\n");
 }
 
+static void print_call(const struct action *action, uint8_t status)
+{
+    print_sent(action);
+    printf("    EXPECT_CALL(%s, ", status_name(status));
+    print_made(action);
+}
+
 static void print_access(const struct action *action, uint8_t status)
 {
     static const char *const accesses[] = {"HOST_LOAD", "HOST_STORE", "HOST_FETCH"};
-    printf("    hold(a%u);\n    EXPECT(%shost_access(0, %#lx, %s, &(paddr_t){}));\n    settle();\n",
-           action->actor, status == STATUS_OK ? "" : "!", (unsigned long)action->argument[0].value,
-           accesses[action->argument[1].value]);
+    printf("    hold(a%u);\n    EXPECT(%shost_access(a%u->cpu, %#lx, %s, &(paddr_t){}));\n    "
+           "settle();\n",
+           action->actor, status == STATUS_OK ? "" : "!", action->actor,
+           (unsigned long)action->argument[0].value, accesses[action->argument[1].value]);
 }
 
 static void print_grant(const struct action *action)
@@ -382,6 +468,21 @@ static void print_grant(const struct action *action)
     unsigned to = (unsigned)action->argument[1].value;
     printf("    r%u[%u] = grant(a%u, a%u, r%u[%u]);\n", to, (unsigned)action->argument[2].value, to,
            action->actor, action->actor, (unsigned)action->argument[0].value);
+}
+
+static void print_kept(const struct done *done)
+{
+    for (unsigned i = 0; i < done->kept_count; i++) {
+        const struct kept *kept = &done->kept[i];
+        if (kept->from == KEPT_MESSAGE)
+            printf("    r%u[%u] = handle_of(a%u, %u);\n", kept->actor, kept->at, kept->actor,
+                   kept->index);
+        else if (kept->from == KEPT_RESULT)
+            printf("    r%u[%u] = a%u->out.value[%u];\n", kept->actor, kept->at, kept->actor,
+                   kept->index);
+        else
+            printf("    token%u = a%u->out.value[%u];\n", kept->actor, kept->actor, kept->index);
+    }
 }
 
 void action_print(const struct action *action, const struct done *done)
@@ -409,26 +510,30 @@ void action_print(const struct action *action, const struct done *done)
         print_grant(action);
         break;
     }
-    for (unsigned i = 0; i < done->kept_count; i++) {
-        const struct kept *kept = &done->kept[i];
-        if (kept->from == KEPT_MESSAGE)
-            printf("    r%u[%u] = handle_of(a%u, %u);\n", kept->actor, kept->at, kept->actor,
-                   kept->index);
-        else if (kept->from == KEPT_RESULT)
-            printf("    r%u[%u] = a%u->out.value[%u];\n", kept->actor, kept->at, kept->actor,
-                   kept->index);
-        else
-            printf("    token%u = a%u->out.value[%u];\n", kept->actor, kept->actor, kept->index);
-    }
+    print_kept(done);
+}
+
+void pair_print(const struct action *one, const struct action *two, uint64_t seed,
+                const struct done *done)
+{
+    print_sent(one);
+    print_sent(two);
+    printf("    PLAN(");
+    print_made(one);
+    printf("    PLAN(");
+    print_made(two);
+    printf("    run_planned(&(struct random){%lu});\n    settle();\n", (unsigned long)seed);
+    print_kept(done);
 }
 
 void setup_print(void)
 {
-    printf("    world_begin((struct world_options){.ram_bytes = 1 << 20});\n    advance(%lu);\n",
-           (unsigned long)TIME_BEGIN);
+    printf("    world_begin((struct world_options){.ram_bytes = 1 << 20, .cpus = %u});\n"
+           "    advance(%lu);\n",
+           world_cpus, (unsigned long)TIME_BEGIN);
     for (unsigned i = 0; i < hands_count; i++) {
-        printf("    struct actor *a%u = spawn(new_account(%lu, %lu), %u);\n", i,
-               (unsigned long)(ACTOR_PAGES + rooms[i].pages),
+        printf("    struct actor *a%u = spawn_on(%u, new_account(%lu, %lu), %u);\n", i,
+               rooms[i].cpu, (unsigned long)(ACTOR_PAGES + rooms[i].pages),
                (unsigned long)(ACTOR_OBJECTS + rooms[i].objects), rooms[i].priority);
         printf("    [[maybe_unused]] uint64_t r%u[%u] = {a%u->account, a%u->own_aspace, "
                "a%u->own_thread",

@@ -90,6 +90,8 @@ enum { ACCOUNT, ASPACE, THREAD, FIRST };
 extern uint8_t register_count; // of each actor; set by the setup
 uint8_t make_actor(uint64_t pages, uint64_t objects);
 extern uint8_t actor_priority;       // of those that are made next
+extern uint8_t actor_cpu;            // the same
+extern unsigned world_cpus;          // before the world is made
 uint8_t give_machine(uint8_t actor); // the register
 void prepare(struct action action);  // performs it, compared with the model
 void offer(struct action action);    // in actions
@@ -106,6 +108,10 @@ bool action_possible(const struct action *action);
 // Performs it in the kernel and in the model, and compares (memory.h: search_fail).
 void action_perform(const struct action *action);
 
+// Two calls of actors on two CPUs, their entries interleaved as the seed says: the model must make
+// them one after the other, in one of the two orders.
+void pair_perform(const struct action *one, const struct action *two, uint64_t seed);
+
 // What came of it: its status, and where results were kept.
 enum kept_from : uint8_t { KEPT_RESULT, KEPT_MESSAGE, KEPT_TOKEN };
 struct done {
@@ -120,4 +126,6 @@ extern struct done last_done;
 
 // As lines of a unit test.
 void action_print(const struct action *action, const struct done *done);
+void pair_print(const struct action *one, const struct action *two, uint64_t seed,
+                const struct done *done);
 void setup_print(void);
