@@ -156,6 +156,10 @@ static void make_sensible(struct action *action)
         argument[2] = V(ONE_OF(0, 1, 2, (uint64_t)-1, (uint64_t)-2, INT64_MAX, 1ull << 63));
         argument[3] = V(ONE_OF(0, 1, 2, (uint64_t)-1, (uint64_t)-2, INT64_MAX, 1ull << 63));
         break;
+    case SYSCALL_CHANNEL_CREATE: // one that drops messages carries nothing else
+        if (argument[3].value == OVERFLOW_DROP_OLDEST && draw_below(8))
+            argument[2] = V(ABI_CHANNEL_SHAPE(1 + draw_below(2), 8, 0, 0));
+        break;
     case SYSCALL_THREAD_CREATE:
     case SYSCALL_THREAD_SET_PRIORITY:
         argument[1] = V(ONE_OF(5, 9, 10, 11, UINT64_MAX));
@@ -331,8 +335,25 @@ static bool is_beyond_model(const struct action *action)
     }
 }
 
+// Two CPUs have clocks of their own: whose deadline passes first at the same time is nobody's promise.
+static bool time_is_clear(const struct action *action)
+{
+    if (world_cpus == 1)
+        return true;
+    if (action->kind == ACTION_TIME)
+        return action->argument[0].value <= 1;
+    for (unsigned i = 0; i < 6; i++)
+        for (unsigned n = 0; n < model.deadline_count; n++)
+            if (action->argument[i].kind == OPERAND_AFTER &&
+                model.deadlines[n].when == value_argument(action, i))
+                return false;
+    return true;
+}
+
 static bool action_fits(const struct action *action)
 {
+    if (!time_is_clear(action))
+        return false;
     if (!action_possible(action))
         return false;
     if (action->kind != ACTION_CALL)
@@ -341,9 +362,30 @@ static bool action_fits(const struct action *action)
            !is_beyond_model(action);
 }
 
+// A cancellation, or an end, of whoever makes the other call meets it anywhere in its entry; a timer
+// is cleared when it is set, and fires when its CPU gets to it, even if that is at once.
+static bool is_for_two(const struct action *action)
+{
+    return action->number != SYSCALL_THREAD_CANCEL && action->number != SYSCALL_TIMER_SET &&
+           !ends_an_actor(action);
+}
+
+static bool same_deadline(const struct action *one, const struct action *two)
+{
+    for (unsigned i = 0; i < 6; i++)
+        for (unsigned n = 0; n < 6; n++)
+            if (one->argument[i].kind == OPERAND_AFTER && two->argument[n].kind == OPERAND_AFTER &&
+                one->argument[i].value == two->argument[n].value)
+                return true;
+    return false;
+}
+
 bool move_possible(const struct move *move)
 {
-    return action_fits(&move->action) && (!move->pair || action_fits(&move->beside));
+    return action_fits(&move->action) &&
+           (!move->pair ||
+            (action_fits(&move->beside) && is_for_two(&move->action) && is_for_two(&move->beside) &&
+             !same_deadline(&move->action, &move->beside)));
 }
 
 static uint8_t cpu_of(const struct action *action)

@@ -36,6 +36,9 @@ static void shares(uint16_t number, uint8_t at)
 #define CALLS_DRAWN(...) ((const uint16_t[]){__VA_ARGS__, COMMON})
 #define C(name) SYSCALL_##name
 
+#define BUG(name_, most_) {.name = (name_), .most = (most_), .cpus = 1}
+#define BUG_OF_TWO(name_, most_) {.name = (name_), .most = (most_), .cpus = 2} // CPUs
+
 // ---- handles, events and timers
 
 static void setup_handles(void)
@@ -49,7 +52,7 @@ static const struct kind handles = {
     .setup = setup_handles,
     .calls = CALLS_DRAWN(C(EVENT_CREATE), C(TIMER_CREATE), C(HANDLE_DUPLICATE), C(HANDLE_DUPLICATE),
                          C(EVENT_SIGNAL), C(EVENT_CLEAR), C(HANDLE_CLOSE)),
-    .bugs = {{"O1", 1}, {"O2", 2}},
+    .bugs = {BUG("O1", 1), BUG("O2", 2)},
 };
 
 static const struct kind events = {
@@ -57,7 +60,7 @@ static const struct kind events = {
     .setup = setup_handles,
     .calls = CALLS_DRAWN(C(EVENT_CREATE), C(EVENT_SIGNAL), C(EVENT_SIGNAL), C(EVENT_CLEAR),
                          C(EVENT_CLEAR), C(OBJECT_WAIT), C(OBJECT_WAIT), C(THREAD_SLEEP)),
-    .bugs = {{"L1", 1}, {"I4", 3}},
+    .bugs = {BUG("L1", 1), BUG("S2", 2)},
 };
 
 static void setup_timers(void)
@@ -71,7 +74,7 @@ static const struct kind timers = {
     .setup = setup_timers,
     .calls = CALLS_DRAWN(C(TIMER_CREATE), C(TIMER_SET), C(TIMER_SET), C(TIMER_CANCEL),
                          C(OBJECT_WAIT), C(THREAD_SLEEP)),
-    .bugs = {{"T2", 3}, {"T2 cancel", 3}},
+    .bugs = {BUG("T2", 3), BUG("T2 cancel", 3)},
 };
 
 // ---- accounts
@@ -87,7 +90,7 @@ static const struct kind accounts = {
     .setup = setup_accounts,
     .calls = CALLS_DRAWN(C(ACCOUNT_CREATE), C(ACCOUNT_CREATE), C(ACCOUNT_RESIZE), C(ACCOUNT_RESIZE),
                          C(EVENT_CREATE), C(VMO_CREATE), C(CHANNEL_CREATE)),
-    .bugs = {{"A1", 2}, {"A2", 2}, {"A3", 2}, {"A resize", 3}},
+    .bugs = {BUG("A1", 3), BUG("A2", 2), BUG("A3", 2), BUG("A resize", 4)},
 };
 
 // ---- processes and threads
@@ -103,7 +106,7 @@ static const struct kind processes = {
     .setup = setup_processes,
     .calls = CALLS_DRAWN(C(PROCESS_CREATE), C(PROCESS_CREATE), C(THREAD_CREATE), C(THREAD_CREATE),
                          C(VMO_CREATE), C(VM_MAP), C(VM_UNMAP), C(CHANNEL_CREATE)),
-    .bugs = {{"A2", 2}, {"M3", 3}},
+    .bugs = {BUG("A2", 2), BUG("M3", 3)},
 };
 
 static const struct kind threads = {
@@ -112,7 +115,7 @@ static const struct kind threads = {
     .calls = CALLS_DRAWN(C(PROCESS_CREATE), C(THREAD_CREATE), C(THREAD_CREATE),
                          C(THREAD_SET_PRIORITY), C(THREAD_CANCEL), C(THREAD_CANCEL),
                          C(THREAD_SLEEP), C(THREAD_YIELD), C(EVENT_CREATE), C(EVENT_SIGNAL)),
-    .bugs = {{"I3", 3}, {"S2", 2}},
+    .bugs = {BUG("I3", 3)},
 };
 
 // ---- memory
@@ -132,7 +135,7 @@ static const struct kind mappings = {
     .calls = CALLS_DRAWN(C(VM_MAP), C(VM_MAP), C(VM_MAP), C(VM_UNMAP), C(VM_UNMAP), C(VM_PROTECT),
                          C(VM_PROTECT), C(VMO_CREATE)),
     .touches = true,
-    .bugs = {{"M2", 3}, {"M5", 1}, {"M6", 4}, {"M6 protect", 4}, {"M2 overlap", 3}},
+    .bugs = {BUG("M2", 3), BUG("M5", 1), BUG("M6", 4), BUG("M6 protect", 4), BUG("M2 overlap", 3)},
 };
 
 static const struct kind vmos = {
@@ -140,7 +143,7 @@ static const struct kind vmos = {
     .setup = setup_memory,
     .calls = CALLS_DRAWN(C(VMO_CREATE), C(VMO_CREATE), C(VM_MAP), C(VM_MAP), C(VM_UNMAP)),
     .touches = true,
-    .bugs = {{"M1", 2}, {"M3", 2}, {"M8", 2}, {"A2", 2}},
+    .bugs = {BUG("M1", 2), BUG("M3", 2), BUG("M8", 2), BUG("A2", 2)},
 };
 
 // ---- channels and ports
@@ -163,7 +166,8 @@ static const struct kind channels = {
     .calls = CALLS_DRAWN(C(CHANNEL_CREATE), C(CHANNEL_SEND), C(CHANNEL_SEND), C(CHANNEL_SEND),
                          C(CHANNEL_RECEIVE), C(CHANNEL_RECEIVE), C(CHANNEL_CALL), C(CHANNEL_CALL),
                          C(CHANNEL_REPLY), C(CHANNEL_REPLY), C(EVENT_CREATE), C(THREAD_CANCEL)),
-    .bugs = {{"I1", 3}, {"I4", 2}, {"I5", 4}, {"O3", 2}, {"I2 lost", 5}},
+    .bugs = {BUG("I1", 3), BUG("I4", 2), BUG("I5", 5), BUG("O3", 2), BUG("I2 lost", 5),
+             BUG_OF_TWO("I2 receive", 3)},
 };
 
 static void setup_ports(void)
@@ -185,7 +189,7 @@ static const struct kind ports = {
         CALLS_DRAWN(C(PORT_CREATE), C(PORT_BIND), C(PORT_BIND), C(PORT_UNBIND), C(PORT_RECEIVE),
                     C(PORT_RECEIVE), C(CHANNEL_REPLY_RECEIVE), C(CHANNEL_SEND), C(CHANNEL_CALL),
                     C(EVENT_CREATE), C(EVENT_SIGNAL), C(TIMER_CREATE), C(TIMER_SET)),
-    .bugs = {{"S2", 2}, {"I3", 3}},
+    .bugs = {BUG("S2", 2), BUG("I3", 3), BUG_OF_TWO("P bind", 4)},
 };
 
 // ---- devices
@@ -204,7 +208,7 @@ static const struct kind interrupts = {
                          C(INTERRUPT_ACKNOWLEDGE), C(INTERRUPT_ACKNOWLEDGE), C(PORT_CREATE),
                          C(PORT_BIND), C(PORT_RECEIVE)),
     .lines = true,
-    .bugs = {{"Q1", 2}, {"Q2", 4}, {"Q unregister", 2}},
+    .bugs = {BUG("Q1", 2), BUG("Q2", 4), BUG("Q unregister", 3)},
 };
 
 static const struct kind io_ranges = {
@@ -220,7 +224,7 @@ static const struct kind pins = {
     .calls = CALLS_DRAWN(C(MACHINE_DMA_SPACE), C(PIN_CREATE), C(PIN_CREATE), C(PIN_CREATE),
                          C(PIN_ADDRESSES), C(PIN_SYNC), C(PIN_RELEASE), C(PIN_RELEASE),
                          C(MACHINE_DEVICE_QUIET), C(VMO_CREATE)),
-    .bugs = {{"M4", 4}, {"M7", 4}},
+    .bugs = {BUG("M4", 5), BUG("M7", 6)},
 };
 
 const struct kind *const kinds[] = {&handles,    &events,    &timers, &accounts, &processes,

@@ -32,6 +32,7 @@ struct sequence {
 struct bug {
     const char *name; // of the planted bug (SEEDED_BUG) that must be found
     unsigned most;    // steps that are left of what found it
+    unsigned cpus;
 };
 
 struct kind {
@@ -40,7 +41,7 @@ struct kind {
     const uint16_t *calls; // that are drawn, as often as they stand here; ends with NO_CALL
     bool lines;            // devices raise their lines
     bool touches;          // user code touches memory
-    struct bug bugs[5];
+    struct bug bugs[6];
 };
 constexpr uint16_t NO_CALL = UINT16_MAX;
 extern const struct kind *const kinds[];

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Shrinking: pieces of the sequence are left out, large ones first, then single steps; pairs become
-// calls one after the other; then arguments become simpler, one at a time. What fails in the same way
+// Shrinking: pieces of the sequence are left out, large ones first, then single moves, with what comes
+// later finding its handles in other registers; pairs become calls one after the other; then arguments
+// become simpler, one at a time. What fails in the same way
 // is kept, and all begins again, until nothing makes it smaller.
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "property.h"
 
@@ -12,11 +14,21 @@ struct shrink {
     struct sequence *best, tried;
     struct verdict *verdict;
     unsigned runs;
+    clock_t began;
 };
+
+// What makes the kernel go round for ever takes long each time.
+static bool is_late(const struct shrink *shrink)
+{
+    constexpr clock_t SECONDS = 20;
+    return clock() - shrink->began > SECONDS * CLOCKS_PER_SEC;
+}
 
 // Takes what is tried if it fails in the same way.
 static bool keep_if_it_fails(struct shrink *shrink)
 {
+    if (is_late(shrink))
+        return false;
     shrink->runs++;
     struct verdict verdict = sequence_run(&shrink->tried);
     if (!verdict.failed || strcmp(verdict.kind, shrink->verdict->kind) != 0)
@@ -49,6 +61,66 @@ static bool shorten(struct shrink *shrink)
                 from += size;
     return any;
 }
+
+// ---- registers: what is left out filled one, and what comes later would be found elsewhere
+
+static void rename_in(struct action *action, uint8_t actor, const uint8_t names[REGISTERS])
+{
+    if (action->kind != ACTION_CALL || action->actor != actor)
+        return;
+    for (unsigned i = 0; i < 6; i++)
+        if (action->argument[i].kind == OPERAND_REGISTER)
+            action->argument[i].value = names[action->argument[i].value];
+    for (unsigned i = 0; i < 2; i++)
+        action->sent[i] = names[action->sent[i]];
+}
+
+static bool without_renamed(struct shrink *shrink, unsigned at, uint8_t actor,
+                            const uint8_t names[REGISTERS])
+{
+    struct sequence *tried = &shrink->tried;
+    *tried = *shrink->best;
+    tried->count--;
+    for (unsigned i = at; i < tried->count; i++) {
+        tried->moves[i] = shrink->best->moves[i + 1];
+        rename_in(&tried->moves[i].action, actor, names);
+        rename_in(&tried->moves[i].beside, actor, names);
+    }
+    return keep_if_it_fails(shrink);
+}
+
+// All from one register on are one lower; or one is another.
+static bool without_one(struct shrink *shrink, unsigned at)
+{
+    uint8_t actor = shrink->best->moves[at].action.actor, names[REGISTERS];
+    for (uint8_t from = FIRST; from < REGISTERS; from++) {
+        for (uint8_t i = 0; i < REGISTERS; i++)
+            names[i] = i > from ? i - 1 : i;
+        if (without_renamed(shrink, at, actor, names))
+            return true;
+        for (uint8_t to = FIRST; to < REGISTERS; to++) {
+            for (uint8_t i = 0; i < REGISTERS; i++)
+                names[i] = i == from ? to : i;
+            if (to != from && without_renamed(shrink, at, actor, names))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool shorten_renamed(struct shrink *shrink)
+{
+    constexpr unsigned SHORT = 20; // for longer ones it takes too many runs
+    bool any = false;
+    for (unsigned at = 0; shrink->best->count <= SHORT && at < shrink->best->count;)
+        if (without_one(shrink, at))
+            any = true;
+        else
+            at++;
+    return any;
+}
+
+// ---- pairs
 
 // Two calls at once, as one of them, or as one after the other.
 static bool untie(struct shrink *shrink, unsigned at)
@@ -131,9 +203,12 @@ unsigned sequence_shrink(struct sequence *sequence, struct verdict *verdict)
     struct shrink *shrink = calloc(1, sizeof *shrink);
     shrink->best = sequence;
     shrink->verdict = verdict;
+    shrink->began = clock();
     for (unsigned round = 0; round < ROUNDS; round++) {
         bool any = shorten(shrink);
-        if (!simplify(shrink) && !any)
+        any |= shorten_renamed(shrink);
+        any |= simplify(shrink);
+        if (!any || is_late(shrink))
             break;
     }
     // As its own run left it, with nothing that is not possible.

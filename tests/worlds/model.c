@@ -97,10 +97,13 @@ static void handles_forget(uint8_t object)
     for (unsigned i = 0; i < model.actor_count; i++)
         for (unsigned n = 0; n < REGISTERS; n++)
             forget_in(&model.actors[i].registers[n], object);
-    for (uint8_t i = 0; i < M_OBJECTS; i++)
+    for (uint8_t i = 0; i < M_OBJECTS; i++) {
         for (unsigned n = 0; n < object_of(i)->queued; n++)
             for (unsigned k = 0; k < object_of(i)->queue[n].handles; k++)
                 forget_in(&object_of(i)->queue[n].carried[k], object);
+        if (object_of(i)->exceptions == object)
+            object_of(i)->exceptions = NOTHING;
+    }
 }
 
 static void account_end(uint8_t account);
