@@ -64,7 +64,7 @@ struct process {
     uint32_t thread_count GUARDED_BY(&table_lock); // listed, or being made
     bool ending GUARDED_BY(&table_lock);           // no new threads and handles
     uint8_t handle_pages GUARDED_BY(&table_lock);
-    uint8_t pages_paid GUARDED_BY(&table_lock); // those, and one that what is reserved needs
+    uint8_t pages_paid GUARDED_BY(&table_lock);    // those, and one that what is reserved needs
     uint32_t handles_used GUARDED_BY(&table_lock); // live and held
     uint32_t handles_reserved GUARDED_BY(&table_lock);
     uint32_t handles_retired GUARDED_BY(&table_lock);

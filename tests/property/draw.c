@@ -317,8 +317,9 @@ static bool is_beyond_model(const struct action *action)
 {
     const struct m_object *object = object_in(action, 0);
     switch (action->number) {
-    case SYSCALL_OBJECT_DESTROY: // what an actor lives on
-        return object && object->owner != NOTHING && object->type == OBJECT_ACCOUNT;
+    case SYSCALL_OBJECT_DESTROY: // what an actor lives on; on two CPUs, what ends in no certain order
+        return object && object->owner != NOTHING &&
+               (object->type == OBJECT_ACCOUNT || (world_cpus > 1 && object->port != NOTHING));
     case SYSCALL_THREAD_CREATE: // of a process that has one, with its message buffer
         return object && object->type == OBJECT_PROCESS && object->threads.count > 0;
     case SYSCALL_HANDLE_CLOSE:
@@ -363,11 +364,12 @@ static bool action_fits(const struct action *action)
 }
 
 // A cancellation, or an end, of whoever makes the other call meets it anywhere in its entry; a timer
-// is cleared when it is set, and fires when its CPU gets to it, even if that is at once.
+// is cleared when it is set, and fires when its CPU gets to it, even if that is at once. Which of two
+// priorities came last would be seen much later.
 static bool is_for_two(const struct action *action)
 {
     return action->number != SYSCALL_THREAD_CANCEL && action->number != SYSCALL_TIMER_SET &&
-           !ends_an_actor(action);
+           action->number != SYSCALL_THREAD_SET_PRIORITY && !ends_an_actor(action);
 }
 
 static bool same_deadline(const struct action *one, const struct action *two)

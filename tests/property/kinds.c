@@ -74,7 +74,7 @@ static const struct kind timers = {
     .setup = setup_timers,
     .calls = CALLS_DRAWN(C(TIMER_CREATE), C(TIMER_SET), C(TIMER_SET), C(TIMER_CANCEL),
                          C(OBJECT_WAIT), C(THREAD_SLEEP)),
-    .bugs = {BUG("T2", 3), BUG("T2 cancel", 3)},
+    .bugs = {BUG("T2", 5), BUG("T2 cancel", 3)},
 };
 
 // ---- accounts

@@ -366,21 +366,58 @@ void action_perform(const struct action *action)
 
 // ---- two at once
 
-// Whether the kernel did what the model does with these two, one after the other.
-static bool explained_by(const struct action *first, const struct action *second, char *said,
-                         size_t size)
+static status_t answer_of(const struct action *action)
 {
+    const struct actor *actor = hands[action->actor].actor;
+    return has_ended(actor) ? actor->out.status : STATUS_BLOCKED;
+}
+
+// A call that fails in the end may have paid for a part, for a moment: another that lacks just that is
+// refused, though no order of the two would have it so.
+static bool may_be_refused(const struct action *action, const struct action *by)
+{
+    status_t answer = answer_of(action), other = answer_of(by);
+    return (answer == STATUS_NO_PAGES || answer == STATUS_NO_OBJECTS ||
+            answer == STATUS_NO_HANDLES) &&
+           other != STATUS_OK && other != STATUS_BLOCKED;
+}
+
+// Whether the kernel did what the model does with these two, one after the other, or with the first
+// alone.
+static bool explained_by(const struct action *first, const struct action *second, bool refused,
+                         char *said, size_t size)
+{
+    if (refused && !may_be_refused(second, first))
+        return false;
     (void)model_call(first);
-    (void)model_call(second);
+    if (refused)
+        model.actors[second->actor].outcome =
+            (struct m_outcome){.over = true, .status = (uint8_t)answer_of(second)};
+    else
+        (void)model_call(second);
     return !world_differs(said, size);
+}
+
+static void must_be_explained(const struct action *one, const struct action *two)
+{
+    static struct model model_before;
+    static struct hands hands_before[M_ACTORS];
+    const struct done done_before = last_done;
+    char said[4][700] = {};
+    model_before = model;
+    memcpy(hands_before, hands, sizeof hands_before);
+    for (unsigned i = 0; i < 4; i++) {
+        model = model_before;
+        last_done = done_before;
+        memcpy(hands, hands_before, sizeof hands_before);
+        if (explained_by(i % 2 ? two : one, i % 2 ? one : two, i >= 2, said[i], sizeof said[i]))
+            return;
+    }
+    search_fail("model", "no order explains it: %s; or %s", said[0], said[1]);
 }
 
 void pair_perform(const struct action *one, const struct action *two, uint64_t seed)
 {
-    static struct model before;
-    static struct hands hands_before[M_ACTORS];
-    static struct done done_before;
-    char said[2][700];
     uint64_t arguments[6];
     last_done = (struct done){};
     load(one, arguments);
@@ -389,16 +426,7 @@ void pair_perform(const struct action *one, const struct action *two, uint64_t s
     plan_call(hands[two->actor].actor, two->number, arguments);
     run_planned(&(struct random){seed});
     settle();
-    before = model;
-    done_before = last_done;
-    memcpy(hands_before, hands, sizeof hands_before);
-    if (!explained_by(one, two, said[0], sizeof said[0])) {
-        model = before;
-        last_done = done_before;
-        memcpy(hands, hands_before, sizeof hands_before);
-        if (!explained_by(two, one, said[1], sizeof said[1]))
-            search_fail("model", "no order explains it: %s; or %s", said[0], said[1]);
-    }
+    must_be_explained(one, two);
     world_check();
 }
 
