@@ -162,7 +162,8 @@ static bool simpler(struct operand *operand, unsigned number)
         return false;
     uint64_t value = operand->value;
     const uint64_t forms[] = {0, 1, value & (value - 1), value / 2};
-    if (number >= sizeof forms / sizeof forms[0])
+    // One that stands for no end is not made a large number.
+    if (number >= (value == UINT64_MAX ? 2 : sizeof forms / sizeof forms[0]))
         return false;
     operand->value = forms[number];
     return true;
