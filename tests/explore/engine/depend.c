@@ -16,7 +16,8 @@
 // Under a bound on preemptions an order may be out of reach though an equivalent one is not. So
 // every pair counts, not only the last; the thread is also tried where the run of events of one
 // thread begins in which it would preempt; nothing sleeps (Coons, Musuvathi, McKinley: Bounded
-// Partial-Order Reduction, 2013).
+// Partial-Order Reduction, 2013). And a thread is tried before what it would have had to wait for: it
+// may come as far as that, and to go on from there with any other one is no preemption.
 #include <string.h>
 
 #include "search.h"
@@ -70,6 +71,15 @@ static bool symmetric_conflict(const struct event *a, const struct event *b)
 static bool read_before_write(const struct event *a, const struct event *b)
 {
     return a->reads && !a->is_void && (b->writes || b->might_write) && a->location == b->location;
+}
+
+// Whether an event would have had to wait, without an earlier one.
+static bool lets_go_on(const struct event *earlier, const struct event *event)
+{
+    if (earlier->location != event->location)
+        return false;
+    return event->kind == OP_LOCK ? earlier->kind == OP_UNLOCK
+                                  : event->kind == OP_WAIT && earlier->writes;
 }
 
 // The path gets another thread to try at event i, so that `last` comes before it.
@@ -180,14 +190,15 @@ void search_performed(const struct conflict *conflict)
         clock_join(event->clock, events[conflict->from].clock);
     event->clock[thread] = ++clocks[thread][thread];
     uint8_t found = 0; // threads whose last conflicting event has been dealt with
-    bool dependent =
-        event->writes || event->might_write || event->symmetric || (is_ordered() && event->reads);
+    bool dependent = event->writes || event->might_write || event->symmetric ||
+                     (is_ordered() && event->reads) || (config.bounded && event->kind == OP_WAIT);
     for (unsigned i = now; dependent && config.mode == EXPLORE_DPOR && i-- > 0;) {
         const struct event *earlier = &events[i];
         if (earlier->thread == thread || (!config.bounded && found & bit(earlier->thread)))
             continue;
         bool symmetric = symmetric_conflict(earlier, event);
-        if (!symmetric && !read_before_write(earlier, event))
+        if (!symmetric && !read_before_write(earlier, event) &&
+            !(config.bounded && lets_go_on(earlier, event)))
             continue;
         found |= bit(earlier->thread);
         if (!comes_before(earlier, before)) {
