@@ -193,17 +193,19 @@ void arch_io_write(uint16_t port, unsigned width, uint32_t value)
         host_io[port + i] = (uint8_t)(value >> 8 * i);
 }
 
+constexpr unsigned DEVICE_PAGES = 160;
 static struct {
     uint64_t address;
     void *page;
-} device_pages[160];
+} device_pages[DEVICE_PAGES];
+alignas(PAGE_SIZE) static uint8_t device_memory[DEVICE_PAGES][PAGE_SIZE];
 
 void *host_device_page(uint64_t address)
 {
     for (size_t i = 0; i < ARRAY_SIZE(device_pages); i++) {
         if (!device_pages[i].page) {
             device_pages[i].address = address;
-            device_pages[i].page = calloc(1, PAGE_SIZE);
+            device_pages[i].page = device_memory[i];
         }
         if (device_pages[i].address == address)
             return device_pages[i].page;
