@@ -54,6 +54,7 @@ include tools/make/explore.mk
 include tools/make/worlds.mk
 include tools/make/property.mk
 include tools/make/mutants.mk
+include tools/make/fuzz.mk
 
 # --- building ---------------------------------------------------------------
 

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+// build: platform/acpi.c platform/x86_64/madt.c platform/x86_64/timers.c user/devd/acpi.c user/devd/tree.c
+//
+// ACPI tables, as the kernel's start and devd read them. The input is memory from address 0 on,
+// with the RSDP at its beginning. Nothing outside of it is read, and what was found makes sense.
+// Checksums are repaired when an input is changed: what has a wrong one is not looked at.
+#include <arch/arch.h>
+#include <lib/acpi_tables.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <user/devd/tree.h>
+
+#include "fuzz.h"
+#include "platform/x86_64/machine.h"
+
+static uint8_t *memory;
+static size_t memory_bytes;
+static struct tree tree;
+
+void fuzz_begin(void)
+{
+}
+
+// ---- what the two readers ask for
+
+static const void *map(uint64_t address, uint64_t bytes)
+{
+    return address <= memory_bytes && bytes <= memory_bytes - address ? memory + address : nullptr;
+}
+
+void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory kind)
+{
+    FUZZ_EXPECT(kind == ARCH_MEMORY_NORMAL);
+    return (void *)(uintptr_t)map(address.value, bytes);
+}
+
+// What is said must be text: the sanitizer sees each byte that is printed.
+void klog(const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+}
+
+// Hardware that is not there.
+bool reference_hpet(paddr_t address, struct clock_reference *reference)
+{
+    (void)address, (void)reference;
+    return false;
+}
+
+bool reference_pm_timer(uint16_t port, bool wide, struct clock_reference *reference)
+{
+    (void)wide, (void)reference;
+    FUZZ_EXPECT(port != 0);
+    return true;
+}
+
+// ---- what must hold
+
+static uint8_t sum_of(const uint8_t *at, size_t bytes)
+{
+    uint8_t sum = 0;
+    for (size_t i = 0; i < bytes; i++)
+        sum = (uint8_t)(sum + at[i]);
+    return sum;
+}
+
+// The first part of an RSDP, by its text and its sum.
+static bool is_past_header(void)
+{
+    return memory_bytes >= sizeof(struct acpi_table_rsdp) &&
+           memcmp(memory, ACPI_SIG_RSDP, sizeof("RSD PTR ") - 1) == 0 &&
+           sum_of(memory, sizeof(struct acpi_rsdp_common)) == 0;
+}
+
+static void expect_sound_list(const struct acpi *acpi)
+{
+    FUZZ_EXPECT(acpi->count <= ACPI_TABLES_MAX);
+    for (unsigned i = 0; i < acpi->count; i++) {
+        FUZZ_EXPECT(acpi->tables[i].bytes >= sizeof(struct acpi_table_header));
+        FUZZ_EXPECT(acpi->tables[i].bytes <= ACPI_TABLE_BYTES_MAX);
+        FUZZ_EXPECT(map(acpi->tables[i].address, sizeof(struct acpi_table_header)) != nullptr);
+        FUZZ_EXPECT(strlen(acpi->tables[i].signature) <= 4);
+    }
+}
+
+static void expect_sound_interrupts(const struct apic_config *config, const struct boot_info *boot)
+{
+    FUZZ_EXPECT(config->io_count <= IO_APICS_MAX && config->override_count <= ISA_OVERRIDES_MAX);
+    FUZZ_EXPECT(boot->cpu_count <= BOOT_CPUS_MAX && config->nmi_inputs < 4);
+    for (uint32_t i = 0; i < boot->cpu_count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            FUZZ_EXPECT(boot->cpu_ids[i] != boot->cpu_ids[k]);
+}
+
+static void read_as_kernel(void)
+{
+    static struct acpi acpi;
+    static struct boot_info boot;
+    struct apic_config interrupts;
+    struct acpi_power_config power;
+    struct clock_reference reference;
+    paddr_t found = acpi_scan((paddr_t){0}, memory_bytes);
+    FUZZ_EXPECT(found.value + sizeof(struct acpi_table_rsdp) <= memory_bytes || found.value == 0);
+    if (!acpi_open(&acpi, (paddr_t){0})) {
+        FUZZ_EXPECT(acpi.count == 0);
+        return;
+    }
+    FUZZ_EXPECT(is_past_header());
+    expect_sound_list(&acpi);
+    memset(&boot, 0, sizeof(boot));
+    if (machine_interrupts(&acpi, &interrupts, &boot))
+        expect_sound_interrupts(&interrupts, &boot);
+    machine_power(&acpi, &power);
+    (void)machine_reference(&acpi, &reference);
+    for (unsigned i = 0; i < acpi.count; i++) {
+        size_t bytes;
+        const void *table = acpi_find(&acpi, acpi.tables[i].signature, 40, &bytes);
+        if (table != nullptr)
+            FUZZ_EXPECT(bytes >= 40 && sum_of(table, bytes) == 0);
+    }
+}
+
+static void read_as_devd(void)
+{
+    static const struct acpi_access access = {map};
+    memset(&tree, 0, sizeof(tree));
+    if (!tree_from_acpi(&tree, &access, 0)) {
+        FUZZ_EXPECT(tree.node_count == 0 && tree.host_count == 0);
+        return;
+    }
+    FUZZ_EXPECT(is_past_header());
+    FUZZ_EXPECT(tree.node_count <= NODES && tree.host_count <= PCI_HOSTS);
+    for (uint32_t i = 0; i < tree.host_count; i++) {
+        const struct pci_host *host = &tree.hosts[i];
+        uint64_t buses = (uint64_t)host->last_bus - host->first_bus + 1;
+        FUZZ_EXPECT(host->first_bus <= host->last_bus && host->ecam != 0);
+        FUZZ_EXPECT(host->ecam <= UINT64_MAX - (buses << 20));
+    }
+    for (uint32_t i = 0; i < tree.node_count; i++)
+        FUZZ_EXPECT(strcmp(tree.nodes[i].name, "com1") == 0 && tree.nodes[i].interrupt_count == 1);
+}
+
+void fuzz_one(const uint8_t *data, size_t bytes)
+{
+    memory = fuzz_copy(data, bytes);
+    memory_bytes = bytes;
+    if (is_past_header())
+        fuzz_past_header();
+    read_as_kernel();
+    read_as_devd();
+    free(memory);
+}
+
+// ---- changing
+
+static void repair_sum(uint8_t *at, size_t bytes, size_t checksum)
+{
+    at[checksum] = 0;
+    at[checksum] = (uint8_t)-sum_of(at, bytes);
+}
+
+static void repair_table(uint8_t *data, size_t bytes, uint64_t address, struct dice *dice)
+{
+    if (address >= bytes || bytes - address < sizeof(struct acpi_table_header))
+        return;
+    uint8_t *at = data + address;
+    uint64_t length = get_low_first(at + 4, 4), room = bytes - address;
+    if ((length < sizeof(struct acpi_table_header) || length > room) && dice_below(dice, 8))
+        put_low_first(at + 4,
+                      length = sizeof(struct acpi_table_header) +
+                               dice_below(dice, room - sizeof(struct acpi_table_header) + 1),
+                      4);
+    if (length <= room && length >= sizeof(struct acpi_table_header) && dice_below(dice, 30))
+        repair_sum(at, length, offsetof(struct acpi_table_header, checksum));
+}
+
+// One list of tables: an RSDT, or an XSDT with entries of 8 bytes.
+static void repair_list(uint8_t *data, size_t bytes, uint64_t address, unsigned width,
+                        struct dice *dice)
+{
+    constexpr size_t HEADER = sizeof(struct acpi_table_header);
+    if (address >= bytes || bytes - address < HEADER)
+        return;
+    uint64_t length = get_low_first(data + address + 4, 4);
+    for (uint64_t at = HEADER; at + width <= length && address + at + width <= bytes; at += width)
+        repair_table(data, bytes, get_low_first(data + address + at, width), dice);
+    repair_table(data, bytes, address, dice);
+}
+
+static void repair(uint8_t *data, size_t bytes, struct dice *dice)
+{
+    struct acpi_table_rsdp *rsdp = (void *)data;
+    memcpy(data, "RSD PTR ", 8);
+    repair_list(data, bytes, rsdp->xsdt_physical_address, 8, dice);
+    repair_list(data, bytes, rsdp->rsdt_physical_address, 4, dice);
+    if (dice_below(dice, 4))
+        rsdp->length = sizeof(*rsdp);
+    repair_sum(data, sizeof(struct acpi_rsdp_common), offsetof(struct acpi_table_rsdp, checksum));
+    repair_sum(data, sizeof(*rsdp), offsetof(struct acpi_table_rsdp, extended_checksum));
+}
+
+// Makes a table another one, gives it a length, or puts a number into it.
+static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
+{
+    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT"};
+    const struct acpi_table_rsdp *rsdp = (void *)data;
+    uint64_t list = rsdp->rsdt_physical_address;
+    if (list + sizeof(struct acpi_table_header) + 16 > bytes)
+        return;
+    uint64_t table =
+        get_low_first(data + list + sizeof(struct acpi_table_header) + 4 * dice_below(dice, 4), 4);
+    if (table + sizeof(struct acpi_table_header) + 8 > bytes || table < sizeof(*rsdp))
+        return;
+    unsigned width = 1u << dice_below(dice, 4);
+    switch (dice_below(dice, 4)) {
+    case 0:
+        memcpy(data + table, names[dice_below(dice, 6)], 4);
+        break;
+    case 1:
+        put_low_first(data + table + 4, dice_below(dice, 300), 4);
+        break;
+    default:
+        put_low_first(data + table + 36 + dice_below(dice, bytes - table - 36 - 7),
+                      dice_number(dice), width);
+        break;
+    }
+}
+
+size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
+{
+    constexpr size_t RSDP = sizeof(struct acpi_table_rsdp);
+    if (dice_below(dice, 3) == 0 || bytes < RSDP)
+        bytes = mutate_bytes(data, bytes, room);
+    if (bytes < RSDP && room >= RSDP) {
+        memset(data + bytes, 0, RSDP - bytes);
+        bytes = RSDP;
+    }
+    if (bytes < RSDP || dice_below(dice, 20) == 0)
+        return bytes;
+    for (uint64_t n = dice_below(dice, 4); n > 0; n--)
+        change_table(data, bytes, dice);
+    repair(data, bytes, dice);
+    return bytes;
+}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+// build: platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/fdt.c user/devd/tree.c
+//
+// Device trees, as the kernel's start and devd read them: nothing outside of the blob is read, both
+// come to an end, and what was found makes sense. The kernel may refuse a tree by a panic that says
+// so. What is changed keeps a header that is right.
+#include <platform/boot_info.h>
+#include <platform/fdt.h>
+
+#include <arch/arch.h>
+#include <libfdt.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <user/devd/tree.h>
+
+#include "fuzz.h"
+
+constexpr uint64_t BASE = 0x4000'0000; // where the blob is said to be
+constexpr size_t HEADER = 40;
+
+static uint8_t *blob;
+static size_t blob_bytes;
+static jmp_buf refused;
+static struct tree tree;
+
+void fuzz_begin(void)
+{
+}
+
+// ---- what the readers ask for
+
+void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory kind)
+{
+    FUZZ_EXPECT(kind == ARCH_MEMORY_NORMAL);
+    uint64_t at = address.value - BASE;
+    return at <= blob_bytes && bytes <= blob_bytes - at ? blob + at : nullptr;
+}
+
+static void say(const char *format, va_list arguments)
+{
+    char line[512]; // the sanitizer sees each byte that is printed
+    vsnprintf(line, sizeof(line), format, arguments);
+}
+
+void klog(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+}
+
+void panic(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+    longjmp(refused, 1);
+}
+
+// ---- what must hold: the kernel's part
+
+static void expect_sound_ranges(const struct boot_range *ranges, uint32_t count)
+{
+    FUZZ_EXPECT(count <= BOOT_RANGES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        FUZZ_EXPECT(ranges[i].start < ranges[i].end);
+        FUZZ_EXPECT(ranges[i].start % PAGE_SIZE == 0 && ranges[i].end % PAGE_SIZE == 0);
+        FUZZ_EXPECT(i == 0 || ranges[i].start > ranges[i - 1].end);
+    }
+}
+
+static void expect_sound_boot(const struct boot_info *boot, uint64_t boot_cpu)
+{
+    bool inside = boot->bundle.end == 0;
+    FUZZ_EXPECT(strnlen(boot->command_line, sizeof(boot->command_line)) <
+                sizeof(boot->command_line));
+    for (uint32_t i = 0; i < boot->ram_count; i++)
+        inside |= boot->bundle.start >= boot->ram[i].start && boot->bundle.end <= boot->ram[i].end;
+    FUZZ_EXPECT(inside && boot->bundle.start % PAGE_SIZE == 0 && boot->bundle.end % PAGE_SIZE == 0);
+    FUZZ_EXPECT(boot->cpu_count >= 1 && boot->cpu_count <= BOOT_CPUS_MAX);
+    FUZZ_EXPECT(boot->cpu_ids[0] == boot_cpu);
+    for (uint32_t i = 0; i < boot->cpu_count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            FUZZ_EXPECT(boot->cpu_ids[i] != boot->cpu_ids[k]);
+}
+
+static void read_boot(const void *fdt)
+{
+    static struct boot_info boot;
+    memset(&boot, 0, sizeof(boot));
+    if (setjmp(refused) == 0) {
+        fdt_read_memory(fdt, &boot);
+        expect_sound_ranges(boot.ram, boot.ram_count);
+        expect_sound_ranges(boot.reserved, boot.reserved_count);
+    }
+    fdt_read_chosen(fdt, &boot);
+    fdt_read_cpus(fdt, 1, &boot);
+    expect_sound_boot(&boot, 1);
+}
+
+// As the start of the machine looks for devices: registers, and interrupts at a controller.
+static void read_devices(const void *fdt)
+{
+    struct fdt_node console, controller = fdt_begin(fdt);
+    if (fdt_find_console(fdt, &console))
+        FUZZ_EXPECT(fdt_enabled(&console));
+    while (fdt_next(&controller) && !fdt_has(&controller, "interrupt-controller")) {}
+    unsigned nodes = 0;
+    for (struct fdt_node node = fdt_begin(fdt); fdt_next(&node) && nodes++ < 64;) {
+        struct fdt_region region;
+        struct fdt_interrupt interrupt;
+        FUZZ_EXPECT(node.depth >= 0 && node.depth < FDT_DEPTH_MAX);
+        FUZZ_EXPECT(memchr(fdt_name(&node), 0, blob_bytes) != nullptr);
+        for (unsigned i = 0; fdt_reg(&node, i, &region); i++)
+            FUZZ_EXPECT(region.address + region.bytes >= region.address);
+        if (controller.index < 4096 && fdt_has(&controller, "interrupt-controller"))
+            for (unsigned i = 0; i < 8 && fdt_interrupt(&node, i, &controller, &interrupt); i++) {}
+    }
+}
+
+// ---- what must hold: devd's part
+
+static void expect_sound_host(const struct pci_host *host)
+{
+    FUZZ_EXPECT(host->first_bus <= host->last_bus);
+    FUZZ_EXPECT(host->ecam <=
+                UINT64_MAX - ((uint64_t)(host->last_bus - host->first_bus + 1) << 20));
+    FUZZ_EXPECT(host->space.window_count <= PCI_WINDOWS && host->route_count <= PCI_ROUTES);
+    for (uint32_t i = 0; i < host->space.window_count; i++) {
+        const struct pci_window *window = &host->space.windows[i];
+        FUZZ_EXPECT(window->bytes > 0 && window->bus_address <= UINT64_MAX - window->bytes);
+        FUZZ_EXPECT(window->cpu_address <= UINT64_MAX - window->bytes);
+    }
+    for (uint32_t i = 0; i < host->route_count; i++)
+        FUZZ_EXPECT(host->routes[i].interrupt.line <= 1019 + 32);
+}
+
+static void expect_sound_node(const struct node *node)
+{
+    FUZZ_EXPECT(node->compatible_count <= NODE_COMPATIBLES && node->range_count <= NODE_RANGES);
+    FUZZ_EXPECT(node->interrupt_count <= NODE_INTERRUPTS);
+    FUZZ_EXPECT(strnlen(node->name, sizeof(node->name)) < sizeof(node->name));
+    for (unsigned i = 0; i < node->range_count; i++)
+        FUZZ_EXPECT(node->ranges[i].bytes > 0 &&
+                    node->ranges[i].base <= UINT64_MAX - node->ranges[i].bytes);
+}
+
+// The buses of a host at the root are no more than its registers have room for.
+static void expect_room_for_buses(void)
+{
+    int node = fdt_node_offset_by_compatible(blob, -1, "pci-host-ecam-generic"), bytes;
+    const uint8_t *reg = node >= 0 ? fdt_getprop(blob, node, "reg", &bytes) : nullptr;
+    if (tree.host_count != 1 || reg == nullptr || bytes < 16 ||
+        fdt_parent_offset(blob, node) != 0 || fdt_address_cells(blob, 0) != 2 ||
+        fdt_size_cells(blob, 0) != 2)
+        return;
+    if (get_high_first(reg, 8) == tree.hosts[0].ecam && bytes == 16)
+        FUZZ_EXPECT((uint64_t)(tree.hosts[0].last_bus - tree.hosts[0].first_bus + 1) << 20 <=
+                    get_high_first(reg + 8, 8));
+}
+
+static void read_as_devd(void)
+{
+    memset(&tree, 0, sizeof(tree));
+    if (!tree_from_fdt(&tree, blob, blob_bytes))
+        return;
+    FUZZ_EXPECT(tree.node_count <= NODES && tree.host_count <= PCI_HOSTS);
+    for (uint32_t i = 0; i < tree.node_count; i++)
+        expect_sound_node(&tree.nodes[i]);
+    for (uint32_t i = 0; i < tree.host_count; i++)
+        expect_sound_host(&tree.hosts[i]);
+    expect_room_for_buses();
+}
+
+void fuzz_one(const uint8_t *data, size_t bytes)
+{
+    blob = fuzz_copy(data, bytes);
+    blob_bytes = bytes;
+    if (bytes >= HEADER && fdt_check_header(blob) == 0 && fdt_totalsize(blob) <= bytes)
+        fuzz_past_header();
+    uint64_t size;
+    const void *fdt = fdt_open((paddr_t){BASE}, &size);
+    if (fdt != nullptr) {
+        FUZZ_EXPECT(fdt == blob && size <= bytes);
+        read_boot(fdt);
+        read_devices(fdt);
+    }
+    read_as_devd();
+    free(blob);
+}
+
+// ---- changing
+
+// The fields of the header, in its order.
+enum {
+    MAGIC,
+    TOTAL,
+    STRUCTURE,
+    STRINGS,
+    RESERVATIONS,
+    VERSION,
+    OLDEST,
+    BOOT,
+    STRINGS_BYTES,
+    STRUCTURE_BYTES
+};
+
+static uint64_t field(const uint8_t *data, unsigned index)
+{
+    return get_high_first(data + 4 * index, 4);
+}
+
+static void set_field(uint8_t *data, unsigned index, uint64_t value)
+{
+    put_high_first(data + 4 * index, value, 4);
+}
+
+static void repair_header(uint8_t *data, size_t bytes)
+{
+    set_field(data, MAGIC, FDT_MAGIC);
+    set_field(data, TOTAL, bytes);
+    set_field(data, VERSION, 17);
+    set_field(data, OLDEST, 16);
+    if (field(data, RESERVATIONS) < HEADER || field(data, RESERVATIONS) > bytes)
+        set_field(data, RESERVATIONS, HEADER);
+    if (field(data, STRUCTURE) < HEADER || field(data, STRUCTURE) > bytes)
+        set_field(data, STRUCTURE, HEADER);
+    set_field(data, STRUCTURE, field(data, STRUCTURE) & ~3ull);
+    set_field(data, RESERVATIONS, field(data, RESERVATIONS) & ~7ull);
+    if (field(data, STRUCTURE_BYTES) > bytes - field(data, STRUCTURE))
+        set_field(data, STRUCTURE_BYTES, bytes - field(data, STRUCTURE));
+    if (field(data, STRINGS) < HEADER || field(data, STRINGS) > bytes)
+        set_field(data, STRINGS, field(data, STRUCTURE));
+    if (field(data, STRINGS_BYTES) > bytes - field(data, STRINGS))
+        set_field(data, STRINGS_BYTES, bytes - field(data, STRINGS));
+}
+
+// Where a property of the structure begins, drawn among all; 0: there is none.
+static size_t draw_property(const uint8_t *data, size_t bytes, struct dice *dice)
+{
+    size_t found = 0, end = field(data, STRUCTURE) + field(data, STRUCTURE_BYTES);
+    uint64_t count = 0;
+    for (size_t at = field(data, STRUCTURE); at + 12 <= end && end <= bytes; at += 4)
+        if (get_high_first(data + at, 4) == FDT_PROP && get_high_first(data + at + 4, 4) <= 512 &&
+            at + 12 + get_high_first(data + at + 4, 4) <= end && dice_below(dice, ++count) == 0)
+            found = at;
+    return found;
+}
+
+// Repeats a property: everything behind it moves.
+static size_t repeat_property(uint8_t *data, size_t bytes, size_t room, size_t at)
+{
+    size_t length = 12 + (get_high_first(data + at + 4, 4) + 3) / 4 * 4;
+    if (bytes + length > room || at + length > bytes)
+        return bytes;
+    memmove(data + at + length, data + at, bytes - at);
+    set_field(data, STRUCTURE_BYTES, field(data, STRUCTURE_BYTES) + length);
+    if (field(data, STRINGS) > at)
+        set_field(data, STRINGS, field(data, STRINGS) + length);
+    return bytes + length;
+}
+
+static size_t change_property(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
+{
+    size_t at = draw_property(data, bytes, dice), other = draw_property(data, bytes, dice);
+    if (at == 0)
+        return bytes;
+    uint64_t length = get_high_first(data + at + 4, 4);
+    switch (dice_below(dice, 8)) {
+    case 0: // its name is another's
+        memcpy(data + at + 8, data + other + 8, 4);
+        break;
+    case 1: // its value is the beginning of another's
+        if (get_high_first(data + other + 4, 4) >= length)
+            memmove(data + at + 12, data + other + 12, length);
+        break;
+    case 2:
+        put_high_first(data + at + 4, dice_below(dice, length + 8), 4);
+        break;
+    case 3:
+        return repeat_property(data, bytes, room, at);
+    case 4: // it is not there
+        for (uint64_t word = 0; word < 12 + length; word += 4)
+            put_high_first(data + at + word, FDT_NOP, 4);
+        break;
+    default:
+        if (length >= 4)
+            put_high_first(data + at + 12 + dice_below(dice, length / 4) * 4,
+                           dice_below(dice, 4) ? dice_number(dice) : -dice_below(dice, 20), 4);
+        break;
+    }
+    return bytes;
+}
+
+size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
+{
+    if (dice_below(dice, 4) == 0 || bytes < HEADER)
+        bytes = mutate_bytes(data, bytes, room);
+    if (bytes < HEADER && room >= HEADER) {
+        memset(data + bytes, 0, HEADER - bytes);
+        bytes = HEADER;
+    }
+    if (bytes < HEADER || dice_below(dice, 20) == 0)
+        return bytes;
+    repair_header(data, bytes);
+    for (uint64_t n = dice_below(dice, 4); n > 0; n--)
+        bytes = change_property(data, bytes, room, dice);
+    repair_header(data, bytes);
+    return bytes;
+}
