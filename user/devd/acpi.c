@@ -52,7 +52,8 @@ static void read_mcfg(struct tree *tree, const struct acpi_table_header *header)
         struct acpi_mcfg_allocation entry;
         memcpy(&entry, at, sizeof(entry));
         if (tree->host_count == PCI_HOSTS || entry.pci_segment != 0 ||
-            entry.start_bus_number > entry.end_bus_number || entry.address == 0)
+            entry.start_bus_number > entry.end_bus_number || entry.address == 0 ||
+            entry.address > UINT64_MAX - (((uint64_t)entry.end_bus_number + 1) << 20))
             continue;
         // The address is that of bus 0, whatever the first bus is.
         tree->hosts[tree->host_count++] = (struct pci_host){
