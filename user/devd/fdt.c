@@ -209,15 +209,17 @@ static void read_pci_host(const struct context *context, int offset, int parent)
     if (context->tree->host_count == PCI_HOSTS || registers.range_count == 0 || address_cells < 1 ||
         address_cells > 2)
         return;
-    struct pci_host *host = &context->tree->hosts[context->tree->host_count++];
-    *host = (struct pci_host){.ecam = registers.ranges[0].base};
-    uint64_t buses = registers.ranges[0].bytes >> 20;
     const fdt32_t *range = property(fdt, offset, "bus-range", &count);
-    host->first_bus = count >= 2 ? fdt32_to_cpu(range[0]) & 0xff : 0;
+    uint64_t first = count >= 2 ? fdt32_to_cpu(range[0]) & 0xff : 0;
     uint64_t last = count >= 2 ? fdt32_to_cpu(range[1]) & 0xff : 0xff;
-    if (last > host->first_bus + buses - 1)
-        last = host->first_bus + buses - 1;
-    host->last_bus = (uint8_t)last;
+    uint64_t buses = registers.ranges[0].bytes >> 20; // that the registers have room for
+    if (buses == 0 || first > last)
+        return;
+    if (last - first >= buses)
+        last = first + buses - 1;
+    struct pci_host *host = &context->tree->hosts[context->tree->host_count++];
+    *host = (struct pci_host){
+        .ecam = registers.ranges[0].base, .first_bus = (uint8_t)first, .last_bus = (uint8_t)last};
     read_windows(fdt, offset, address_cells, host);
     read_routes(fdt, offset, host);
 }
