@@ -189,8 +189,11 @@ static void read_routes(const void *fdt, int offset, struct pci_host *host)
         int gic = fdt_node_offset_by_phandle(fdt, fdt32_to_cpu(at[i + 4]));
         if (gic < 0 || !is_gic(fdt, gic))
             return; // the length of this row is not known
-        int skip = (int)cell(fdt, gic, "#address-cells", 0);
-        if (skip > 4 || i + 5 + skip + (int)GIC_CELLS > count)
+        uint32_t address_cells = cell(fdt, gic, "#address-cells", 0);
+        if (address_cells > 4)
+            return;
+        int skip = (int)address_cells;
+        if (i + 5 + skip + (int)GIC_CELLS > count)
             return;
         struct pci_route route = {.address = fdt32_to_cpu(at[i]) & host->route_address_mask,
                                   .pin = fdt32_to_cpu(at[i + 3]) & host->route_pin_mask};
