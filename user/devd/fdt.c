@@ -73,8 +73,8 @@ static bool translate(const struct context *context, uint64_t *address, uint64_t
         uint64_t size =
             cells(row + context->child_cells + context->parent_cells, context->size_cells);
         if (*address >= child && bytes <= size && *address - child <= size - bytes) {
-            *address = parent + (*address - child);
-            return true;
+            return !__builtin_add_overflow(parent, *address - child, address) &&
+                   *address <= UINT64_MAX - bytes;
         }
     }
     return false;
