@@ -96,8 +96,8 @@ debug: all
 # --- testing ----------------------------------------------------------------
 
 .PHONY: test test-host test-qemu test-long lint size stress bench
-test: both planted measured host-tests worlds-program explore-programs mutant-programs
-	$(Q)$(PYTHON) tests/run.py host worlds explore mutants lint qemu
+test: both planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs
+	$(Q)$(PYTHON) tests/run.py host worlds explore mutants fuzz lint qemu
 
 test-host: host-tests
 	$(Q)$(PYTHON) tests/run.py host
@@ -111,9 +111,9 @@ coverage:
 test-qemu: both planted measured
 	$(Q)$(PYTHON) tests/run.py qemu
 
-test-long: both planted measured host-tests worlds-program explore-programs mutant-programs
+test-long: both planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs
 	$(Q)sh tools/setup.sh debootstrap
-	$(Q)$(PYTHON) tests/run.py --long host worlds explore mutants lint qemu fresh
+	$(Q)$(PYTHON) tests/run.py --long host worlds explore mutants fuzz lint qemu fresh
 
 lint: both
 	$(Q)$(PYTHON) tools/lint.py
@@ -183,6 +183,8 @@ make worlds                       every call in every state of small worlds (T=;
 make explore                      the kernel's interleavings (T= BUDGET= REPLAY=; docs/explore.md)
 make stress                       many CPUs under load (T= SMP= RUNS=10 SEED=), a table
 make mutants                      which small changes of the kernel no test sees (T=; docs/testing.md)
+make fuzz                         inputs that reach new code (TARGET= SECONDS=60; docs/testing.md)
+make fuzz-planted                 whether each target finds the bugs that are planted for it
 make clauses                      whether each clause of the contracts is borne by a test
 make lint       make format     make size       make bench      make graph
 make coverage                     which branches of the kernel the host's tests take, and which not

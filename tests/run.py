@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Runs tests and counts them.
 
-usage: tests/run.py [--long] [host] [worlds] [explore] [mutants] [lint] [qemu] [fresh]
+usage: tests/run.py [--long] [host] [worlds] [explore] [mutants] [fuzz] [lint] [qemu] [fresh]
 
 host    the programs of tests/unit, built under build/host/bin
 worlds  each small world of tests/worlds, exhausted
 explore the explorer's own proof, and each of its scenarios of the kernel
 mutants whether the tests kill mutants of the kernel: a sample, or all of them
+fuzz    each target of tests/fuzz, for a fixed number of inputs; or until it finds no new edge
 lint    each check of tools/lint.py
 qemu    the functions of tests/system/test_*.py, two at a time
 fresh   Skerry on a new, minimal machine (tools/fresh.sh; needs root)
@@ -225,6 +226,32 @@ def mutants_jobs(wanted, long):
         yield clauses
 
 
+# --- fuzzing ---------------------------------------------------------------------
+
+
+def fuzz_jobs(wanted, long):
+    sys.path.insert(0, str(TOP / "tests" / "fuzz"))
+    spec = importlib.util.spec_from_file_location("fuzz", TOP / "tests" / "fuzz" / "run.py")
+    fuzz = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fuzz)
+    for target in fuzz.TARGETS:
+        def job(results, target=target):
+            start = time.monotonic()
+            status, output = fuzz.long(target) if long else fuzz.short(target)
+            results.add(f"fuzz/{target}", time.monotonic() - start,
+                        None if status == 0 else fuzz.why_it_failed(output),
+                        [fuzz.summary(output)] if status == 0 else ())
+        if wanted(f"fuzz/{target}"):
+            yield job
+    for bug in fuzz.planted_bugs() if long else []:
+        def plant(results, bug=bug):
+            found, seconds = fuzz.plant(bug)
+            results.add(f"fuzz/planted/{bug['target']}/{bug['name']}", seconds,
+                        None if found else "it was not found")
+        if wanted(f"fuzz/planted/{bug['target']}"):
+            yield plant
+
+
 # --- lint and the fresh machine -------------------------------------------------
 
 
@@ -358,6 +385,8 @@ def main():
         run_jobs(explore_jobs(wanted, long), results)
     if "mutants" in words:
         run_jobs(mutants_jobs(wanted, long), results)
+    if "fuzz" in words:
+        run_jobs(fuzz_jobs(wanted, long), results)
     if "lint" in words:
         run_jobs(lint_jobs(wanted), results)
     if "qemu" in words:

@@ -25,9 +25,22 @@ void fuzz_begin(void)
 
 // ---- what the two readers ask for
 
+// Each mapping is a copy of exactly its length: the sanitizer sees what is read behind it.
+static void *mappings[4096];
+static unsigned mapping_count;
+
 static const void *map(uint64_t address, uint64_t bytes)
 {
-    return address <= memory_bytes && bytes <= memory_bytes - address ? memory + address : nullptr;
+    if (address > memory_bytes || bytes > memory_bytes - address ||
+        mapping_count == sizeof(mappings) / sizeof(mappings[0]))
+        return nullptr;
+    return mappings[mapping_count++] = fuzz_copy(memory + address, bytes);
+}
+
+static void unmap_all(void)
+{
+    while (mapping_count > 0)
+        free(mappings[--mapping_count]);
 }
 
 void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory kind)
@@ -153,7 +166,9 @@ void fuzz_one(const uint8_t *data, size_t bytes)
     if (is_past_header())
         fuzz_past_header();
     read_as_kernel();
+    unmap_all();
     read_as_devd();
+    unmap_all();
     free(memory);
 }
 

@@ -11,8 +11,9 @@
 #include "kernel_fuzz.h"
 #include "process.h"
 
-constexpr size_t RECORD = 24;
-constexpr unsigned STEPS_MAX = 20, WRITES_MAX = 3, EVENTS = 6, BYTES_MAX = 64, HANDLES = 3;
+constexpr size_t RECORD = 32;
+constexpr unsigned PLACES = 300; // functions of the kernel that begin in a call, some two hundred
+constexpr unsigned STEPS_MAX = 16, WRITES_MAX = 3, EVENTS = 6, BYTES_MAX = 64, HANDLES = 3;
 
 enum what { SEND, BLOCKED_SEND, CALL_IT, REPLY, REPLY_RECEIVE, WRITE_LOG, INSPECT, WHATS };
 
@@ -88,14 +89,14 @@ static uint64_t draw_value(struct input *input)
 
 static void draw_versions(struct input *input)
 {
+    for (unsigned i = 0; i < WRITES_MAX; i++)
+        points_left[i] = (unsigned)input_below(input, PLACES);
     version_count = 1 + (unsigned)input_below(input, WRITES_MAX + 1);
     for (unsigned i = 0; i < version_count; i++) {
         versions[i].filler = (uint8_t)(input_number(input, 1) | 1 << i);
         for (unsigned k = 0; k < HANDLES; k++)
             versions[i].handles[k] = draw_value(input);
     }
-    for (unsigned i = 0; i < WRITES_MAX; i++)
-        points_left[i] = (unsigned)input_below(input, 64);
 }
 
 // ---- what must hold
