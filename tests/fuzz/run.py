@@ -25,14 +25,14 @@ HERE, BUILD = TOP / "tests" / "fuzz", TOP / "build" / "fuzz"
 
 # The longest input; runs in the short form of the tests: some three seconds of the processor.
 TARGETS = {
-    "acpi": (2048, 60_000),
-    "calls": (960, 5_000),
+    "acpi": (2048, 30_000),
+    "calls": (960, 4_000),
     "elf": (4096, 400_000),
-    "fdt": (2048, 60_000),
-    "handles": (480, 5_000),
-    "messages": (512, 5_000),
+    "fdt": (2048, 20_000),
+    "handles": (480, 4_000),
+    "messages": (512, 4_000),
     "ring": (241, 200_000),
-    "tar": (6144, 60_000),
+    "tar": (6144, 30_000),
     "virtqueue": (401, 60_000),
     "wire": (1024, 100_000),
 }
