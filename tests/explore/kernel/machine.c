@@ -55,13 +55,13 @@ static uint32_t claim(void)
     return line;
 }
 
-// What names a line is done by one CPU at a time (hal.h), and so is mapping registers: a race where
-// it is not.
-static unsigned named;
+// What names a line is done by one CPU at a time (hal.h), and so is mapping registers (arch.h), under
+// another lock: a race where it is not.
+static unsigned named, mapped;
 
 static void registers_mapped(void)
 {
-    named++;
+    mapped++;
 }
 
 static bool usable(uint32_t line)
