@@ -214,17 +214,15 @@ static void message_line_give_back(struct interrupt *interrupt)
     lock_release(&interrupts.lock);
 }
 
-// Has the entry of the table, still masked, raise the line.
+// Has the entry of the table, still masked, raise the line. Nobody else knows of the interrupt yet.
 static void vector_write(struct interrupt *interrupt, struct vector_entry *slot, uint64_t address,
                          uint32_t data)
 {
-    lock_acquire(&interrupts.lock);
     interrupt->vector_control = &slot->control;
     slot->control = 1;
     slot->address_low = (uint32_t)address;
     slot->address_high = (uint32_t)(address >> 32);
     slot->data = data;
-    lock_release(&interrupts.lock);
 }
 
 // The table's pages are taken last, since that is for ever.

@@ -75,23 +75,27 @@ static uint32_t vectors_missing_locked(uint64_t start, uint64_t end) REQUIRES(ma
     return minted ? UINT32_MAX : missing;
 }
 
-status_t machine_claim_vectors(uint64_t start, uint64_t end, uint64_t page, uint8_t **mapped)
+static status_t claim_vectors_locked(uint64_t start, uint64_t end, uint64_t page, uint8_t **mapped)
+    REQUIRES(machine.lock)
 {
-    status_t status = STATUS_OK;
-    lock_acquire(&machine.lock);
     uint32_t missing = vectors_missing_locked(start, end);
-    if (missing > VECTOR_PAGES_MAX - machine.vector_count ||
-        (missing > 0 && RUNS_OUT("vector tables")))
-        status = STATUS_OVERLAP;
-    if (status == STATUS_OK) // one mapping at a time
-        *mapped = RUNS_OUT("device mappings")
-                      ? nullptr
-                      : arch_device_map((paddr_t){page}, end - page, ARCH_MEMORY_DEVICE);
-    if (status == STATUS_OK && !*mapped)
-        status = STATUS_NO_RESOURCE;
-    for (uint64_t at = start; status == STATUS_OK && at < end; at += PAGE_SIZE)
+    if (missing > VECTOR_PAGES_MAX - machine.vector_count || RUNS_OUT("vector tables"))
+        return STATUS_OVERLAP;
+    if (RUNS_OUT("device mappings"))
+        return STATUS_NO_RESOURCE;
+    *mapped = arch_device_map((paddr_t){page}, end - page, ARCH_MEMORY_DEVICE);
+    if (!*mapped)
+        return STATUS_NO_RESOURCE;
+    for (uint64_t at = start; at < end; at += PAGE_SIZE)
         if (!vectors_overlap_locked(at, at + PAGE_SIZE))
             machine.vectors[machine.vector_count++] = (struct boot_range){at, at + PAGE_SIZE};
+    return STATUS_OK;
+}
+
+status_t machine_claim_vectors(uint64_t start, uint64_t end, uint64_t page, uint8_t **mapped)
+{
+    lock_acquire(&machine.lock); // also for the mapping: one at a time
+    status_t status = claim_vectors_locked(start, end, page, mapped);
     lock_release(&machine.lock);
     return status;
 }

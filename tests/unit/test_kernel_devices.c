@@ -271,6 +271,9 @@ TEST(a_vector_table_belongs_to_the_kernel)
     EXPECT_CALL(OVERLAP, a, MACHINE_DEVICE_MEMORY, machine, acc, 0xd000'2000, PAGE_SIZE, 0);
     // An entry across two pages, which this machine does not map in one piece, is not half an entry.
     EXPECT_CALL(NO_RESOURCE, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, 0xd000'4ff8, 0, 8);
+    // Up to RAM, and no further.
+    MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, HOST_RAM_START - 16, 0, 8);
+    EXPECT_CALL(INVALID, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, HOST_RAM_START - 16, 1, 8);
     // RAM is no vector table.
     EXPECT_CALL(INVALID, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, HOST_RAM_START + 0x4000, 0, 8);
     EXPECT_CALL(INVALID, a, MACHINE_MESSAGE_INTERRUPT, machine, acc,
