@@ -113,7 +113,7 @@ test-qemu: both planted measured
 
 test-long: both planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs
 	$(Q)sh tools/setup.sh debootstrap
-	$(Q)$(PYTHON) tests/run.py --long host worlds explore mutants fuzz lint qemu fresh
+	$(Q)$(PYTHON) tests/run.py --long host worlds explore mutants fuzz lint qemu coverage fresh
 
 lint: both
 	$(Q)$(PYTHON) tools/lint.py

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Runs tests and counts them.
 
-usage: tests/run.py [--long] [host] [worlds] [explore] [mutants] [fuzz] [lint] [qemu] [fresh]
+usage: tests/run.py [--long] [host] [worlds] [explore] [mutants] [fuzz] [lint] [qemu] [coverage]
+                     [fresh]
 
 host    the programs of tests/unit, built under build/host/bin
 worlds  each small world of tests/worlds, exhausted
@@ -11,6 +12,7 @@ mutants whether the tests kill mutants of the kernel: a sample, or all of them
 fuzz    each target of tests/fuzz, for a fixed number of inputs; or until it finds no new edge
 lint    each check of tools/lint.py
 qemu    the functions of tests/system/test_*.py, two at a time
+coverage whether the host's tests take each branch of the kernel, but those that are listed
 fresh   Skerry on a new, minimal machine (tools/fresh.sh; needs root)
 
 T=pattern in the environment, a regular expression, chooses tests by name.
@@ -266,6 +268,15 @@ def lint_jobs(wanted):
             yield job
 
 
+def coverage_jobs(wanted):
+    def job(results):
+        status, output, seconds = run_process(["make", "-s", "coverage"], 1200)
+        results.add("coverage", seconds, None if status == 0 else output,
+                    output.rstrip("\n").split("\n")[-1:])
+    if wanted("coverage"):
+        yield job
+
+
 def fresh_jobs(wanted):
     def job(results):
         limit = 3600
@@ -401,6 +412,8 @@ def main():
         for test in tests:
             if test[5]:
                 qemu_job(test, results)
+    if "coverage" in words:
+        run_jobs(coverage_jobs(wanted), results)
     if "fresh" in words:
         run_jobs(fresh_jobs(wanted), results)
 
