@@ -253,9 +253,8 @@ static status_t wait_for_room_locked(struct channel *channel, struct thread *sen
 static status_t make_room_locked(struct channel *channel, bool call, uint64_t deadline_ns)
     REQUIRES(channel->object.lock)
 {
-    if (channel->overflow == OVERFLOW_REJECT && RUNS_OUT("room in a queue"))
-        return STATUS_FULL;
-    if (has_room(channel, call))
+    if (has_room(channel, call) &&
+        !(channel->overflow == OVERFLOW_REJECT && RUNS_OUT("room in a queue")))
         return STATUS_OK;
     if (channel->overflow == OVERFLOW_REJECT || (call && channel->calls_max == 0))
         return STATUS_FULL;
