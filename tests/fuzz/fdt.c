@@ -150,11 +150,13 @@ static void expect_sound_node(const struct node *node)
                     node->ranges[i].base <= UINT64_MAX - node->ranges[i].bytes);
 }
 
-// The buses of a host at the root are no more than its registers have room for.
+// The buses of the only host, if it is at the root, are no more than its registers have room for.
 static void expect_room_for_buses(void)
 {
     int node = fdt_node_offset_by_compatible(blob, -1, "pci-host-ecam-generic"), bytes;
     const uint8_t *reg = node >= 0 ? fdt_getprop(blob, node, "reg", &bytes) : nullptr;
+    if (fdt_node_offset_by_compatible(blob, node, "pci-host-ecam-generic") >= 0)
+        return;
     if (tree.host_count != 1 || reg == nullptr || bytes < 16 ||
         fdt_parent_offset(blob, node) != 0 || fdt_address_cells(blob, 0) != 2 ||
         fdt_size_cells(blob, 0) != 2)

@@ -96,6 +96,8 @@ static uint64_t choose(struct side *side, struct input *input)
     const struct side *from = how == 5 ? other : side;
     if (how < 7)
         value = from->count ? from->values[value % from->count].value : value;
+    if (how < 2 && from->count) // the newest
+        value = from->values[from->count - 1].value;
     if (how == 6)
         value ^= 1ull << input_below(input, 64);
     if (how == 7)
@@ -145,7 +147,9 @@ static void raise_signal(struct side *side, uint64_t value, struct input *input)
 
 static void duplicate(struct side *side, uint64_t value, struct input *input)
 {
-    uint32_t rights = RIGHTS_EVENT & ~(1u << input_below(input, 12));
+    static const uint32_t left_out[] = {0,          RIGHT_DUPLICATE, RIGHT_TRANSFER, RIGHT_INSPECT,
+                                        RIGHT_WAIT, RIGHT_MANAGE,    RIGHT_SIGNAL,   RIGHT_SIGNAL};
+    uint32_t rights = RIGHTS_EVENT & ~left_out[input_below(input, ARRAY_SIZE(left_out))];
     if (input_below(input, 2))
         rights |= RIGHT_DUPLICATE | RIGHT_TRANSFER | RIGHT_INSPECT;
     status_t wanted = model_lookup(side, value, RIGHT_DUPLICATE);
