@@ -4,8 +4,6 @@
 // "interrupt-parent" (specification 2.4). Only what a GIC takes: three cells.
 #include <platform/fdt.h>
 
-#include <libfdt.h>
-
 constexpr unsigned GIC_CELLS = 3;
 
 static void take(const void *cells, unsigned at, struct fdt_interrupt *interrupt)
@@ -17,9 +15,12 @@ static void take(const void *cells, unsigned at, struct fdt_interrupt *interrupt
     };
 }
 
+// Not by libfdt, which can stand still at a property whose length is -12.
 static bool is_controller(uint32_t phandle, const struct fdt_node *controller)
 {
-    return fdt_get_phandle(controller->tree, fdt_offset(controller)) == phandle;
+    const char *name = fdt_has(controller, "phandle") ? "phandle" : "linux,phandle"; // its old name
+    uint32_t own;
+    return fdt_u32(controller, name, &own) && own == phandle;
 }
 
 static bool extended(const struct fdt_node *node, unsigned index, const struct fdt_node *controller,

@@ -261,6 +261,18 @@ static void walk(struct context context, int parent, unsigned depth)
     }
 }
 
+// libfdt adds the length of a property to its place without a look at the overflow: a length of -12
+// leads back to the property itself, and every walk that comes there stands still.
+static bool leads_on(const void *fdt)
+{
+    for (int at = 0, next;; at = next) {
+        if (fdt_next_tag(fdt, at, &next) == FDT_END)
+            return true;
+        if (next <= at)
+            return false;
+    }
+}
+
 bool tree_from_fdt(struct tree *tree, const void *fdt, uint64_t bytes)
 {
     if (bytes < sizeof(struct fdt_header) || fdt_check_header(fdt) != 0 ||
@@ -268,6 +280,8 @@ bool tree_from_fdt(struct tree *tree, const void *fdt, uint64_t bytes)
         return false;
     // libfdt reads whole cells, and takes their alignment for granted (specification, 5.2).
     if ((uintptr_t)fdt % 8 != 0 || fdt_off_dt_struct(fdt) % 4 != 0)
+        return false;
+    if (!leads_on(fdt))
         return false;
     walk((struct context){.tree = tree, .fdt = fdt}, 0, 0);
     return true;
