@@ -135,21 +135,31 @@ static void node_open(struct node *node)
         node->available &= bit(path[before].thread);
 }
 
+// Sleeping loads for which a store has come. Without weak memory, what another thread does next may
+// leave no order of all events in which they read it: then they would sleep on, and what their threads
+// do after that be seen by nobody. So there they are tried at once.
+static uint8_t woken(const struct node *node)
+{
+    uint8_t found = 0;
+    for (unsigned t = 0; t < thread_count && config.sequential; t++)
+        if (node->available & bit(t) && node->sleep[t] != 0)
+            found |= bit(t);
+    return found;
+}
+
 static bool node_choose(struct node *node)
 {
     if (!node->available)
         return false;
-    unsigned thread =
-        current < THREADS && node->available & bit(current) ? current : nth(node->available, 0);
+    uint8_t first = woken(node);
+    unsigned thread = first ? nth(first, 0)
+                      : current < THREADS && node->available & bit(current)
+                          ? current
+                          : nth(node->available, 0);
     if (config.mode == EXPLORE_RANDOM)
         thread = highest(node->available);
     node->thread = (uint8_t)thread;
-    node->backtrack = config.mode == EXPLORE_NAIVE ? node->enabled : bit(node->thread);
-    // What another thread does now may leave no order of all events in which a sleeping load reads the
-    // store that has come for it. It would sleep on, and what its thread does then be seen by nobody.
-    for (unsigned t = 0; t < thread_count && config.sequential; t++)
-        if (node->available & bit(t) && node->sleep[t] != 0)
-            node->backtrack |= bit(t);
+    node->backtrack = config.mode == EXPLORE_NAIVE ? node->enabled : first | bit(node->thread);
     return true;
 }
 
