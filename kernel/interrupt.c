@@ -206,12 +206,14 @@ static bool message_line_take(struct interrupt *interrupt, uint64_t *address, ui
     return taken;
 }
 
-static void message_line_give_back(struct interrupt *interrupt)
+static void message_line_give_back(struct interrupt *interrupt) NO_THREAD_SAFETY
 {
-    lock_acquire(&interrupts.lock);
+    if (!SEEDED_BUG("Q give back"))
+        lock_acquire(&interrupts.lock);
     interrupts.lines[interrupt->line] = nullptr;
     hal.irq->message_free(interrupt->line);
-    lock_release(&interrupts.lock);
+    if (!SEEDED_BUG("Q give back"))
+        lock_release(&interrupts.lock);
 }
 
 // Has the entry of the table, still masked, raise the line. Nobody else knows of the interrupt yet.

@@ -295,3 +295,20 @@ static void each_has_its_own(void)
 }
 SCENARIO(messages_minted, .canary = "D memory", .setup = messages_minted,
          .finish = each_has_its_own);
+
+// One that is made, beside one whose table is somebody's registers: that gives its line back.
+static void message_refused(void)
+{
+    a_driver(2, TRIGGER_EDGE);
+    uint64_t mint = grant(other, driver, machine);
+    host_device_page(TABLE + PAGE_SIZE);
+    MUST(driver, MACHINE_DEVICE_MEMORY, machine, driver->account, TABLE, PAGE_SIZE, 0);
+    STEP(other, MACHINE_MESSAGE_INTERRUPT, mint, other->account, TABLE, 1, 8);
+    STEP(driver, MACHINE_MESSAGE_INTERRUPT, machine, driver->account, TABLE + PAGE_SIZE, 2, 8);
+    all_run();
+}
+static void one_is_made(void)
+{
+    EXPLORE_CHECK(status_of(other, 0) == STATUS_OVERLAP && status_of(driver, 0) == STATUS_OK);
+}
+SCENARIO(message_refused, .canary = "Q give back", .setup = message_refused, .finish = one_is_made);
