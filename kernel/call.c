@@ -75,8 +75,8 @@ status_t sys_channel_call(struct entry *entry, const struct handle_lookup *handl
     if (!msginfo_valid(message, 0xfull << MSG_REPLY_HANDLES_SHIFT) ||
         reply_handles > ABI_MESSAGE_HANDLES)
         return STATUS_INVALID;
-    struct object_ref peer;
-    status_t status = channel_peer(handle, &peer);
+    struct outgoing out;
+    status_t status = channel_outgoing(entry, handle, message, &out);
     if (status == STATUS_OK && deadline_ns <= time_now_ns())
         status = STATUS_TIMED_OUT;
     if (status == STATUS_OK)
@@ -86,10 +86,9 @@ status_t sys_channel_call(struct entry *entry, const struct handle_lookup *handl
     struct thread *thread = entry->thread;
     thread->reserved_handles = (uint8_t)reply_handles;
     status = STATUS_PEER_CLOSED;
-    if (object_ref_lock(peer)) {
-        status = channel_send_locked(channel_of(peer.object), thread, handle->object, message, true,
-                                     deadline_ns);
-        object_unlock(peer.object);
+    if (object_ref_lock(out.peer)) {
+        status = channel_send_locked(channel_of(out.peer.object), thread, &out, true, deadline_ns);
+        object_unlock(out.peer.object);
     }
     if (status != STATUS_BLOCKED) {
         handles_unreserve(entry->process, reply_handles);
@@ -188,16 +187,14 @@ static status_t reply_to_fault_locked(struct thread *server, struct channel *cha
 }
 
 static status_t reply_locked(struct thread *server, struct channel *channel, uint16_t slot,
-                             uint64_t message) REQUIRES(channel->object.lock)
+                             uint64_t message, const uint64_t *values)
+    REQUIRES(channel->object.lock)
 {
     struct call *call = &channel->calls[slot];
     struct thread *caller = call->thread;
     uint32_t bytes = MSG_BYTES(message), handles = MSG_HANDLES(message);
     if (handles > call->reply_handles)
         return STATUS_TOO_BIG;
-    uint64_t values[ABI_MESSAGE_HANDLES];
-    for (uint32_t i = 0; i < handles; i++)
-        values[i] = *(volatile uint64_t *)&server->message->handles[i];
     struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
     status_t status = handles_hold(server->process, values, handles, &channel->object,
                                    channel->peer.object, transfers);
@@ -221,14 +218,29 @@ static status_t reply_locked(struct thread *server, struct channel *channel, uin
     return STATUS_OK;
 }
 
-status_t channel_reply(struct thread *server, struct object_ref end, uint64_t token,
-                       uint64_t message) NO_THREAD_SAFETY
+// Captures the handles of a reply through an end: its callers receive them.
+static status_t capture_reply(struct entry *entry, struct object_ref end, uint64_t message,
+                              uint64_t *handles) NO_THREAD_SAFETY
 {
+    if (MSG_HANDLES(message) == 0 || !object_ref_lock(end))
+        return STATUS_OK;
+    uint8_t ceiling = channel_of(end.object)->ceiling;
+    object_unlock(end.object);
+    return channel_capture_handles(entry, message, ceiling, handles);
+}
+
+status_t channel_reply(struct entry *entry, struct object_ref end, uint64_t token, uint64_t message)
+    NO_THREAD_SAFETY
+{
+    struct thread *server = entry->thread;
     if (!msginfo_valid(message, 0))
         return STATUS_INVALID;
+    uint64_t handles[ABI_MESSAGE_HANDLES];
+    status_t status = capture_reply(entry, end, message, handles);
+    if (status != STATUS_OK)
+        return status;
     if (!object_ref_lock(end))
         return STATUS_GONE;
-    status_t status = STATUS_OK;
     struct channel *channel = channel_of(end.object);
     struct object_ref to_kill = {};
     uint64_t slot = token & UINT32_MAX;
@@ -245,7 +257,7 @@ status_t channel_reply(struct thread *server, struct object_ref end, uint64_t to
     } else if (call->fault) {
         status = reply_to_fault_locked(server, channel, (uint16_t)slot, message, &to_kill);
     } else {
-        status = reply_locked(server, channel, (uint16_t)slot, message);
+        status = reply_locked(server, channel, (uint16_t)slot, message, handles);
     }
     if (!list_empty(&channel->senders) && !SEEDED_BUG("S2 slot"))
         channel_has_room_locked(channel); // in the table of calls
@@ -257,7 +269,7 @@ status_t channel_reply(struct thread *server, struct object_ref end, uint64_t to
 status_t sys_channel_reply(struct entry *entry, const struct handle_lookup *handle, uint64_t token,
                            uint64_t message)
 {
-    return channel_reply(entry->thread, lookup_ref(handle), token, message);
+    return channel_reply(entry, lookup_ref(handle), token, message);
 }
 
 // ---- faults

@@ -7,8 +7,22 @@
 
 // ---- offered by channel.c
 
-// The other end of a handle's channel; GONE, PEER_CLOSED.
-[[nodiscard]] status_t channel_peer(const struct handle_lookup *handle, struct object_ref *peer);
+// A message on its way out of the current thread's buffer, what can change meanwhile captured.
+struct outgoing {
+    const struct object *end; // that it goes through
+    struct object_ref peer;
+    uint64_t message;
+    uint64_t handles[ABI_MESSAGE_HANDLES];
+};
+
+// Captures a message that is to go through a handle's end. GONE, PEER_CLOSED, TOO_URGENT.
+[[nodiscard]] status_t channel_outgoing(struct entry *entry, const struct handle_lookup *handle,
+                                        uint64_t message, struct outgoing *out);
+
+// Captures the handles of a message to those behind an end with the given ceiling. TOO_URGENT: they
+// may be more urgent than one of the handles allows.
+[[nodiscard]] status_t channel_capture_handles(struct entry *entry, uint64_t message,
+                                               uint8_t ceiling, uint64_t *handles);
 
 // Whether the end that was looked at before, the other one of this, is still there: if it is not,
 // those who wait for this one have been told so already.
@@ -17,12 +31,11 @@ bool channel_connected_locked(const struct channel *channel) REQUIRES(channel->o
 // Whether a msginfo holds nothing but sizes and `allowed_bits`, the sizes within the ABI's.
 bool msginfo_valid(uint64_t message, uint64_t allowed_bits);
 
-// Sends the current thread's message to the locked end, through `sender_end`. OK: it is queued.
-// STATUS_BLOCKED: the thread waits for room, or for the reply to its call. Errors as channel_send.
+// Sends the current thread's message to the locked end. OK: it is queued. STATUS_BLOCKED: the thread
+// waits for room, or for the reply to its call. Errors as channel_send.
 [[nodiscard]] status_t channel_send_locked(struct channel *channel, struct thread *sender,
-                                           const struct object *sender_end, uint64_t message,
-                                           bool call, uint64_t deadline_ns)
-    REQUIRES(channel->object.lock);
+                                           const struct outgoing *out, bool call,
+                                           uint64_t deadline_ns) REQUIRES(channel->object.lock);
 
 // Takes a queued message out again, unseen. Its handles are the caller's business.
 void channel_withdraw_locked(struct channel *channel, uint16_t slot) REQUIRES(channel->object.lock);

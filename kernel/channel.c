@@ -97,8 +97,9 @@ static bool shape_parse(uint64_t shape, struct channel *out)
 {
     uint64_t depth = shape & 0xffff, bytes = shape >> 16 & 0xffff;
     uint64_t handles = shape >> 32 & 0xff, calls = shape >> 48 & 0xff;
+    uint64_t below0 = shape >> 40 & 0xff, below1 = shape >> 56;
     if (depth == 0 || bytes > ABI_MESSAGE_BYTES || handles > ABI_MESSAGE_HANDLES ||
-        calls > ABI_CHANNEL_MAX_CALLS || shape & 0xff00'ff00'0000'0000)
+        calls > ABI_CHANNEL_MAX_CALLS || below0 >= ABI_PRIORITIES || below1 >= ABI_PRIORITIES)
         return false;
     uint64_t slot =
         align_up(sizeof(struct message) + handles * sizeof(struct handle_transfer) + bytes, 16);
@@ -111,6 +112,8 @@ static bool shape_parse(uint64_t shape, struct channel *out)
                             .message_handles = (uint8_t)handles,
                             .calls_max = (uint8_t)calls,
                             .pages = (uint8_t)pages,
+                            .ceiling = (uint8_t)(ABI_PRIORITIES - 1 - below0),
+                            .reach = (uint8_t)(ABI_PRIORITIES - 1 - below1),
                             .slot_bytes = (uint16_t)slot,
                             .slots_per_page = (uint16_t)per_page};
     return true;
@@ -174,6 +177,8 @@ status_t sys_channel_create(struct entry *entry, const struct handle_lookup *acc
         return status;
     }
     struct channel *end0 = end_new(payer0, &shape), *end1 = end_new(payer1, &shape);
+    end0->ceiling = end1->reach = shape.ceiling;
+    end1->ceiling = end0->reach = shape.reach;
     end0->peer = object_reference(&end1->object);
     end1->peer = object_reference(&end0->object);
     entry->result[0] = handle_publish(entry->process, &end0->object, RIGHTS_CHANNEL);
@@ -183,15 +188,47 @@ status_t sys_channel_create(struct entry *entry, const struct handle_lookup *acc
 
 // ---- sending
 
-status_t channel_peer(const struct handle_lookup *handle, struct object_ref *peer) NO_THREAD_SAFETY
+status_t channel_give_allowed(const struct handle_lookup *handle, uint8_t priority) NO_THREAD_SAFETY
+{
+    if (!(handle->rights & RIGHT_SEND)) // nothing else has it
+        return STATUS_OK;
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    uint8_t reach = channel_of(handle->object)->reach;
+    object_unlock(handle->object);
+    return priority <= reach || SEEDED_BUG("I6 give") ? STATUS_OK : STATUS_TOO_URGENT;
+}
+
+status_t channel_capture_handles(struct entry *entry, uint64_t message, uint8_t ceiling,
+                                 uint64_t *handles)
+{
+    for (uint32_t i = 0; i < MSG_HANDLES(message); i++) {
+        handles[i] = *(volatile uint64_t *)&entry->thread->message->handles[i];
+        struct handle_lookup handle;
+        if (handle_lookup(entry, handles[i], OBJECT_NONE, 0, &handle) != STATUS_OK)
+            continue; // what is wrong with it is told when it is taken
+        status_t status = channel_give_allowed(&handle, ceiling);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+status_t channel_outgoing(struct entry *entry, const struct handle_lookup *handle, uint64_t message,
+                          struct outgoing *out) NO_THREAD_SAFETY
 {
     struct channel *channel = channel_of(handle->object);
     if (!object_lock(handle->object, handle->generation))
         return STATUS_GONE;
     bool connected = channel->object.state == CHANNEL_CONNECTED;
-    *peer = channel->peer;
+    uint8_t ceiling = channel->ceiling;
+    out->peer = channel->peer;
     object_unlock(handle->object);
-    return connected ? STATUS_OK : STATUS_PEER_CLOSED;
+    if (!connected)
+        return STATUS_PEER_CLOSED;
+    out->end = handle->object;
+    out->message = message;
+    return channel_capture_handles(entry, message, ceiling, out->handles);
 }
 
 bool channel_connected_locked(const struct channel *channel)
@@ -273,26 +310,27 @@ static status_t make_room_locked(struct channel *channel, bool call, uint64_t de
 }
 
 status_t channel_send_locked(struct channel *channel, struct thread *sender,
-                             const struct object *sender_end, uint64_t message, bool call,
-                             uint64_t deadline_ns)
+                             const struct outgoing *out, bool call, uint64_t deadline_ns)
 {
-    uint32_t handles = MSG_HANDLES(message);
+    uint32_t handles = MSG_HANDLES(out->message);
     if (!channel_connected_locked(channel))
         return STATUS_GONE;
-    if (MSG_BYTES(message) > channel->message_bytes || handles > channel->message_handles)
+    if (MSG_BYTES(out->message) > channel->message_bytes || handles > channel->message_handles)
         return STATUS_TOO_BIG;
+    bool may_wait = thread_priority(sender) <= channel->ceiling || SEEDED_BUG("I6 wait");
+    if (call && !may_wait)
+        return STATUS_TOO_URGENT;
     status_t room = make_room_locked(channel, call, deadline_ns);
+    if (room == STATUS_BLOCKED && !may_wait)
+        return STATUS_TOO_URGENT;
     if (room != STATUS_OK && room != STATUS_BLOCKED)
         return room;
-    uint64_t values[ABI_MESSAGE_HANDLES];
-    for (uint32_t i = 0; i < handles; i++)
-        values[i] = *(volatile uint64_t *)&sender->message->handles[i]; // captured once
     struct handle_transfer transfers[ABI_MESSAGE_HANDLES];
     status_t status =
-        handles_hold(sender->process, values, handles, sender_end, &channel->object, transfers);
+        handles_hold(sender->process, out->handles, handles, out->end, &channel->object, transfers);
     if (status != STATUS_OK)
         return status;
-    sender->sending = (uint32_t)message;
+    sender->sending = (uint32_t)out->message;
     sender->held_handles = (uint8_t)handles;
     for (uint32_t i = 0; i < handles; i++)
         sender->held[i] = transfers[i].slot;
@@ -371,15 +409,15 @@ status_t sys_channel_send(struct entry *entry, const struct handle_lookup *handl
 {
     if (!msginfo_valid(message, 0))
         return STATUS_INVALID;
-    struct object_ref peer;
-    status_t status = channel_peer(handle, &peer);
+    struct outgoing out;
+    status_t status = channel_outgoing(entry, handle, message, &out);
     if (status != STATUS_OK)
         return status;
-    if (!object_ref_lock(peer))
+    if (!object_ref_lock(out.peer))
         return STATUS_PEER_CLOSED;
-    status = channel_send_locked(channel_of(peer.object), entry->thread, handle->object, message,
-                                 false, deadline_ns);
-    object_unlock(peer.object);
+    status =
+        channel_send_locked(channel_of(out.peer.object), entry->thread, &out, false, deadline_ns);
+    object_unlock(out.peer.object);
     return status;
 }
 
@@ -520,6 +558,7 @@ void channel_inspect(struct object *object, struct abi_inspect *out)
     out->channel.queued_high = channel->queued_high;
     out->channel.overflow = channel->overflow;
     out->channel.lost = channel->lost;
+    out->channel.ceiling = channel->ceiling;
     LIST_FOR_EACH(node, &channel->senders)
     out->channel.senders++;
 }

@@ -13,12 +13,18 @@
 // reply goes straight into the waiting caller's message buffer, so a reply never meets a full
 // queue. A fault is a call too; its slot is reserved when the thread is made.
 //
+// Nobody waits for a server that is less urgent: who is above an end's ceiling cannot wait for it,
+// and the other end is not handed to one who may be. Those behind an end are as urgent as the
+// ceiling of its peer, at most, so a message that goes there can be judged when it is sent.
+//
 // Locks: at most one end is locked at a time. The peer is reached through a reference.
 #pragma once
 
 #include "process.h"
 
 struct thread;
+struct entry;
+struct handle_lookup;
 
 enum channel_state : uint8_t { CHANNEL_CONNECTED, CHANNEL_DRAINING, CHANNEL_STATES };
 
@@ -60,6 +66,8 @@ struct channel {
     uint32_t message_bytes;  // at most, in one message
     uint8_t message_handles; // at most, in one message
     uint8_t pages, calls_max, calls_used, overflow;
+    uint8_t ceiling; // the highest priority of those who may wait for this end
+    uint8_t reach;   // the peer's ceiling: of those who may wait through this end
     uint16_t slot_bytes, slots_per_page;
     uint32_t lost;       // dropped since the last message was taken
     struct list senders; // threads that wait for room, the most urgent first, by wait_node
@@ -92,8 +100,12 @@ bool channel_has_message_locked(const struct channel *channel);
 void channel_abandoned_locked(struct object *end, struct thread *thread) REQUIRES(end->lock);
 
 // Answers a call. Errors as channel_reply.
-[[nodiscard]] status_t channel_reply(struct thread *server, struct object_ref end, uint64_t token,
+[[nodiscard]] status_t channel_reply(struct entry *entry, struct object_ref end, uint64_t token,
                                      uint64_t message);
+
+// Whether a handle can be given to somebody as urgent as `priority`. TOO_URGENT: it names a channel
+// end, with SEND, whose peer has a lower ceiling. GONE.
+[[nodiscard]] status_t channel_give_allowed(const struct handle_lookup *handle, uint8_t priority);
 
 // ---- faults
 

@@ -186,7 +186,7 @@ status_t sys_channel_reply_receive(struct entry *entry, const struct handle_look
                                    const struct handle_lookup *port, uint64_t deadline_ns)
 {
     if (!entry->thread->restarted) {
-        status_t replied = channel_reply(entry->thread, lookup_ref(end), token, message);
+        status_t replied = channel_reply(entry, lookup_ref(end), token, message);
         entry->thread->reply_flag = replied == STATUS_OK ? 0 : (uint32_t)MSG_REPLY_FAILED;
     }
     return receive_into(entry, port, deadline_ns);

@@ -436,6 +436,19 @@ status_t sys_thread_create(struct entry *entry, const struct handle_lookup *proc
     return STATUS_OK;
 }
 
+// Whether the thread is not too urgent for what it is given.
+static status_t gift_allowed(const struct handle_lookup *handle, const struct handle_lookup *gift)
+    NO_THREAD_SAFETY
+{
+    if (!gift->object)
+        return STATUS_OK;
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    uint8_t priority = thread_priority(thread_of(handle->object));
+    object_unlock(handle->object);
+    return channel_give_allowed(gift, priority);
+}
+
 status_t sys_thread_start(struct entry *entry, const struct handle_lookup *handle, uint64_t pc,
                           uint64_t sp, uint64_t argument, const struct handle_lookup *gift)
     NO_THREAD_SAFETY
@@ -443,10 +456,12 @@ status_t sys_thread_start(struct entry *entry, const struct handle_lookup *handl
     struct thread *thread = thread_of(handle->object);
     if (pc >= ABI_USER_MAX || sp > ABI_USER_MAX)
         return STATUS_INVALID;
+    status_t status = gift_allowed(handle, gift);
+    if (status != STATUS_OK)
+        return status;
     if (!object_lock(handle->object, handle->generation))
         return STATUS_GONE;
     uint64_t gift_handle = 0;
-    status_t status = STATUS_OK;
     if (thread->started || thread_ends(thread))
         status = STATUS_BAD_STATE;
     else if (gift->object)

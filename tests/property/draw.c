@@ -81,7 +81,11 @@ static uint64_t draw_shape(void)
 {
     if (draw_below(20) == 0)
         return ABI_CHANNEL_SHAPE(ONE_OF(0, 1), ONE_OF(8, 0xffff), ONE_OF(0, 9), ONE_OF(0, 65));
-    return ABI_CHANNEL_SHAPE(1 + draw_below(2), ONE_OF(8, 8, 0), draw_below(3), draw_below(3));
+    uint64_t shape =
+        ABI_CHANNEL_SHAPE(1 + draw_below(2), ONE_OF(8, 8, 0), draw_below(3), draw_below(3));
+    if (draw_below(2)) // those who draw are about as urgent as that
+        shape |= ABI_CHANNEL_CEILINGS(ONE_OF(63, 10, 9), ONE_OF(63, 11, 10, 0));
+    return shape;
 }
 
 static struct operand draw_value(const struct abi_arg *arg, uint16_t number)

@@ -34,7 +34,7 @@ TEST(shapes)
     }
     uint64_t shape = ABI_CHANNEL_SHAPE(1, 16, 0, 0);
     EXPECT_CALL(INVALID, a, CHANNEL_CREATE, a->account, a->account, shape | 1ull << 63, 0);
-    EXPECT_CALL(INVALID, a, CHANNEL_CREATE, a->account, a->account, shape | 1ull << 40, 0);
+    EXPECT_CALL(INVALID, a, CHANNEL_CREATE, a->account, a->account, shape | 1ull << 46, 0);
     EXPECT_CALL(INVALID, a, CHANNEL_CREATE, a->account, a->account, shape, 3);
     world_end();
 }

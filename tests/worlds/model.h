@@ -82,6 +82,7 @@ struct m_object {
     struct m_list children;
     uint8_t peer; // channel
     uint32_t message_bytes, message_handles, depth, calls_max;
+    uint8_t ceiling, reach; // of those who wait for this end, and for its peer
     uint8_t queued;
     struct m_message queue[M_DEPTH];
     struct m_call calls[M_CALLS];

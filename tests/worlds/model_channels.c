@@ -184,6 +184,19 @@ static uint8_t handles_to_send(const struct action *action, uint64_t message, ui
     return STATUS_OK;
 }
 
+// Those behind an end with the given ceiling may be too urgent for what they would be handed.
+static bool hands_too_far(const struct action *action, uint64_t message, uint8_t ceiling)
+{
+    for (unsigned i = 0; i < MSG_HANDLES(message); i++) {
+        const struct m_handle *handle = &model.actors[action->actor].registers[action->sent[i]];
+        if (handle->phase == M_USABLE && handle->object != NOTHING && handle->rights & RIGHT_SEND &&
+            object_of(handle->object)->type == OBJECT_CHANNEL &&
+            object_of(handle->object)->reach < ceiling)
+            return true;
+    }
+    return false;
+}
+
 static bool is_message(uint64_t message, uint64_t allowed)
 {
     return !(message & ~(MSG_BYTES_MASK | 0xfull << MSG_HANDLES_SHIFT | allowed)) &&
@@ -199,6 +212,9 @@ static uint8_t send(const struct action *action, uint64_t message, uint8_t from,
     if (MSG_BYTES(message) > channel->message_bytes ||
         MSG_HANDLES(message) > channel->message_handles)
         return STATUS_TOO_BIG;
+    bool urgent = sender->priority > channel->ceiling;
+    if (urgent && call)
+        return STATUS_TOO_URGENT;
     bool drops = !call && channel->overflow == OVERFLOW_DROP_OLDEST;
     bool waits = !has_room(to, call) && !drops;
     if (waits) {
@@ -208,6 +224,8 @@ static uint8_t send(const struct action *action, uint64_t message, uint8_t from,
             return STATUS_FULL;
         if (deadline <= model.now)
             return STATUS_TIMED_OUT;
+        if (urgent)
+            return STATUS_TOO_URGENT;
     }
     uint8_t status = handles_to_send(action, message, from, to);
     if (status != STATUS_OK)
@@ -245,6 +263,8 @@ static uint8_t call_send(const struct action *action)
     uint8_t peer = object_of(end)->peer;
     if (peer == NOTHING)
         return STATUS_PEER_CLOSED;
+    if (hands_too_far(action, message, object_of(end)->ceiling))
+        return STATUS_TOO_URGENT;
     return send(action, message, end, peer, false, value_argument(action, 2));
 }
 
@@ -281,6 +301,8 @@ static uint8_t call_call(const struct action *action)
     uint8_t peer = object_of(end)->peer;
     if (peer == NOTHING)
         return STATUS_PEER_CLOSED;
+    if (hands_too_far(action, message, object_of(end)->ceiling))
+        return STATUS_TOO_URGENT;
     if (value_argument(action, 2) <= model.now)
         return STATUS_TIMED_OUT;
     return send(action, message, end, peer, true, value_argument(action, 2));
@@ -322,6 +344,8 @@ uint8_t call_reply(const struct action *action)
         return STATUS_INVALID;
     struct m_actor *server = &model.actors[action->actor];
     struct m_object *channel = object_of(end);
+    if (hands_too_far(action, message, channel->ceiling))
+        return STATUS_TOO_URGENT;
     struct m_call *call = &channel->calls[server->token_slot];
     bool is_token = action->argument[1].kind == OPERAND_TOKEN && server->token_end == end &&
                     server->token_serial != 0 && call->serial == server->token_serial;
@@ -373,9 +397,10 @@ static uint8_t call_channel_create(const struct action *action, struct m_outcome
                             .message_handles = shape >> 32 & 0xff,
                             .calls_max = shape >> 48 & 0xff,
                             .overflow = overflow};
+    uint64_t below[2] = {shape >> 40 & 0xff, shape >> 56};
     if (like.depth == 0 || like.message_bytes > ABI_MESSAGE_BYTES ||
         like.message_handles > ABI_MESSAGE_HANDLES || like.calls_max > ABI_CHANNEL_MAX_CALLS ||
-        overflow > OVERFLOW_DROP_OLDEST)
+        below[0] > 63 || below[1] > 63 || overflow > OVERFLOW_DROP_OLDEST)
         return STATUS_INVALID;
     if (overflow == OVERFLOW_DROP_OLDEST && (like.message_handles > 0 || like.calls_max > 0))
         return STATUS_INVALID;
@@ -394,6 +419,8 @@ static uint8_t call_channel_create(const struct action *action, struct m_outcome
         made->message_handles = like.message_handles;
         made->calls_max = like.calls_max;
         made->overflow = like.overflow;
+        made->ceiling = (uint8_t)(63 - below[i]);
+        made->reach = (uint8_t)(63 - below[1 - i]);
         if (made->depth > M_DEPTH || made->calls_max > M_CALLS)
             abort();
         for (uint8_t k = 0; k < M_CALLS; k++)

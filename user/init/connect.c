@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Channels between services, as the manifest allows. The client's end is charged to the client,
-// the server's to the server. Who asks for a service that is not ready waits in a table; it is
+// the server's to the server, whose priority is the ceiling of those who call it: the kernel hands
+// the client's end to nobody who is more urgent. Who asks for a service that is not ready waits in a table; it is
 // large enough for every service that may wait for every other.
 #include "init.h"
 
@@ -18,8 +19,10 @@ static status_t make_connection(struct service *client, struct service *server,
 {
     struct init_accept_notice accept = {};
     text_copy(accept.client, sizeof(accept.client), client->manifest->name);
-    status_t status = channel_create(client->account, server->account, server->manifest->shape,
-                                     OVERFLOW_REJECT, &reply->end, &accept.end);
+    const uint64_t ceilings = ABI_CHANNEL_CEILINGS(63, server->manifest->priority);
+    status_t status =
+        channel_create(client->account, server->account, server->manifest->shape | ceilings,
+                       OVERFLOW_REJECT, &reply->end, &accept.end);
     if (status != STATUS_OK)
         return status;
     status = init_accept(server->bootstrap, &accept);

@@ -163,8 +163,10 @@ static status_t start_thread(struct service *s, uint64_t entry)
         (status = thread_create(s->process, s->manifest->priority, ABI_INIT_MESSAGE_BUFFER,
                                 &s->thread)) != STATUS_OK ||
         (status = place(s)) != STATUS_OK ||
-        (status = channel_create(s->account, s->account, BOOTSTRAP_SHAPE, OVERFLOW_REJECT,
-                                 &s->bootstrap, &theirs)) != STATUS_OK ||
+        (status = channel_create(s->account, s->account,
+                                 // Whoever asks init for something is this service.
+                                 BOOTSTRAP_SHAPE | ABI_CHANNEL_CEILINGS(s->manifest->priority, 63),
+                                 OVERFLOW_REJECT, &s->bootstrap, &theirs)) != STATUS_OK ||
         (status = watch(s->bootstrap.value, &s->on_bootstrap, SIGNAL_READABLE)) != STATUS_OK ||
         (status = send_start_message(s)) != STATUS_OK) {
         if (theirs.value != 0)

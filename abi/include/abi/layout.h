@@ -60,6 +60,10 @@ constexpr uint64_t MSG_REPLY_FAILED = 1u << 22; // received: the reply that came
 // ---- channel shape: depth (bits 15-0), message bytes (31-16), handles (39-32), calls (55-48)
 //
 // An end's queue takes at most ABI_CHANNEL_MAX_PAGES pages; slots do not straddle pages.
+//
+// The ceiling of an end is the highest priority of those who may wait for it: call into it, or wait
+// for room in its queue. Bits 47-40 and 63-56 say by how much that of end 0 and of end 1 is below 63,
+// so that a shape that says nothing lets everyone.
 
 constexpr unsigned ABI_CHANNEL_MAX_PAGES = 8;
 constexpr unsigned ABI_CHANNEL_MAX_CALLS = 64;
@@ -68,6 +72,8 @@ constexpr unsigned ABI_CHANNEL_MAX_SENDERS = 32; // that wait for room in one qu
 #define ABI_CHANNEL_SHAPE(depth, bytes, handles, calls)                        \
     ((uint64_t)(depth) | (uint64_t)(bytes) << 16 | (uint64_t)(handles) << 32 | \
      (uint64_t)(calls) << 48)
+#define ABI_CHANNEL_CEILINGS(end0, end1) \
+    ((uint64_t)(63 - (end0)) << 40 | (uint64_t)(63 - (end1)) << 56)
 
 // ---- small enumerations
 
@@ -162,6 +168,7 @@ struct abi_inspect {
         struct {
             uint64_t depth, message_bytes, queued, calls, calls_max, queued_high;
             uint64_t overflow, senders, lost; // those that wait; not yet told to a receiver
+            uint64_t ceiling;                 // of those who may wait for this end
         } channel;
         struct {
             uint64_t bindings, pending;

@@ -45,6 +45,26 @@ static void a_handler(void)
     another_process(ends.end1);
 }
 
+static uint64_t gift;
+
+static void a_gift(void)
+{
+    gift = new_channel(destroyer, 1, 16, 1, 1).end0;
+    set_handles(user, 1, &gift);
+}
+
+static void a_thread_and_a_gift(void)
+{
+    a_gift();
+    another_thread();
+}
+
+static void an_end_and_a_gift(void)
+{
+    a_gift();
+    copy = new_channel(destroyer, 1, 16, 1, 1).end1;
+}
+
 static void a_vmo(void)
 {
     vmo = MUST(destroyer, VMO_CREATE, destroyer->account, PAGE_SIZE, 0);
@@ -60,7 +80,8 @@ static void finish(void)
 {
     status_t status = status_of(user, 0);
     EXPLORE_CHECK(status_of(destroyer, 0) == STATUS_OK);
-    EXPLORE_CHECK(status == STATUS_OK || status == STATUS_GONE || status == STATUS_BAD_STATE);
+    EXPLORE_CHECK(status == STATUS_OK || status == STATUS_GONE || status == STATUS_BAD_STATE ||
+                  status == STATUS_NOT_FOUND); // of a reply to no call
 }
 
 // What is destroyed takes as many slots as are made.
@@ -83,6 +104,9 @@ REUSED_IN(thread_set_priority, "O2", another_thread(), thread, 2, THREAD_SET_PRI
 REUSED_IN(thread_set_cpu, "O2", another_thread(), thread, 2, THREAD_SET_CPU, thread, 1);
 REUSED_IN(thread_create, "O2", another_process(0), process, 2, THREAD_CREATE, process, 5, AT);
 REUSED_IN(fault_slot, "O2", a_handler(), copy, 1, THREAD_CREATE, process, 5, AT);
+REUSED_IN(thread_start, "O2", a_thread_and_a_gift(), thread, 2, THREAD_START, thread, 0x1000, 0, 0,
+          gift);
+REUSED_IN(channel_reply, "O2", an_end_and_a_gift(), copy, 1, CHANNEL_REPLY, copy, 0, MSG(0, 1));
 // The new object's lock has a lower rank than the one under which it would be taken.
 REUSED_IN(vm_map, "O2", a_vmo(), vmo, 1, VM_MAP, user->own_aspace, vmo, 0, AT, PAGE_SIZE,
           PROT_READ);

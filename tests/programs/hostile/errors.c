@@ -378,6 +378,23 @@ static void lossy_queue(void)
     handle_close((handle_t){end1.value});
 }
 
+// An end that takes calls of priority 0 alone.
+static void low_ceiling(void)
+{
+    channel_t low, peer;
+    must(channel_create(start.account, start.account,
+                        ABI_CHANNEL_SHAPE(1, 8, 0, 1) | ABI_CHANNEL_CEILINGS(63, 0),
+                        OVERFLOW_REJECT, &low, &peer),
+         "channel_create");
+    ATTACK(SYSCALL_CHANNEL_CALL, low.value, MSG(0, 0), ABI_DEADLINE_NEVER);
+    message_buffer()->handles[0] = low.value;
+    ATTACK(SYSCALL_CHANNEL_SEND, world.end0.value, MSG(0, 1));
+    ATTACK(SYSCALL_CHANNEL_REPLY, world.end1.value, 0, MSG(0, 1));
+    ATTACK(SYSCALL_THREAD_START, world.new_thread.value, 0x40'0000, 0, 0, low.value);
+    handle_close((handle_t){low.value});
+    handle_close((handle_t){peer.value});
+}
+
 // An exception channel without a reply slot.
 static void full_exceptions(void)
 {
@@ -623,6 +640,7 @@ void errors_phase(void)
     rights();
     full_queue();
     lossy_queue();
+    low_ceiling();
     full_exceptions();
     poor_table();
     full_table();
