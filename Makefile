@@ -108,6 +108,11 @@ coverage:
 	$(Q)$(MAKE) COVERAGE=1 host-tests
 	$(Q)$(PYTHON) tools/coverage.py
 
+# What system calls answer in which states of their objects, and which test sees it.
+.PHONY: table
+table: host-tests
+	$(Q)$(PYTHON) tools/calls.py --run
+
 test-qemu: both planted measured
 	$(Q)$(PYTHON) tests/run.py qemu
 
@@ -187,6 +192,7 @@ make fuzz                         inputs that reach new code (TARGET= SECONDS=60
 make fuzz-planted                 whether each target finds the bugs that are planted for it
 make clauses                      whether each clause of the contracts is borne by a test
 make lint       make format     make size       make bench      make graph
+make table                        what calls answer, in which states, and a test that sees it
 make coverage                     which branches of the kernel the host's tests take, and which not
 make entries                      the longest stretches of the kernel, by instructions (SEEDS=3)
 make invariants                   the table of invariants and the planted bugs they catch

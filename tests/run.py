@@ -5,7 +5,7 @@
 usage: tests/run.py [--long] [host] [worlds] [explore] [mutants] [fuzz] [lint] [qemu] [coverage]
                      [fresh]
 
-host    the programs of tests/unit, built under build/host/bin
+host    the programs of tests/unit, built under build/host/bin; what they see calls do
 worlds  each small world of tests/worlds, exhausted
 explore the explorer's own proof, and each of its scenarios of the kernel
 mutants whether the tests kill mutants of the kernel: a sample, or all of them
@@ -36,6 +36,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP / "tests" / "system"), str(TOP / "tools")]
+
+import calls  # noqa: E402
 
 WORKERS = max(1, os.cpu_count() or 1)
 DEFAULT_LIMIT = 120
@@ -138,9 +140,16 @@ def host_jobs(wanted, long):
     for program in sorted(folder.iterdir()) if folder.is_dir() else []:
         def job(results, program=program):
             limit = HOST_LIMIT * (10 if long else 1)
-            status, output, seconds = run_process([str(program)], limit, environment)
+            recorded = {} if os.environ.get("T") else calls.recording(program)
+            status, output, seconds = run_process([str(program)], limit, environment | recorded)
             parse_host(program.name, status, output, seconds, results, wanted)
         yield job
+
+
+def check_calls(results):
+    """Whether the tests that just ran saw all that calls can answer."""
+    complaints, summary = calls.judge()
+    results.add("host/calls", 0, "\n".join(complaints) or None, [summary])
 
 
 # --- small worlds -----------------------------------------------------------------
@@ -390,6 +399,8 @@ def main():
     results, start = Results(), time.monotonic()
     if "host" in words:
         run_jobs(host_jobs(wanted, long), results)
+        if not os.environ.get("T"):
+            check_calls(results)
     if "worlds" in words:
         run_jobs(worlds_jobs(wanted, long), results)
     if "explore" in words:

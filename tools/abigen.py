@@ -289,4 +289,5 @@ def main():
             target.write_text(text)
 
 
-main()
+if __name__ == "__main__":
+    main()

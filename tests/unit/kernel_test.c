@@ -30,6 +30,8 @@ static struct report {
 } *report;
 
 uint64_t *test_evaluations;
+void (*test_on_end)(const struct test *test, bool drawn);
+static const struct test *current; // in its process
 static struct test *tests, **tests_end = &tests;
 
 void test_register(struct test *test)
@@ -48,6 +50,8 @@ void test_register(struct test *test)
     report->ending = ending;
     for (unsigned i = 0; i < INVARIANT_COUNT; i++)
         report->evaluations[i] += counter_read(&invariant_evaluations[i]);
+    if (test_on_end && current)
+        test_on_end(current, report->seed != 0);
     fflush(stdout);
     if (__llvm_profile_write_file)
         (void)__llvm_profile_write_file();
@@ -217,6 +221,7 @@ static bool judge(const struct test *test, int status)
 
 static bool run_test(const struct test *test)
 {
+    current = test;
     return judge(test, run_apart(test->run, TIME_LIMIT_S * (test_long() ? 10 : 1)));
 }
 

@@ -46,6 +46,9 @@ void test_register(struct test *test);
 void test_expect_equal(uint64_t a, uint64_t b, const char *a_text, const char *b_text,
                        const char *file, int line);
 
+// Called, when set, in a test's process as it ends. `drawn`: it has drawn random numbers.
+extern void (*test_on_end)(const struct test *test, bool drawn);
+
 // ---- random numbers
 
 struct random {

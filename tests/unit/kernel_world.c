@@ -104,6 +104,8 @@ static struct actor *actor_of(struct thread *thread)
     return actor;
 }
 
+void (*world_on_call)(const struct actor *actor), (*world_on_outcome)(const struct actor *actor);
+
 static struct abi_fault current_fault;
 
 static struct arch_context *enter_fault(void)
@@ -118,6 +120,8 @@ static void load_call(struct actor *actor)
     memcpy(context->argument, actor->argument, sizeof context->argument);
     actor->go = false;
     actor->calling = true;
+    if (world_on_call)
+        world_on_call(actor);
 }
 
 static void take_outcome(struct actor *actor)
@@ -126,6 +130,8 @@ static void take_outcome(struct actor *actor)
     actor->calling = false;
     actor->out.status = (status_t)context->status;
     memcpy(actor->out.value, context->result, sizeof actor->out.value);
+    if (world_on_outcome)
+        world_on_outcome(actor);
 }
 
 // Decides the next entry of a CPU in user mode. false: the test goes on, the thread is held.
@@ -568,12 +574,17 @@ static const struct handle_entry *entry_of(const struct actor *actor, uint64_t h
     return &actor->process->pages[slot / HANDLES_PER_PAGE][slot % HANDLES_PER_PAGE];
 }
 
-struct object *object_behind(const struct actor *actor, uint64_t handle)
+const struct handle_entry *handle_entry_of(const struct actor *actor, uint64_t handle)
 {
     const struct handle_entry *entry = entry_of(actor, handle);
-    if (!entry || entry->tag >> 2 != handle >> 32 || (entry->tag & 3) == HANDLE_FREE)
-        return nullptr;
-    return object_at((uint32_t)(entry->word & 0xff'ffff));
+    bool is = entry && entry->tag >> 2 == handle >> 32 && (entry->tag & 3) != HANDLE_FREE;
+    return is ? entry : nullptr;
+}
+
+struct object *object_behind(const struct actor *actor, uint64_t handle)
+{
+    const struct handle_entry *entry = handle_entry_of(actor, handle);
+    return entry ? object_at((uint32_t)(entry->word & 0xff'ffff)) : nullptr;
 }
 
 bool is_live(const struct actor *actor, uint64_t handle)

@@ -81,6 +81,8 @@ uint64_t grant_rights(struct actor *to, struct actor *from, uint64_t handle, uin
 // Whether what a handle names is alive.
 bool is_live(const struct actor *actor, uint64_t handle);
 
+// The entry of a handle in its process's table; nullptr: no live or held handle has this value.
+const struct handle_entry *handle_entry_of(const struct actor *actor, uint64_t handle);
 // What a handle names, whatever its state; nullptr: nothing.
 struct object *object_behind(const struct actor *actor, uint64_t handle);
 struct account *account_behind(const struct actor *actor, uint64_t handle);
@@ -103,6 +105,10 @@ void expect_status(status_t got, status_t wanted, const char *what, const char *
 #define EXPECT_STATUS(got, wanted) expect_status(got, STATUS_##wanted, #got, __FILE__, __LINE__)
 #define EXPECT_CALL(wanted, actor, name, ...) \
     expect_status(CALL(actor, name, __VA_ARGS__).status, STATUS_##wanted, #name, __FILE__, __LINE__)
+
+// Called, when set, as an actor enters with a call, and when what came of it stands in `out`.
+extern void (*world_on_call)(const struct actor *actor),
+    (*world_on_outcome)(const struct actor *actor);
 
 // What came of a call that had to wait, if it is over.
 bool has_ended(const struct actor *actor);

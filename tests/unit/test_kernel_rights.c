@@ -10,40 +10,41 @@
 
 static struct actor *a;
 static uint64_t live[OBJECT_COUNT]; // a handle with all rights to one of each type
-static uint64_t dead;               // an event's that is gone
+static uint64_t dead[OBJECT_COUNT]; // ... that is gone; 0: one of this type never goes
 
-static uint64_t own(enum abi_object type)
+// What `account` pays for, in `made`; `nth`: of those that take something of the machine.
+static uint64_t own(enum abi_object type, uint64_t account, unsigned nth, const uint64_t *made)
 {
-    uint64_t machine = live[OBJECT_MACHINE], vmo = live[OBJECT_VMO], space = live[OBJECT_DMASPACE];
+    uint64_t machine = live[OBJECT_MACHINE], vmo = made[OBJECT_VMO], space = made[OBJECT_DMASPACE];
     switch (type) {
     case OBJECT_ACCOUNT:
-        return MUST(a, ACCOUNT_CREATE, a->account, 10, 10);
+        return MUST(a, ACCOUNT_CREATE, account, 10, 10);
     case OBJECT_PROCESS:
-        return MUST(a, PROCESS_CREATE, a->account, 0);
+        return MUST(a, PROCESS_CREATE, account, 0);
     case OBJECT_THREAD:
-        return MUST(a, THREAD_CREATE, live[OBJECT_PROCESS], 5, 0x4000'0000);
+        return MUST(a, THREAD_CREATE, made[OBJECT_PROCESS], 5, 0x4000'0000);
     case OBJECT_ASPACE:
-        return CALL(a, PROCESS_CREATE, a->account, 0).value[1];
+        return CALL(a, PROCESS_CREATE, account, 0).value[1];
     case OBJECT_VMO:
-        return MUST(a, VMO_CREATE, a->account, PAGE_SIZE, 0);
+        return MUST(a, VMO_CREATE, account, PAGE_SIZE, 0);
     case OBJECT_CHANNEL:
-        return new_channel(a, 2, 64, 1, 1).end0;
+        return MUST(a, CHANNEL_CREATE, account, account, ABI_CHANNEL_SHAPE(2, 64, 1, 1), 0);
     case OBJECT_PORT:
-        return MUST(a, PORT_CREATE, a->account);
+        return MUST(a, PORT_CREATE, account);
     case OBJECT_EVENT:
-        return MUST(a, EVENT_CREATE, a->account);
+        return MUST(a, EVENT_CREATE, account);
     case OBJECT_TIMER:
-        return MUST(a, TIMER_CREATE, a->account);
+        return MUST(a, TIMER_CREATE, account);
     case OBJECT_INTERRUPT:
-        return MUST(a, MACHINE_INTERRUPT, machine, a->account, 10, TRIGGER_EDGE);
+        return MUST(a, MACHINE_INTERRUPT, machine, account, 10 + nth, TRIGGER_EDGE);
     case OBJECT_IORANGE:
-        return MUST(a, MACHINE_IO_RANGE, machine, a->account, 0x60, 4);
+        return MUST(a, MACHINE_IO_RANGE, machine, account, 0x60 + 4 * nth, 4);
     case OBJECT_DMASPACE:
-        return MUST(a, MACHINE_DMA_SPACE, machine, a->account, 7);
+        return MUST(a, MACHINE_DMA_SPACE, machine, account, 7);
     case OBJECT_PIN:
-        return MUST(a, PIN_CREATE, space, a->account, vmo, 0, PAGE_SIZE, DMA_BOTH);
+        return MUST(a, PIN_CREATE, space, account, vmo, 0, PAGE_SIZE, DMA_BOTH);
     case OBJECT_MACHINE:
-        return grant(a, world.boss, world.machine);
+        return machine;
     case OBJECT_LOG:
         return grant(a, world.boss, world.log);
     case OBJECT_NONE:
@@ -54,18 +55,29 @@ static uint64_t own(enum abi_object type)
     return 0;
 }
 
+static void own_all(uint64_t account, unsigned nth, uint64_t *made)
+{
+    static const enum abi_object first[] = {OBJECT_DMASPACE, OBJECT_PROCESS};
+    for (unsigned i = 0; i < ARRAY_SIZE(first); i++)
+        made[first[i]] = own(first[i], account, nth, made);
+    for (unsigned type = 1; type < OBJECT_COUNT; type++)
+        if (!made[type])
+            made[type] = own((enum abi_object)type, account, nth, made);
+}
+
 static void begin(void)
 {
     world_begin((struct world_options){});
     a = spawn(new_account(400, 400), 10);
-    live[OBJECT_MACHINE] = own(OBJECT_MACHINE);
-    live[OBJECT_DMASPACE] = own(OBJECT_DMASPACE);
-    live[OBJECT_PROCESS] = own(OBJECT_PROCESS);
+    live[OBJECT_MACHINE] = grant(a, world.boss, world.machine);
+    own_all(a->account, 0, live);
+    // What an account pays for goes with it.
+    uint64_t account = MUST(a, ACCOUNT_CREATE, a->account, 100, 100);
+    own_all(account, 1, dead);
+    MUST(a, OBJECT_DESTROY, account);
     for (unsigned type = 1; type < OBJECT_COUNT; type++)
-        if (!live[type])
-            live[type] = own((enum abi_object)type);
-    dead = MUST(a, EVENT_CREATE, a->account);
-    MUST(a, OBJECT_DESTROY, dead);
+        EXPECT(is_live(a, dead[type]) == (type == OBJECT_MACHINE || type == OBJECT_LOG));
+    dead[OBJECT_MACHINE] = dead[OBJECT_LOG] = 0;
 }
 
 static uint64_t number; // what the arguments are that are no handles
@@ -132,8 +144,9 @@ TEST(every_handle_argument_of_every_call)
             expect_each_type_is_told(call, i, arg);
             expect_each_right_is_needed(call, i, arg);
             expect_refused(call, i, 0x7777'0000'0001, STATUS_BAD_HANDLE);
-            if (!arg->object || arg->object == OBJECT_EVENT)
-                expect_refused(call, i, dead, STATUS_GONE);
+            uint64_t gone = dead[arg->object ? arg->object : OBJECT_EVENT];
+            if (gone)
+                expect_refused(call, i, gone, STATUS_GONE);
             count++;
         }
     EXPECT(count > 50);

@@ -75,16 +75,6 @@ static void say_handle(uint64_t phase, uint64_t type, uint32_t rights, const str
     say(WORD_HANDLE_OBJECT, is_there ? number_of(object) : WORD_NOBODY);
 }
 
-const struct handle_entry *handle_entry_of(const struct actor *actor, uint64_t handle)
-{
-    uint32_t slot = (uint32_t)handle;
-    if (slot >= HANDLES_MAX || !actor->process->pages[slot / HANDLES_PER_PAGE])
-        return nullptr;
-    const struct handle_entry *entry =
-        &actor->process->pages[slot / HANDLES_PER_PAGE][slot % HANDLES_PER_PAGE];
-    return entry->tag >> 2 == handle >> 32 && (entry->tag & 3) != HANDLE_FREE ? entry : nullptr;
-}
-
 static void say_register(const struct actor *actor, uint64_t handle)
 {
     const struct handle_entry *entry = handle_entry_of(actor, handle);

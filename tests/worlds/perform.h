@@ -15,6 +15,3 @@ struct hands {
 };
 extern struct hands hands[];
 extern uint8_t hands_count;
-
-// The entry of a handle in its process's table; nullptr: no live or held handle has this value.
-const struct handle_entry *handle_entry_of(const struct actor *actor, uint64_t handle);

@@ -52,7 +52,9 @@ $(HOST_LIBRARY): $(HOST_OBJECTS)
 	$(Q)$(AR) rcs $@ $^
 
 HOST_TEST_SOURCES := $(wildcard tests/unit/test_$(if $(COVERAGE),kernel_)*.c)
-test_extra = $(call objects,$H/extra,$(shell sed -n 's,^// build: ,,p' $(1)))
+# What tests of the kernel see calls do is recorded in all of them (tools/calls.py).
+test_extra = $(call objects,$H/extra,$(shell sed -n 's,^// build: ,,p' $(1)) \
+               $(if $(findstring test_kernel_,$(1)),tests/unit/kernel_calls.c))
 define host_test
 HOST_TESTS += $H/bin/$(basename $(notdir $(1)))
 HOST_EXTRA += $(call test_extra,$(1))
