@@ -440,8 +440,6 @@ status_t sys_thread_create(struct entry *entry, const struct handle_lookup *proc
 static status_t gift_allowed(const struct handle_lookup *handle, const struct handle_lookup *gift)
     NO_THREAD_SAFETY
 {
-    if (!gift->object)
-        return STATUS_OK;
     if (!object_lock(handle->object, handle->generation))
         return STATUS_GONE;
     uint8_t priority = thread_priority(thread_of(handle->object));

@@ -120,6 +120,8 @@ TEST(a_reply_hands_over_what_every_caller_may_use)
     EXPECT_STATUS(reply_with(low, 4), TOO_URGENT);
     EXPECT_EQUAL(ceiling_of(server, low), 63); // it is still here
     EXPECT_STATUS(reply_with(enough, 4), OK);
+    uint64_t bare = MUST(server, HANDLE_DUPLICATE, low, RIGHT_TRANSFER | RIGHT_SEND);
+    EXPECT_STATUS(reply_with(bare, 4), TOO_URGENT);
     // What cannot call can be handed to everyone.
     uint64_t mute = MUST(server, HANDLE_DUPLICATE, low, RIGHT_TRANSFER | RIGHT_RECEIVE);
     EXPECT_STATUS(reply_with(mute, 4), OK);
