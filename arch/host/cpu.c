@@ -141,7 +141,7 @@ void host_interleave(uint32_t new_period, uint64_t seed)
 static void point(void)
 {
     host_points++;
-    if (period == 0 || !inside)
+    if (!inside)
         return;
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
@@ -152,6 +152,15 @@ static void point(void)
     leave(inside, HOST_KERNEL);
 }
 
+// Apart, so that the usual case is inlined where it can be.
+[[gnu::noinline]] static void begins(void *function)
+{
+    if (host_on_function && inside && host_on_function(function))
+        leave(inside, HOST_KERNEL);
+    if (period != 0)
+        point();
+}
+
 // The compiler calls these at the beginning and the end of each function of kernel/.
 void __cyg_profile_func_enter(void *function, void *caller);
 void __cyg_profile_func_exit(void *function, void *caller);
@@ -159,15 +168,15 @@ void __cyg_profile_func_exit(void *function, void *caller);
 void __cyg_profile_func_enter(void *function, void *caller)
 {
     (void)caller;
-    if (host_on_function && inside && host_on_function(function))
-        leave(inside, HOST_KERNEL);
-    point();
+    if (__builtin_expect(host_on_function || period != 0, 0))
+        begins(function);
 }
 
 void __cyg_profile_func_exit(void *function, void *caller)
 {
     (void)function, (void)caller;
-    point();
+    if (__builtin_expect(period != 0, 0))
+        point();
 }
 
 void host_relax(void)

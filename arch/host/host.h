@@ -127,9 +127,13 @@ extern unsigned host_maintenance_count;
 
 // A page of device registers, made when it is first mapped or asked for.
 void *host_device_page(uint64_t address);
+constexpr unsigned HOST_DEVICE_PAGES = 160; // one after another, as they are asked for
+extern uint8_t host_device_memory[HOST_DEVICE_PAGES][PAGE_SIZE];
+unsigned host_device_pages(void); // how many there are by now
 
 extern void (*host_on_device_map)(void); // called, when set, where the kernel maps registers
 
 extern bool host_has_io_ports;
 extern uint8_t host_io[1 << 16];
+extern bool host_io_written; // by the kernel, since the machine started
 extern unsigned host_power_calls;

@@ -173,6 +173,7 @@ bool host_interrupt_pending(unsigned cpu)
 
 bool host_has_io_ports = true;
 uint8_t host_io[1 << 16];
+bool host_io_written;
 
 bool arch_has_io_ports(void)
 {
@@ -189,28 +190,36 @@ uint32_t arch_io_read(uint16_t port, unsigned width)
 
 void arch_io_write(uint16_t port, unsigned width, uint32_t value)
 {
+    host_io_written = true;
     for (unsigned i = 0; i < width; i++)
         host_io[port + i] = (uint8_t)(value >> 8 * i);
 }
 
-constexpr unsigned DEVICE_PAGES = 160;
 static struct {
     uint64_t address;
     void *page;
-} device_pages[DEVICE_PAGES];
-alignas(PAGE_SIZE) static uint8_t device_memory[DEVICE_PAGES][PAGE_SIZE];
+} device_pages[HOST_DEVICE_PAGES];
+alignas(PAGE_SIZE) uint8_t host_device_memory[HOST_DEVICE_PAGES][PAGE_SIZE];
 
 void *host_device_page(uint64_t address)
 {
     for (size_t i = 0; i < ARRAY_SIZE(device_pages); i++) {
         if (!device_pages[i].page) {
             device_pages[i].address = address;
-            device_pages[i].page = device_memory[i];
+            device_pages[i].page = host_device_memory[i];
         }
         if (device_pages[i].address == address)
             return device_pages[i].page;
     }
     return nullptr; // no room is left, as on a real machine
+}
+
+unsigned host_device_pages(void)
+{
+    unsigned used = 0;
+    while (used < HOST_DEVICE_PAGES && device_pages[used].page)
+        used++;
+    return used;
 }
 
 void (*host_on_device_map)(void);
@@ -326,6 +335,7 @@ void host_reset(size_t ram_bytes, uint32_t asid_limit)
     host_console_bytes = 0;
     host_power_calls = 0;
     memset(host_io, 0, sizeof host_io);
+    host_io_written = false;
     host_cpus_reset();
     host_mmu_reset(ram_bytes, asid_limit);
 }

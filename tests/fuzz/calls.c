@@ -93,7 +93,7 @@ static void one_step(void)
 void fuzz_one(const uint8_t *data, size_t bytes)
 {
     struct input input = {.data = data, .bytes = bytes};
-    world_restore();
+    kernel_restore();
     for (unsigned i = 0; i < ACTORS_MAX; i++)
         noted[i] = true;
     for (unsigned step = 0; step < STEPS_MAX && input_record(&input, RECORD, &record); step++)

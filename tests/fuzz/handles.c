@@ -285,7 +285,7 @@ void fuzz_begin(void)
 void fuzz_one(const uint8_t *data, size_t bytes)
 {
     struct input input = {.data = data, .bytes = bytes}, record;
-    world_restore();
+    kernel_restore();
     object_count = 0;
     for (unsigned i = 0; i < 2; i++)
         sides[i].count = sides[i].queued = 0;

@@ -9,8 +9,10 @@
 
 #include "check.h"
 #include "kernel_draw.h"
+#include "kernel_pages.h"
 
 constexpr size_t RAM_BYTES = 3 << 19;
+constexpr unsigned COMPARED = 256; // of so many inputs, before one all memory is compared
 
 // ---- instead of kernel_test.c
 
@@ -58,12 +60,19 @@ void kernel_ready(void)
 {
     settle();
     world_check(); // what it allocates is there for all inputs
-    world_save(RAM_BYTES);
+    world_save();
+}
+
+void kernel_restore(void)
+{
+    static unsigned inputs;
+    world_restore();
+    if (inputs++ % COMPARED == 0)
+        FUZZ_EXPECT(world_is_restored());
 }
 
 void kernel_end(void)
 {
-    world_check();
     host_line_level(0, false);
     world_end_after_quarantine(DRAW_DEVICE);
 }

@@ -5,12 +5,14 @@
 #pragma once
 
 #include "fuzz.h"
-#include "kernel_pages.h"
 #include "kernel_world.h"
 
 // A world with all that every such target has; what a target adds comes before kernel_ready.
 void kernel_begin(void);
 void kernel_ready(void);
+
+// Before an input.
+void kernel_restore(void);
 
 // After an input: nothing may be left of it.
 void kernel_end(void);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// The snapshot of a simulated world (kernel_pages.c). Apart from kernel_fuzz.h, since the C
-// library's headers have names that are also the ABI's.
+// The snapshot of a simulated world (kernel_pages.c), taken when nothing runs and put back before
+// each input.
 #pragma once
 
-#include <stddef.h>
-
-void world_save(size_t ram_bytes); // once, when nothing runs
+void world_save(void); // once
 void world_restore(void);
+
+// Whether all of RAM is as it was in the snapshot: what world_restore leaves alone, too.
+bool world_is_restored(void);

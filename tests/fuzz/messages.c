@@ -303,7 +303,7 @@ void fuzz_one(const uint8_t *data, size_t bytes)
     if (first[0] == 0)
         memcpy(first, events, sizeof events);
     memcpy(events, first, sizeof events);
-    world_restore();
+    kernel_restore();
     for (unsigned step = 0; step < STEPS_MAX && input_record(&input, RECORD, &record); step++)
         one_step(&record);
     kernel_end();

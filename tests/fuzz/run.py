@@ -4,11 +4,12 @@
 
 usage: tests/fuzz/run.py [planted]
 
-TARGET=name chooses one (default: all), SECONDS=n says for how long each (default 60).
+TARGET=name chooses one (default: all), SECONDS=n says for how long each (default 60), or
+QUIET=n: until n minutes of the processor have found no new edge.
 With `planted` each planted bug of planted.toml is switched on and has to be found.
 
 What reaches new code is kept in build/fuzz/corpus/NAME, and an input that fails in
-build/fuzz/found: `build/fuzz/bin/NAME FILE` tries it again.
+build/fuzz/found: `build/fuzz/bin/NAME FILE` tries it again, or the fast program (FAST below).
 """
 
 import os
@@ -37,10 +38,13 @@ TARGETS = {
     "wire": (1024, 100_000),
 }
 
+# Those that run the whole kernel are built twice. The fast program, without sanitizers, looks for
+# inputs; the other one, in build/fuzz/bin, tries again what it has kept.
+FAST = {"calls": "fast", "handles": "fast", "messages": "hooked"}
+
 PLANTED_SECONDS = 60
-SLICE_SECONDS = 60        # of the long form, which goes on
-QUIET_SLICES = 2          # until so many have found no new edge
-SLICES_MAX = 30
+QUIET_MINUTES = 30        # of the processor: the long form goes on until so many found no new edge
+INPUTS_LEAST = {"calls": 10_000_000}  # and until it has tried so many
 INPUT_SECONDS = 20        # one that takes longer fails
 
 
@@ -50,20 +54,30 @@ def environment(bug=""):
                 UBSAN_OPTIONS=f"print_stacktrace=1:{symbolizer}")
 
 
-def run(target, *options, kept=None, bug=""):
-    """(status, output) of one run of a target; `kept` gets what reaches new code."""
+def program(target, checked=False):
+    return BUILD / ("" if checked else FAST.get(target, "")) / "bin" / target
+
+
+def start(target, scratch, *options, kept=None, bug="", checked=False, stdout=subprocess.PIPE):
+    """A run of a target; `kept` gets what reaches new code."""
     longest, _ = TARGETS[target]
     found = BUILD / "found"
     found.mkdir(parents=True, exist_ok=True)
+    # libFuzzer writes into the first folder: never into the tree's.
+    return subprocess.Popen(
+        [str(program(target, checked)), f"-max_len={longest}", f"-timeout={INPUT_SECONDS}",
+         "-handle_term=0", f"-artifact_prefix={scratch if bug else found}/{target}-",
+         *options, str(kept or scratch), str(HERE / "corpus" / target)],
+        cwd=TOP, env=environment(bug), stdin=subprocess.DEVNULL, stdout=stdout,
+        stderr=subprocess.STDOUT, text=True, errors="replace")
+
+
+def run(target, *options, **more):
+    """(status, output) of one run of a target."""
     with tempfile.TemporaryDirectory(prefix="skerry-") as scratch:
-        # libFuzzer writes into the first folder: never into the tree's.
-        done = subprocess.run(
-            [str(BUILD / "bin" / target), f"-max_len={longest}", f"-timeout={INPUT_SECONDS}",
-             "-print_final_stats=1", f"-artifact_prefix={scratch if bug else found}/{target}-",
-             *options, str(kept or scratch), str(HERE / "corpus" / target)],
-            cwd=TOP, env=environment(bug), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
-    return done.returncode, done.stdout
+        running = start(target, scratch, *options, **more)
+        output, _ = running.communicate()
+    return running.returncode, output
 
 
 def figure(pattern, output):
@@ -78,8 +92,8 @@ def edges(output):
 def summary(output):
     """What came of a run, in one line."""
     note = re.findall(r"^note: (.*)", output, re.MULTILINE)
-    rate = figure(r"average_exec_per_sec:\s*(\d+)", output)
-    return f"{note[-1] if note else 'no end'}, {rate} a second, {edges(output)} edges"
+    quiet = re.findall(r"^quiet: (.*)", output, re.MULTILINE)
+    return ", ".join([note[-1] if note else "no end", f"{edges(output)} edges", *quiet])
 
 
 def why_it_failed(output):
@@ -96,19 +110,47 @@ def kept_corpus(target):
 
 def short(target):
     """(status, output): the tree's corpus, then as many inputs, always the same ones."""
-    return run(target, "-seed=1", f"-runs={TARGETS[target][1]}")
+    return run(target, "-seed=1", f"-runs={TARGETS[target][1]}", checked=True)
+
+
+def fuzz(target, seconds):
+    """(status, output): for so long, then once more what was kept, with the sanitizers."""
+    kept = kept_corpus(target)
+    status, output = run(target, f"-max_total_time={seconds}", kept=kept)
+    return (status, output) if status else again(target, kept, output)
+
+
+def again(target, kept, output):
+    if target not in FAST:
+        return 0, output
+    status, checked = run(target, "-runs=0", kept=kept, checked=True)
+    return (status, checked) if status else (0, output)
+
+
+def processor_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def long(target):
     """(status, output): until it finds no new edge any more."""
-    most = quiet = 0
-    for _ in range(SLICES_MAX):
-        status, output = run(target, f"-max_total_time={SLICE_SECONDS}", kept=kept_corpus(target))
-        quiet = quiet + 1 if edges(output) <= most else 0
-        most = max(most, edges(output))
-        if status != 0 or quiet == QUIET_SLICES:
-            break
-    return status, output
+    minutes = float(os.environ.get("QUIET") or QUIET_MINUTES)
+    kept, most, last = kept_corpus(target), 0, 0
+    with tempfile.TemporaryDirectory(prefix="skerry-") as scratch:
+        log = Path(scratch) / "log"
+        with open(log, "w") as file:
+            running = start(target, scratch, kept=kept, stdout=file)
+        while running.poll() is None:
+            time.sleep(1)
+            output, now = log.read_text(errors="replace"), processor_seconds(running.pid)
+            if edges(output) > most:
+                most, last = edges(output), now
+            tried = figure(r"(?m)^#(\d+)\s", output)
+            if now - last >= minutes * 60 and tried >= INPUTS_LEAST.get(target, 0):
+                running.terminate()
+        output = log.read_text(errors="replace")
+        output += f"\nquiet: no new edge in the last {(now - last) / 60:.1f} of {now / 60:.1f} minutes\n"
+    return (running.returncode, output) if running.returncode else again(target, kept, output)
 
 
 def planted_bugs():
@@ -118,9 +160,9 @@ def planted_bugs():
 
 def plant(bug):
     """(whether it was found, seconds)"""
-    start = time.monotonic()
+    began = time.monotonic()
     status, _ = run(bug["target"], f"-max_total_time={PLANTED_SECONDS}", bug=bug["name"])
-    return status != 0, time.monotonic() - start
+    return status != 0, time.monotonic() - began
 
 
 def main():
@@ -138,8 +180,8 @@ def main():
                   f"({seconds:.1f} s)", flush=True)
         sys.exit(failed)
     for target in chosen:
-        status, output = run(target, f"-max_total_time={os.environ.get('SECONDS') or 60}",
-                             kept=kept_corpus(target))
+        status, output = long(target) if os.environ.get("QUIET") else \
+            fuzz(target, os.environ.get("SECONDS") or 60)
         print(f"{target}: {summary(output)}", flush=True)
         if status != 0:
             failed = True

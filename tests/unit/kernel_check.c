@@ -23,7 +23,7 @@ static struct tally {
     uint32_t queued; // how often this thread or operation is in a run queue
     uint32_t waits;  // how often this thread is on a queue of waiters
 } *tallies;
-static uint32_t tallies_size;
+static uint32_t tallies_size, tallies_used;
 
 static struct tally *tally_of(const void *object)
 {
@@ -37,7 +37,7 @@ static uint32_t existing_count;
 static void gather(void)
 {
     existing_count = 0;
-    for (uint32_t i = 0; i < tallies_size; i++)
+    for (uint32_t i = 0; i < tallies_used; i++)
         if (object_at(i)->life != LIFE_FREE)
             existing[existing_count++] = object_at(i);
 }
@@ -451,8 +451,9 @@ void world_check(void)
         tallies = malloc(tallies_size * sizeof *tallies);
         existing = malloc(tallies_size * sizeof(struct object *));
     }
+    tallies_used = objects_ever();
     gather();
-    memset(tallies, 0, tallies_size * sizeof *tallies);
+    memset(tallies, 0, tallies_used * sizeof *tallies);
     // Nothing is in progress: a CPU is borrowed for what looks at its own.
     host_running = &cpus[0]->arch;
     idle = true;

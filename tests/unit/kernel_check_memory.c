@@ -200,13 +200,14 @@ static void visit_mapping(struct object *object)
 
 static void check_tlbs(void)
 {
+    uint32_t slots = objects_ever();
     for (unsigned cpu = 0; cpu < HOST_CPUS; cpu++)
         for (unsigned i = 0; i < HOST_TLB_ENTRIES; i++) {
             const struct host_tlb_entry *entry = &host_tlb[cpu][i];
             if (!entry->valid)
                 continue;
             struct aspace *owner = nullptr;
-            for (uint32_t n = 0; n < objects_total() && !owner; n++) {
+            for (uint32_t n = 0; n < slots && !owner; n++) {
                 struct object *object = object_at(n);
                 struct aspace *aspace = (struct aspace *)(void *)object;
                 if (object->life != LIFE_FREE && object->type == OBJECT_ASPACE &&

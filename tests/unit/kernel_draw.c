@@ -21,29 +21,19 @@ static uint64_t one_of(const uint64_t *values, size_t count)
 #define ONE_OF(...) \
     one_of((const uint64_t[]){__VA_ARGS__}, ARRAY_SIZE(((const uint64_t[]){__VA_ARGS__})))
 
-// The nth live handle of this type, or of any; 0 if there are not so many. Counts how many there are.
-static uint64_t find_handle(const struct actor *actor, enum abi_object type, uint64_t nth,
-                            uint64_t *count)
-{
-    uint64_t found = 0;
-    *count = 0;
-    for (uint32_t slot = 0; slot < actor->process->handle_pages * HANDLES_PER_PAGE; slot++) {
-        const struct handle_entry *entry =
-            &actor->process->pages[slot / HANDLES_PER_PAGE][slot % HANDLES_PER_PAGE];
-        if ((entry->tag & 3) != HANDLE_LIVE ||
-            (type != OBJECT_NONE && (entry->word >> 24 & 0xff) != type))
-            continue;
-        if ((*count)++ == nth)
-            found = entry->tag >> 2 << 32 | slot;
-    }
-    return found;
-}
-
 uint64_t draw_handle(const struct actor *actor, enum abi_object type)
 {
-    uint64_t count;
-    (void)find_handle(actor, type, 0, &count);
-    return count > 0 ? find_handle(actor, type, below(count), &count) : 0;
+    static uint64_t found[HANDLES_MAX];
+    const struct process *process = actor->process;
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < process->handle_pages * HANDLES_PER_PAGE; slot++) {
+        const struct handle_entry *entry =
+            &process->pages[slot / HANDLES_PER_PAGE][slot % HANDLES_PER_PAGE];
+        if ((entry->tag & 3) == HANDLE_LIVE &&
+            (type == OBJECT_NONE || (entry->word >> 24 & 0xff) == type))
+            found[count++] = entry->tag >> 2 << 32 | slot;
+    }
+    return count > 0 ? found[below(count)] : 0;
 }
 
 static uint64_t draw_handle_argument(const struct actor *actor, const struct abi_arg *arg)

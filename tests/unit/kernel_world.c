@@ -784,12 +784,20 @@ static void close_everything(void)
     }
 }
 
+uint32_t objects_ever(void)
+{
+    uint32_t count = 0;
+    while (count < objects_total() && object_at(count)->generation != 0)
+        count++;
+    return count;
+}
+
 static bool destroyed;
 
 static void destroy_one_child(void)
 {
     destroyed = false;
-    for (uint32_t i = 0; i < objects_total() && !destroyed; i++) {
+    for (uint32_t i = 0, count = objects_ever(); i < count && !destroyed; i++) {
         struct object *object = object_at(i);
         struct account *account = (struct account *)(void *)object;
         if (object->type == OBJECT_ACCOUNT && object->life == LIFE_LIVE &&
@@ -800,29 +808,23 @@ static void destroy_one_child(void)
 
 static void destroy_accounts(void)
 {
-    settle();
-    world_check();
     do {
         on_cpu(0, destroy_one_child);
         settle();
     } while (destroyed);
 }
 
-void world_end_after_quarantine(uint64_t device)
+static void settle_and_check(void)
 {
-    destroy_accounts();
+    settle();
     world_check();
-    ghost_quiet(device);
-    while (MUST(world.boss, MACHINE_DEVICE_QUIET, world.machine, device) > 0) {}
-    world_end();
 }
 
-void world_end(void)
+static void end(void)
 {
     destroy_accounts();
     close_everything();
-    settle();
-    world_check();
+    settle_and_check();
     const struct process *init = world.boss->process;
     CHECK(A3, world.root->pages.used - init->handle_pages == world.pages_used);
     CHECK(A3, world.root->pages.children == 0 && world.root->objects.children == 0);
@@ -830,4 +832,21 @@ void world_end(void)
     CHECK(A3, frames_free() + init->handle_pages == world.frames_free);
     CHECK(A3, objects_free() == world.objects_free);
     world.actor_count = 1;
+}
+
+void world_end_after_quarantine(uint64_t device)
+{
+    settle_and_check();
+    destroy_accounts();
+    if (objects_free() < world.objects_free) // some are in quarantine
+        world_check();
+    ghost_quiet(device);
+    while (MUST(world.boss, MACHINE_DEVICE_QUIET, world.machine, device) > 0) {}
+    end();
+}
+
+void world_end(void)
+{
+    settle_and_check();
+    end();
 }

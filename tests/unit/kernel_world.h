@@ -179,6 +179,9 @@ struct ends new_channel(struct actor *actor, uint64_t depth, uint64_t bytes, uin
 
 // ---- the whole system (kernel_check*.c)
 
+// How many slots ever had an object: the first ones, since no other is taken while one is fresh.
+uint32_t objects_ever(void);
+
 // Checks all invariants that can be seen from outside, with nothing in progress.
 void world_check(void);
 
