@@ -42,6 +42,7 @@ struct cpu {
     struct aspace *aspace;  // whose translations are loaded; nullptr: the kernel only
     struct thread *current; // whose registers the next entry from user mode saves; may be nullptr
     uint8_t priority;       // of the thread or operation that runs
+    bool fpu_on;            // F1: the registers hold the current thread's state
 
     uint64_t interrupts_due; // bit i: CPU i is to be interrupted (cpu_interrupt)
 
@@ -114,6 +115,9 @@ static inline uint8_t sched_priority(void)
 {
     return cpu_self()->priority;
 }
+
+// The current thread uses FP registers from now on, beginning with clean ones.
+void sched_use_fpu(struct cpu *cpu);
 
 // The end of every entry: runs operations, picks the thread to run and returns its context.
 struct arch_context *sched_exit(struct cpu *cpu);

@@ -70,6 +70,13 @@ void entry_kernel_interrupt(void)
     interrupts_dispatch(cpu_self());
 }
 
+struct arch_context *entry_fpu(void)
+{
+    struct cpu *cpu = cpu_self();
+    sched_use_fpu(cpu);
+    return leave(cpu);
+}
+
 static const char *const fault_names[] = {
     [FAULT_READ] = "reads unmapped memory",
     [FAULT_WRITE] = "writes to memory that is not writable",

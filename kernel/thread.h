@@ -81,6 +81,7 @@ struct thread {
     bool killed;
     bool moves;  // its next exit moves it to the CPU that it is wanted on
     bool yields; // its next exit puts it behind its equals
+    bool uses_fpu;
     _Atomic uint8_t priority, wanted_priority;
     _Atomic uint8_t end_priority; // of the most urgent of those who asked for its end
     _Atomic uint32_t wanted_cpu;
@@ -115,7 +116,19 @@ static inline struct thread *thread_of(struct object *object)
     return (struct thread *)(void *)object;
 }
 
+// What is where in the context page.
+constexpr size_t CONTEXT_PAGE_FAULT = ARCH_CONTEXT_MAX;
+constexpr size_t CONTEXT_PAGE_FPU = 2048;
+static_assert(CONTEXT_PAGE_FAULT + sizeof(struct abi_fault) <= CONTEXT_PAGE_FPU);
+static_assert(CONTEXT_PAGE_FPU + ARCH_FPU_MAX <= PAGE_SIZE && CONTEXT_PAGE_FPU % 64 == 0);
+
 struct thread *thread_current(void);
+
+// Where its FP registers are while it uses them and does not run.
+static inline struct arch_fpu *thread_fpu(const struct thread *thread)
+{
+    return (struct arch_fpu *)(void *)((uint8_t *)thread->context + CONTEXT_PAGE_FPU);
+}
 
 static inline enum thread_state thread_state(const struct thread *thread)
 {

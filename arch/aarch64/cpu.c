@@ -61,7 +61,7 @@ void arch_cpu_init(struct arch_percpu *self, void *stack_top)
     WRITE_REGISTER("tpidr_el1", self);
     WRITE_REGISTER("tpidr_el0", 0);
     WRITE_REGISTER("tpidrro_el0", 0); // vectors.S counts kernel traps in it
-    WRITE_REGISTER("cpacr_el1", 0);   // FP, SIMD, SVE trap, from both levels
+    WRITE_REGISTER("cpacr_el1", 0);   // FP, SIMD, SVE trap, from both levels (fpu.S)
     WRITE_REGISTER("cntkctl_el1", CNTKCTL_EL0VCTEN);
     WRITE_REGISTER("mdscr_el1", MDSCR_TDCC);
     const uint64_t pmu = READ_REGISTER("id_aa64dfr0_el1") >> 8 & 0xf;
@@ -140,6 +140,11 @@ uint32_t arch_asid_limit(void)
 }
 
 // ---- user contexts ----
+
+void arch_fpu_init(struct arch_fpu *fpu)
+{
+    *fpu = (struct arch_fpu){};
+}
 
 void arch_context_init(struct arch_context *context, uint64_t pc, uint64_t sp, uint64_t argument0,
                        uint64_t argument1)

@@ -79,7 +79,6 @@ static void decode_user(uint64_t esr, struct abi_fault *fault)
         break;
     case CLASS_UNKNOWN:
     case CLASS_WFI_WFE:
-    case CLASS_FP:
     case CLASS_LD64B:
     case CLASS_BRANCH_TARGET:
     case CLASS_SYSTEM_REGISTER:
@@ -108,6 +107,8 @@ struct arch_context *trap_user(void);
 struct arch_context *trap_user(void)
 {
     struct abi_fault fault = {.code = READ_REGISTER("esr_el1")};
+    if (exception_class(fault.code) == CLASS_FP)
+        return entry_fpu();
     decode_user(fault.code, &fault);
     return entry_fault(&fault);
 }

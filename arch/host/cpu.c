@@ -38,11 +38,47 @@ static void leave(struct simulated_cpu *cpu, enum host_place place)
     stack_switch(&cpu->stack, &test_stack);
 }
 
+// ---- FP registers
+
+bool host_fpu_fill(struct arch_percpu *cpu, uint64_t value)
+{
+    if (!cpu->fpu_on)
+        return false;
+    for (unsigned i = 0; i < ARRAY_SIZE(cpu->fpu.value); i++)
+        cpu->fpu.value[i] = cpu->current->fpu.value[i] = value + i;
+    return true;
+}
+
+static void console_line(const char *text)
+{
+    for (; *text && host_console_bytes + 1 < sizeof host_console; text++)
+        host_console[host_console_bytes++] = *text;
+}
+
+void host_fpu_check(const struct arch_percpu *cpu)
+{
+    const struct arch_context *context = cpu->current;
+    const char *wrong = nullptr;
+    if (cpu->fpu_on && !context->fpu_used)
+        wrong = "\nPANIC: user code finds FP registers that are not its own\n";
+    else if (!cpu->fpu_on && context->fpu_used)
+        wrong = "\nPANIC: user code has lost its FP registers\n";
+    else if (cpu->fpu_on && memcmp(&cpu->fpu, &context->fpu, sizeof cpu->fpu) != 0)
+        wrong = "\nPANIC: user code finds other values in FP registers than it has left there\n";
+    if (!wrong)
+        return;
+    console_line(wrong);
+    arch_halt();
+}
+
+// ---- user mode
+
 // A real machine resumes what it is given, and saves there what the next entry interrupts.
 static void to_user(struct simulated_cpu *cpu, const struct arch_context *context)
 {
     if (!context || context != cpu->percpu->current)
         abort();
+    host_fpu_check(cpu->percpu);
     leave(cpu, HOST_USER);
 }
 
@@ -187,9 +223,7 @@ void host_relax(void)
     }
     // Somebody else holds the lock. With nobody else running, nobody will ever release it.
     if (period == 0 || !inside) {
-        static const char what[] = "\nhost: a spin loop that nobody can end\n";
-        for (const char *c = what; *c && host_console_bytes + 1 < sizeof host_console; c++)
-            host_console[host_console_bytes++] = *c;
+        console_line("\nhost: a spin loop that nobody can end\n");
         arch_halt();
     }
     host_switches++;

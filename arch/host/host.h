@@ -70,6 +70,16 @@ extern void (*host_on_context)(void *context, size_t bytes);
 // spin loop.
 extern void (*host_on_window)(void), (*host_on_idle)(void), (*host_on_relax)(void);
 
+// ---- FP registers ----------------------------------------------------------------------------
+
+// User code of the thread that a CPU runs fills its FP registers with a pattern that begins with
+// `value`. false: they are off, and it has to trap (entry_fpu) first.
+bool host_fpu_fill(struct arch_percpu *cpu, uint64_t value);
+
+// Whether what user code finds in the registers is what it has left there, or zeros if it has never
+// used them: a machine that shows anything else stops. Each return to user mode asks.
+void host_fpu_check(const struct arch_percpu *cpu);
+
 // ---- time ------------------------------------------------------------------------------------
 
 constexpr uint64_t HOST_HZ = 1'000'000'000;

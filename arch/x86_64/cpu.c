@@ -85,19 +85,19 @@ static void segments_load(struct arch_percpu *self)
 }
 
 // What this processor has of: no execution of, no access to user pages; no reading of the
-// kernel's table addresses by user code. Everybody may read the counter. Nobody may use the FPU.
+// kernel's table addresses by user code. Everybody may read the counter.
 static void protection_on(void)
 {
     const struct cpuid features = cpuid_leaf(7);
     uint64_t cr4 = cr4_read() | CR4_PGE;
-    cr4 &= ~(CR4_TSD | CR4_OSFXSR);
+    cr4 &= ~CR4_TSD;
     // Without it a machine check resets the machine in silence.
     cr4 |= (cpuid_leaf(1).edx & 1u << 7) != 0 ? CR4_MCE : 0;
     cr4 |= (features.ebx & 1u << 7) != 0 ? CR4_SMEP : 0;
     cr4 |= (features.ebx & 1u << 20) != 0 ? CR4_SMAP : 0;
     cr4 |= (features.ecx & 1u << 2) != 0 ? CR4_UMIP : 0;
     cr4_write(cr4);
-    cr0_write((cr0_read() | CR0_WP | CR0_MP | CR0_EM | CR0_TS) & ~CR0_AM);
+    cr0_write((cr0_read() | CR0_WP) & ~CR0_AM);
     asm volatile("mov %0, %%dr7" ::"r"(0x400ull)); // no breakpoints
 }
 
@@ -124,6 +124,7 @@ void arch_cpu_init(struct arch_percpu *self, void *stack_top)
     msr_write(MSR_FMASK, RFLAGS_SYSCALL_MASK);
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE | EFER_NXE);
     protection_on();
+    x86_fpu_init();
 }
 
 // STI takes effect after the next instruction, so an interrupt that is already waiting is taken

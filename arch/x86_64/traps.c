@@ -34,7 +34,6 @@ static enum abi_fault_cause fault_cause(uint64_t vector, uint64_t code)
             return FAULT_EXECUTE;
         return (code & PAGE_FAULT_WRITE) != 0 ? FAULT_WRITE : FAULT_READ;
     case VECTOR_INVALID_OPCODE:
-    case VECTOR_NO_FPU:
     case VECTOR_GENERAL_PROTECTION:
         return FAULT_INSTRUCTION;
     case VECTOR_DIVIDE:
@@ -59,6 +58,8 @@ static bool is_canonical(uint64_t address)
 struct arch_context *x86_user_exception(struct arch_context *context, uint64_t cr2)
 {
     const uint64_t vector = (uint64_t)context->entry;
+    if (vector == VECTOR_NO_FPU)
+        return entry_fpu();
     struct abi_fault fault = {
         .cause = fault_cause(vector, context->code),
         .address = vector == VECTOR_PAGE_FAULT ? cr2 : 0,

@@ -134,6 +134,17 @@ static void take_outcome(struct actor *actor)
         world_on_outcome(actor);
 }
 
+static uint64_t fpu_pattern;
+
+// false: its trap comes first.
+static bool use_fpu(unsigned cpu)
+{
+    if (host_fpu_fill(&cpus[cpu]->arch, fpu_pattern += 1000))
+        return true;
+    host_enter(cpu, entry_fpu);
+    return false;
+}
+
 // Decides the next entry of a CPU in user mode. false: the test goes on, the thread is held.
 static bool next_entry(unsigned cpu)
 {
@@ -145,6 +156,8 @@ static bool next_entry(unsigned cpu)
     actor->parked = false;
     if (actor->calling)
         take_outcome(actor);
+    if (actor->uses_fpu && !use_fpu(cpu))
+        return true;
     if (actor->held)
         return false;
     if (actor->go && actor->fault) {
@@ -386,6 +399,15 @@ void hold(struct actor *actor)
     on_cpu(actor->cpu, wake_parked);
     if (cpus[actor->cpu]->current != actor->thread)
         test_fail(__FILE__, __LINE__, "the held actor does not run: another one has priority");
+}
+
+void fill_fpu(struct actor *actor)
+{
+    EXPECT(actor->held && cpus[actor->cpu]->current == actor->thread);
+    if (use_fpu(actor->cpu))
+        return;
+    run_cpu(actor->cpu);
+    EXPECT(cpus[actor->cpu]->current == actor->thread && use_fpu(actor->cpu));
 }
 
 static void count_window(void)

@@ -36,6 +36,7 @@ struct actor {
     uint64_t account, own_process, own_aspace, own_thread;
     // What it does next and what came of the last call.
     bool go, fault, calling, parked, held;
+    bool uses_fpu; // whenever it is in user mode, it puts new values into its FP registers
     uint64_t number, argument[6];
     struct abi_fault fault_report;
     struct outcome out;
@@ -118,6 +119,10 @@ bool is_dead(const struct actor *actor);
 
 // Raises a fault as the actor, in user mode.
 void raise_fault(struct actor *actor, enum abi_fault_cause cause, uint64_t address);
+
+// The actor, which is held, fills its FP registers, each with another value. What it finds there is
+// checked by the machine, whenever it is in user mode (host_fpu_check).
+void fill_fpu(struct actor *actor);
 
 // ---- letting the machine run
 

@@ -151,6 +151,14 @@ static void tour_cpus(void)
     world_end();
 }
 
+static void tour_fpu(void)
+{
+    a->uses_fpu = true;
+    MUST(a, CLOCK_READ);
+    MUST(c, CLOCK_READ);
+    a->uses_fpu = false;
+}
+
 static void tour(void)
 {
     world_begin((struct world_options){});
@@ -163,6 +171,7 @@ static void tour(void)
     tour_calls();
     tour_memory();
     tour_devices();
+    tour_fpu();
     world_end_after_quarantine(7);
     tour_cpus();
 }
@@ -204,6 +213,7 @@ static const struct seed {
     {"Q2", "Q2", "an interrupt that is not counted"},
     {"L1", "L1", "a lock that is held at the exit"},
     {"L1", "L1 interrupt", "a CPU that is woken under the lock that it needs"},
+    {"F1", "F1", "FP registers that stay on"},
     {"P1", "P1", "a change that the state table does not allow"},
 };
 

@@ -19,6 +19,7 @@
 // <arch/cpu.h> of the architecture defines:
 //
 //   struct arch_context     the saved registers of a user thread, at most ARCH_CONTEXT_MAX bytes
+//   struct arch_fpu         a thread's FP and vector registers, at most ARCH_FPU_MAX bytes
 //   struct arch_percpu      what entry code needs at fixed offsets: first member of struct cpu
 //   pte_t                   { uint64_t value; } one page-table entry
 //   ARCH_STACK_MEMORY       how much RAM the stacks of a CPU take
@@ -29,7 +30,9 @@
 #include <arch/cpu.h>
 
 constexpr size_t ARCH_CONTEXT_MAX = 1024;
+constexpr size_t ARCH_FPU_MAX = 1024;
 static_assert(sizeof(struct arch_context) <= ARCH_CONTEXT_MAX);
+static_assert(sizeof(struct arch_fpu) <= ARCH_FPU_MAX && alignof(struct arch_fpu) <= 64);
 static_assert(sizeof(pte_t) == 8);
 
 // ---- CPUs ----------------------------------------------------------------------------------
@@ -99,6 +102,23 @@ static inline void arch_context_set_result(struct arch_context *context, unsigne
 // Copies the registers out for a fault report, in the order of abi/abi.toml's table, and sets
 // pc, sp, fp and register_count.
 void arch_context_report(const struct arch_context *context, struct abi_fault *fault);
+
+// ---- FP and vector registers of user threads ------------------------------------------------
+//
+// The kernel has no code that uses them, so they stay the thread's while the kernel runs. They are
+// off from arch_cpu_init on: user code that touches them arrives in entry_fpu. What of them there
+// is beyond struct arch_fpu (SVE, SME, AVX-512) stays off for ever: FAULT_INSTRUCTION.
+
+// The clean state of a thread that has not used them yet: zeros, rounding to nearest, no exception
+// traps. `fpu` is the current thread's.
+void arch_fpu_init(struct arch_fpu *fpu);
+
+// Lets user code use the registers, and loads all of them. `fpu` was written by the two others
+// alone: nothing in it can make the load fault.
+void arch_fpu_restore(const struct arch_fpu *fpu);
+
+// Stores all of them, and switches them off.
+void arch_fpu_save(struct arch_fpu *fpu);
 
 // ---- page tables: four levels of 512 entries, 4 KiB pages, on every architecture -----------
 //

@@ -18,6 +18,10 @@ struct arch_context *entry_interrupt(void);
 // `fault` has cause, address and code set.
 struct arch_context *entry_fault(const struct abi_fault *fault);
 
+// The thread uses FP or vector registers, which are off (arch_fpu_restore). It goes on from the same
+// instruction.
+struct arch_context *entry_fpu(void);
+
 // A CPU that was started has arrived, on its own stack.
 struct arch_percpu;
 [[noreturn]] void entry_cpu(struct arch_percpu *self);

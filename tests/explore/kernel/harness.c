@@ -24,7 +24,7 @@ void __tsan_write_range(void *address, size_t bytes);
 constexpr unsigned STEPS_MAX = 8;
 
 struct user_step {
-    bool access, write, fault, left_out;
+    bool access, write, fault, fpu, left_out;
     uint64_t number, argument[6];
     struct object *ended;
 };
@@ -166,6 +166,17 @@ static void end_object(struct record *record, struct object *object)
     (void)sched_exit(cpu_self());
 }
 
+// A step of its own, and one for the trap before it.
+static void user_fpu(struct record *record)
+{
+    if (machine_use_fpu(record->done * 16 + 1)) {
+        record->out[record->done++].status = STATUS_OK;
+        return;
+    }
+    record->started--; // the same instruction once more
+    (void)entry_fpu();
+}
+
 static void user_mode(unsigned number)
 {
     static const uint64_t for_ever[6] = {ABI_DEADLINE_NEVER};
@@ -173,6 +184,7 @@ static void user_mode(unsigned number)
     struct plan *plan;
     struct record *record = record_of(thread, &plan);
     returned(record, thread);
+    host_fpu_check(&cpus[number]->arch);
     if (record->started == plan->count) {
         make_call(thread, SYSCALL_THREAD_SLEEP, for_ever);
         return;
@@ -184,6 +196,10 @@ static void user_mode(unsigned number)
     }
     if (step->access) {
         user_access(record, step);
+        return;
+    }
+    if (step->fpu) {
+        user_fpu(record);
         return;
     }
     if (step->ended) {
@@ -311,6 +327,11 @@ void plan_access(struct actor *actor, uint64_t address, bool write)
     *add(actor) = (struct user_step){
         .access = true, .write = write, .left_out = !explore_keeps_part(), .argument = {address}};
     machine_page(address);
+}
+
+void plan_fpu(struct actor *actor)
+{
+    *add(actor) = (struct user_step){.fpu = true, .left_out = !explore_keeps_part()};
 }
 
 void plan_fault(struct actor *actor)

@@ -48,6 +48,9 @@ void plan_step(struct actor *actor, uint64_t number, const uint64_t arguments[6]
 // User code reads, or writes, a byte: a fault, if there is none to handle it, kills.
 void plan_access(struct actor *actor, uint64_t address, bool write);
 
+// User code puts a value of its own into its FP registers.
+void plan_fpu(struct actor *actor);
+
 // User code faults; the step is over if it is resumed.
 void plan_fault(struct actor *actor);
 

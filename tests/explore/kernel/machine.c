@@ -328,6 +328,16 @@ void host_tlb_flush_page(uint16_t asid, uint64_t address)
     host_tlb_flush_asid(asid);
 }
 
+bool machine_use_fpu(uint64_t value)
+{
+    struct arch_percpu *cpu = host_running;
+    if (!cpu->fpu_on)
+        return false;
+    for (unsigned i = 0; i < ARRAY_SIZE(cpu->fpu.value); i++)
+        cpu->fpu.value[i] = cpu->current->fpu.value[i] = value + i;
+    return true;
+}
+
 // What user code does to a frame, each CPU to bytes of its own: the kernel must be ordered with it
 // when it gives the frame to somebody else.
 static void use(uint64_t leaf, unsigned cpu, bool write)

@@ -36,6 +36,13 @@ static_assert(offsetof(struct arch_context, pc) == CONTEXT_PC);
 static_assert(offsetof(struct arch_context, tls) == CONTEXT_TLS);
 static_assert(sizeof(struct arch_context) % 16 == 0);
 
+// FP and vector registers; fpu.S knows the offsets.
+struct [[gnu::aligned(16)]] arch_fpu {
+    uint64_t v[32][2];
+    uint64_t fpcr, fpsr;
+};
+static_assert(sizeof(struct arch_fpu) == 528);
+
 struct arch_percpu {
     struct arch_context *current; // where a trap from user mode saves: in SP_EL1 while user runs
     uint64_t stack_top;           // the CPU's only kernel stack: [stack_bottom, stack_top)

@@ -17,6 +17,11 @@
 
 // ---- saved registers ------------------------------------------------------------------------
 
+// FP registers, of which user code here has four.
+struct arch_fpu {
+    uint64_t value[4];
+};
+
 struct arch_context {
     uint64_t number;
     uint64_t argument[6];
@@ -24,12 +29,17 @@ struct arch_context {
     uint64_t result[4];
     uint64_t pc, sp;
     uint64_t start[2]; // the two arguments of a new thread
+    // Ghosts: whether the thread has used FP registers, and what it has put there.
+    bool fpu_used;
+    struct arch_fpu fpu;
 };
 
 struct arch_percpu {
     uint32_t number;
     struct arch_context *current;
     uint64_t table_syncs; // how often it has ordered page-table writes before walks
+    bool fpu_on;          // user code can use the registers
+    struct arch_fpu fpu;  // the registers
 };
 
 constexpr uint16_t ARCH_ELF_MACHINE = 62;
@@ -79,6 +89,28 @@ static inline void arch_context_set_result(struct arch_context *context, unsigne
                                            uint64_t value)
 {
     context->result[index] = value;
+}
+
+// ---- FP registers: user code uses them by host_fpu_use ---------------------------------------
+
+// Inline, so that the explorer sees who writes and reads a state.
+static inline void arch_fpu_init(struct arch_fpu *fpu)
+{
+    *fpu = (struct arch_fpu){};
+    host_running->current->fpu_used = true;
+    host_running->current->fpu = (struct arch_fpu){};
+}
+
+static inline void arch_fpu_restore(const struct arch_fpu *fpu)
+{
+    host_running->fpu_on = true;
+    host_running->fpu = *fpu;
+}
+
+static inline void arch_fpu_save(struct arch_fpu *fpu)
+{
+    *fpu = host_running->fpu;
+    host_running->fpu_on = false;
 }
 
 // ---- page-table entries ---------------------------------------------------------------------

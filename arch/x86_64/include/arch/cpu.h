@@ -45,6 +45,24 @@ static_assert(offsetof(struct arch_context, rsp) == CONTEXT_RSP);
 static_assert(sizeof(struct arch_context) == CONTEXT_BYTES);
 static_assert(CONTEXT_BYTES % 16 == 0, "the processor aligns the stack before it pushes");
 
+// ---- FP and vector registers: what XSAVE writes in its standard form, of x87, SSE and AVX (SDM
+// volume 1, 13.4), or FXSAVE, whose image is its first 512 bytes (10.5.1)
+
+struct [[gnu::aligned(64)]] arch_fpu {
+    uint16_t control, status;
+    uint8_t tags; // 0: all empty
+    uint8_t pointers[19];
+    uint32_t mxcsr, mxcsr_mask;
+    uint8_t registers[480];      // x87 and the XMM
+    uint64_t saved;              // XSTATE_BV: which parts are not as initial
+    uint64_t header[7];          // zeros
+    uint8_t upper_halves[16][16]; // of the YMM
+};
+static_assert(offsetof(struct arch_fpu, mxcsr) == 24);
+static_assert(offsetof(struct arch_fpu, saved) == 512);
+static_assert(offsetof(struct arch_fpu, upper_halves) == 576);
+static_assert(sizeof(struct arch_fpu) == 832);
+
 // ---- per CPU --------------------------------------------------------------------------------
 
 // Task-state segment (SDM volume 3, 8.7): which stack an interrupt begins on.

@@ -19,13 +19,16 @@ enum msr : uint32_t {
 constexpr uint64_t CR0_MP = 1u << 1;
 constexpr uint64_t CR0_EM = 1u << 2;
 constexpr uint64_t CR0_TS = 1u << 3;
+constexpr uint64_t CR0_NE = 1u << 5;
 constexpr uint64_t CR0_WP = 1u << 16;
 constexpr uint64_t CR0_AM = 1u << 18;
 constexpr uint64_t CR4_TSD = 1u << 2;
 constexpr uint64_t CR4_MCE = 1u << 6;
 constexpr uint64_t CR4_PGE = 1u << 7;
 constexpr uint64_t CR4_OSFXSR = 1u << 9;
+constexpr uint64_t CR4_OSXMMEXCPT = 1u << 10;
 constexpr uint64_t CR4_UMIP = 1u << 11;
+constexpr uint64_t CR4_OSXSAVE = 1u << 18;
 constexpr uint64_t CR4_SMEP = 1u << 20;
 constexpr uint64_t CR4_SMAP = 1u << 21;
 constexpr uint64_t EFER_SCE = 1u << 0;
