@@ -45,6 +45,7 @@ ROWS = [
     ("signal-wakes", "signal, a higher thread of another process runs", (535, 496), 300, 1),
     ("cheapest", "cheapest system call (clock_info)", (252, 211), 70, 1),
     ("yield", "yield to another process", (257, 272), 200, 1),
+    ("yield-fpu", "the same, both use FP registers", None, 300, 1),
     ("fault", "fault, handler, resumed", (1250, 1035), 700, 1),
     ("interrupt", "device interrupt to its driver", (379, 330), 300, 1),
     ("map", "map one page, tables present", (741, 535), 350, 1),

@@ -14,12 +14,12 @@ VIRTUAL_TIME = ["-icount", "shift=0,sleep=off"]
 
 
 def run_program(arch, name, command_line, extra=(), build="dev", cpu=None,
-                timeout=100):
+                cpus=1, timeout=100):
     """Runs a test program to its end; its own lines, without time and name."""
     bundle = TOP / "build" / f"{arch}-{build}" / "tests" / f"{name}.img"
     check(bundle.is_file(), f"{bundle} is not built")
     # The last -initrd counts.
-    machine = Machine(arch=arch, build=build, cpu=cpu, command_line=command_line,
+    machine = Machine(arch=arch, build=build, cpu=cpu, cpus=cpus, command_line=command_line,
                       extra=[*extra, "-initrd", str(bundle)])
     with machine:
         machine.expect(rf"{name}: END \d+\r?\n|PANIC".encode(), timeout)

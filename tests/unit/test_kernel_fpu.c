@@ -32,7 +32,7 @@ static uint64_t state_of(const struct actor *actor, unsigned index)
     return thread_fpu(actor->thread)->value[index];
 }
 
-// OBJ-60
+// OBJ-31
 TEST(kept_while_another_uses_them)
 {
     begin(1);
@@ -48,7 +48,7 @@ TEST(kept_while_another_uses_them)
     world_end();
 }
 
-// OBJ-60
+// OBJ-31
 TEST(kept_while_preempted_and_while_waiting)
 {
     begin(1);
@@ -71,7 +71,7 @@ TEST(kept_while_preempted_and_while_waiting)
     world_end();
 }
 
-// OBJ-60
+// OBJ-31
 TEST(taken_along_to_another_cpu)
 {
     begin(3);
@@ -94,7 +94,7 @@ TEST(taken_along_to_another_cpu)
     world_end();
 }
 
-// OBJ-60
+// OBJ-31
 TEST(those_that_do_not_use_them_cannot_look)
 {
     begin(1);
@@ -112,7 +112,7 @@ TEST(those_that_do_not_use_them_cannot_look)
     world_end();
 }
 
-// OBJ-61
+// OBJ-32
 TEST(clean_at_the_first_use)
 {
     begin(1);
@@ -132,7 +132,7 @@ TEST(clean_at_the_first_use)
     world_end();
 }
 
-// OBJ-61
+// OBJ-32
 TEST(clean_after_a_thread_that_ended)
 {
     begin(1);
@@ -184,7 +184,8 @@ TEST(many_threads_on_three_cpus)
     struct random random = {test_seed()};
     struct actor *actors[9];
     for (unsigned i = 0; i < 9; i++) {
-        actors[i] = i % 2 ? spawn_thread_on(i % 3, a, 10 + i % 2) : spawn_on(i % 3, new_account(60, 40), 10);
+        actors[i] = i % 2 ? spawn_thread_on(i % 3, a, 10 + i % 2)
+                          : spawn_on(i % 3, new_account(60, 40), 10);
         actors[i]->uses_fpu = i % 4 != 3;
     }
     for (unsigned round = 0; round < test_amount(60, 20); round++) {

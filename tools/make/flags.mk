@@ -35,8 +35,8 @@ COMMON_FLAGS := -std=c23 -fgnu-keywords -g -fno-omit-frame-pointer -fno-strict-a
                 -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= \
                 -fdebug-compilation-dir=. $(DEFINES_$(BUILD))
 
-# No floating-point or vector registers: the kernel never uses them, and the
-# kernel does not save a user's yet.
+# No floating-point or vector registers: the kernel has none of its own, and a
+# user thread that never touches them costs nothing to switch (user.mk, FP).
 TARGET_x86_64  := --target=x86_64-none-elf -mgeneral-regs-only
 TARGET_aarch64 := --target=aarch64-none-elf -mgeneral-regs-only -mno-outline-atomics -mstrict-align
 
@@ -51,6 +51,7 @@ KERNEL_FLAGS := $(FREESTANDING) $(KERNEL_FLAGS_$(ARCH)) \
                 -fstack-protector-strong -mstack-protector-guard=global
 # A call at a function's end stays a call, so that backtraces show who made it.
 USER_FLAGS   := $(FREESTANDING) -fno-optimize-sibling-calls
+USER_FLAGS_FP := $(filter-out -mgeneral-regs-only,$(USER_FLAGS))
 
 # --- include roots ----------------------------------------------------------
 #

@@ -104,6 +104,12 @@ $(OUT)/tests/$(notdir $(1)).img: $(OUT)/bundle/$(notdir $(1)) tools/bundle.py $(
 endef
 $(foreach program,$(TEST_PROGRAMS),$(eval $(call test_program,$(program))))
 
+# A program with a source that says `// build: fp` may use floating-point and
+# vector registers, in its own sources: what it is linked with never does.
+FP_SAYS     := $(shell grep -lx '// build: fp' $(foreach p,$(USER_PROGRAMS) $(TEST_PROGRAMS),$p/*.c))
+FP_PROGRAMS := $(sort $(patsubst %/,%,$(dir $(FP_SAYS))))
+$(foreach p,$(FP_PROGRAMS),$(call program_objects,$p)): USER_FLAGS := $(USER_FLAGS_FP)
+
 .PHONY: test-programs
 test-programs: $(KERNEL_ELF) $(KERNEL_IMAGE) $(TEST_BUNDLES)
 

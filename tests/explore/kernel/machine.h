@@ -19,7 +19,7 @@ uint64_t machine_root_of(unsigned cpu);
 void machine_show_lines(void); // at the end of an execution, to that machine
 void machine_idle(void);
 bool machine_interrupt_comes(void);
-bool machine_use_fpu(uint64_t value);                   // false: a trap
+bool machine_use_fpu(uint64_t value);              // false: a trap
 bool machine_access(uint64_t address, bool write); // false: a fault
 
 void machine_device_raises(void *line); // a model thread each

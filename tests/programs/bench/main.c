@@ -11,13 +11,21 @@
 #include <kit/kit.h>
 
 #include "device.h"
+#include "fpu.h"
 
 const char *const program_name = "bench";
 
 constexpr uint32_t WARM_UP = 4, REPEATS = 8;
 constexpr uint64_t CLIENT_PRIORITY = 30, SERVER_PRIORITY = 31, DRIVER_PRIORITY = 40;
 
-enum mode : uint64_t { MODE_SERVER, MODE_WAITER, MODE_YIELDER, MODE_FAULTER, MODE_DRIVER };
+enum mode : uint64_t {
+    MODE_SERVER,
+    MODE_WAITER,
+    MODE_YIELDER,
+    MODE_FPU_YIELDER,
+    MODE_FAULTER,
+    MODE_DRIVER
+};
 
 // ---- marks: their addresses are what the plugin looks for
 
@@ -99,6 +107,10 @@ void child_main(void)
         break;
     case MODE_WAITER:
         wait_for_event();
+        break;
+    case MODE_FPU_YIELDER:
+        fpu_use();
+        yield();
         break;
     case MODE_YIELDER:
         yield();
@@ -206,15 +218,28 @@ static void wakes(event_t event)
     row("signal-wakes");
 }
 
-static void yields(event_t event)
+static void yields_to_other(const char *name)
 {
-    (void)event;
     for (uint32_t i = 0; i < WARM_UP + REPEATS; i++) {
         if (i >= WARM_UP)
             mark_begin();
         thread_yield(); // the other one returns from its own, and marks
     }
-    row("yield");
+    row(name);
+}
+
+static void yields(event_t event)
+{
+    (void)event;
+    yields_to_other("yield");
+}
+
+// The last rows: the client uses its FP registers from now on.
+static void fpu_yields(event_t event)
+{
+    (void)event;
+    fpu_use();
+    yields_to_other("yield-fpu");
 }
 
 static void faults(event_t event)
@@ -352,4 +377,5 @@ void root_main(void)
     if (!device_open(&interrupt))
         give_up("the device that raises interrupts is not there");
     do_rows_with(MODE_DRIVER, 0, DRIVER_PRIORITY, interrupt.value, interrupts);
+    do_rows_with(MODE_FPU_YIELDER, 0, CLIENT_PRIORITY, 0, fpu_yields);
 }

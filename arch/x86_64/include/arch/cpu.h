@@ -53,9 +53,9 @@ struct [[gnu::aligned(64)]] arch_fpu {
     uint8_t tags; // 0: all empty
     uint8_t pointers[19];
     uint32_t mxcsr, mxcsr_mask;
-    uint8_t registers[480];      // x87 and the XMM
-    uint64_t saved;              // XSTATE_BV: which parts are not as initial
-    uint64_t header[7];          // zeros
+    uint8_t registers[480];       // x87 and the XMM
+    uint64_t saved;               // XSTATE_BV: which parts are not as initial
+    uint64_t header[7];           // zeros
     uint8_t upper_halves[16][16]; // of the YMM
 };
 static_assert(offsetof(struct arch_fpu, mxcsr) == 24);

@@ -32,9 +32,12 @@ const uint32_t kernel_address_count = ARRAY_SIZE(kernel_addresses);
     X(daif_set, CAUSE(INSTRUCTION), "msr daifset, #2") \
     X(daif_clear, CAUSE(INSTRUCTION), "msr daifclr, #15") \
     X(select_stack, CAUSE(INSTRUCTION), "msr spsel, #1") \
-    X(float_move, CAUSE(INSTRUCTION), ".inst 0x1e604000") \
-    X(vector, CAUSE(INSTRUCTION), ".inst 0x4e201c00") \
-    X(vector_load, CAUSE(INSTRUCTION), ".inst 0x3dc00000") \
+    X(float_move, HARMLESS, ".inst 0x1e604000") \
+    X(vector, HARMLESS, ".inst 0x4e201c00") \
+    X(vector_load, HARMLESS, "mov x0, sp; .inst 0x3dc00000") \
+    X(float_divide, CAUSE(ARITHMETIC) | HARMLESS, /* by 0, all traps on, where there are any */ "mov x0, #0x9f00; msr s3_3_c4_c4_0, x0; .inst 0x9e6703e0; .inst 0x1e601800; mov x8, #-1; svc #0") \
+    X(scalable, CAUSE(INSTRUCTION), ".inst 0x04e0e3e0") \
+    X(streaming, CAUSE(INSTRUCTION), ".inst 0xd503477f") \
     X(translate, CAUSE(INSTRUCTION), "at s1e1r, x0") \
     X(invalidate, CAUSE(INSTRUCTION), "tlbi vmalle1") \
     X(cache_way, CAUSE(INSTRUCTION), "dc isw, x0") \

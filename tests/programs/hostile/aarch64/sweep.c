@@ -34,6 +34,10 @@ static const struct {
     {INSTRUCTION(1, 3, 3, 0, 0, 7), "read DCZID_EL0"},
     {INSTRUCTION(1, 3, 3, 4, 2, 0), "read NZCV"},
     {INSTRUCTION(0, 3, 3, 4, 2, 0), "write NZCV"},
+    {INSTRUCTION(1, 3, 3, 4, 4, 0), "read FPCR"}, // a thread's own, like the vector registers
+    {INSTRUCTION(0, 3, 3, 4, 4, 0), "write FPCR"},
+    {INSTRUCTION(1, 3, 3, 4, 4, 1), "read FPSR"},
+    {INSTRUCTION(0, 3, 3, 4, 4, 1), "write FPSR"},
     {INSTRUCTION(1, 3, 3, 13, 0, 2), "read TPIDR_EL0"},
     {INSTRUCTION(0, 3, 3, 13, 0, 2), "write TPIDR_EL0"},
     {INSTRUCTION(1, 3, 3, 13, 0, 3), "read TPIDRRO_EL0"},

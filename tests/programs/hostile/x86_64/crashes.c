@@ -76,7 +76,6 @@ const uint32_t kernel_address_count = ARRAY_SIZE(kernel_addresses);
     X(invlpg, "invlpg (%rsp)") \
     X(invpcid, "invpcid (%rsp),%rax") \
     X(xsetbv, "xor %ecx,%ecx; xsetbv") \
-    X(xgetbv, "xor %ecx,%ecx; xgetbv") \
     X(monitor, "monitor") \
     X(mwait, "mwait") \
     X(vmcall, "vmcall") \
@@ -105,13 +104,8 @@ const uint32_t kernel_address_count = ARRAY_SIZE(kernel_addresses);
     X(push_es, ".byte 0x06") \
     X(aam, ".byte 0xd4,0x00") \
     X(lds, ".byte 0xc5,0x00") \
-    X(x87, "fninit") \
-    X(fld, "fld1") \
-    X(sse, "xorps %xmm0,%xmm0") \
-    X(sse_move, "movaps %xmm0,-128(%rsp)") \
-    X(avx, "vxorps %ymm0,%ymm0,%ymm0") \
-    X(fxsave, "fxsave -1024(%rsp)") \
-    X(ldmxcsr, "ldmxcsr -16(%rsp)") \
+    X(avx512, "vpxorq %zmm0,%zmm0,%zmm0") \
+    X(xrstor, "lea -2048(%rsp),%rdi; and $-64,%rdi; movq $-1,512(%rdi); mov $-1,%eax; mov %eax,%edx; xrstor (%rdi)") \
     X(ds_kernel, "mov $0x08,%eax; mov %ax,%ds") \
     X(ds_data, "mov $0x10,%eax; mov %ax,%ds") \
     X(ss_kernel, "mov $0x10,%eax; mov %ax,%ss") \
@@ -120,7 +114,8 @@ const uint32_t kernel_address_count = ARRAY_SIZE(kernel_addresses);
     X(fs_beyond, "mov $0xfff8,%eax; mov %ax,%fs")
 
 // Those that must be stopped in another way, or may be allowed.
-// QEMU 7.2 reads the stack of a far return as the kernel would, which SMAP refuses.
+// QEMU 7.2 reads the stack of a far return as the kernel would, which SMAP refuses. It knows neither
+// reserved bits of MXCSR nor exceptions of SSE.
 #define INSTRUCTION_OR_READ CAUSE(INSTRUCTION) | CAUSE(READ)
 #define OTHERS(X) \
     X(far_kernel, INSTRUCTION_OR_READ, "push $0x08; push $0; lretq") \
@@ -129,7 +124,17 @@ const uint32_t kernel_address_count = ARRAY_SIZE(kernel_addresses);
     X(iret_kernel, INSTRUCTION_OR_READ, "push $0x10; push %rsp; push $2; push $0x08; push $0; iretq") \
     X(iret_null, INSTRUCTION_OR_READ, "push $0; push $0; push $2; push $0; push $0; iretq") \
     X(iret_compat, INSTRUCTION_OR_READ, "push $0x23; push %rsp; push $0x202; push $0x1b; push $0x1000; iretq") \
-    X(mmx, HARMLESS | CAUSE(INSTRUCTION), "emms") \
+    X(xgetbv, HARMLESS | CAUSE(INSTRUCTION), "xor %ecx,%ecx; xgetbv") \
+    X(mmx, HARMLESS, "emms") \
+    X(x87, HARMLESS, "fld1; fstp %st(0)") \
+    X(sse, HARMLESS, "xorps %xmm0,%xmm0") \
+    X(sse_misaligned, CAUSE(INSTRUCTION), "lea -128(%rsp),%rdi; or $1,%rdi; movaps %xmm0,(%rdi)") \
+    X(avx, HARMLESS | CAUSE(INSTRUCTION), "vxorps %ymm0,%ymm0,%ymm0") \
+    X(fxsave, HARMLESS, "lea -2048(%rsp),%rdi; and $-64,%rdi; fxsave (%rdi); fxrstor (%rdi)") \
+    X(ldmxcsr, HARMLESS | CAUSE(INSTRUCTION), "movl $-1,-16(%rsp); ldmxcsr -16(%rsp); mov $-1,%rax; syscall") \
+    X(sse_divide, HARMLESS | CAUSE(ARITHMETIC), "movl $0,-16(%rsp); ldmxcsr -16(%rsp); xorps %xmm0,%xmm0; divss %xmm0,%xmm0") \
+    X(x87_divide, CAUSE(ARITHMETIC), "fninit; movw $0x340,-16(%rsp); fldcw -16(%rsp); fldz; fld1; fdiv %st(1),%st; fwait") \
+    X(x87_pending, CAUSE(ARITHMETIC), "fninit; movw $0x340,-16(%rsp); fldcw -16(%rsp); fldz; fld1; fdiv %st(1),%st; mov $-1,%rax; syscall; fwait") \
     X(divide_zero, CAUSE(ARITHMETIC), "xor %ecx,%ecx; xor %edx,%edx; mov $1,%eax; div %ecx") \
     X(divide_big, CAUSE(ARITHMETIC), "mov $1,%ecx; mov $-1,%edx; idiv %ecx") \
     X(int3, CAUSE(BREAKPOINT), "int3") \
