@@ -336,8 +336,8 @@ void call_take_fault_locked(struct channel *channel, struct thread *receiver, st
     struct call *call = &channel->calls[thread->fault_slot];
     call_move(call, CALL_TAKEN);
     call->thread = thread;
-    memcpy(receiver->message->data, thread->fault, sizeof *thread->fault);
-    out->message = MSG(sizeof *thread->fault, 0) | MSG_CALL | MSG_FAULT;
+    memcpy(receiver->message->data, thread_fault(thread), sizeof(struct abi_fault));
+    out->message = MSG(sizeof(struct abi_fault), 0) | MSG_CALL | MSG_FAULT;
     out->token = token_of(channel, thread->fault_slot);
     if (!channel_has_message_locked(channel))
         channel->object.signals &= ~(uint32_t)SIGNAL_READABLE;

@@ -112,7 +112,7 @@ void channel_abandoned_locked(struct object *end, struct thread *thread) REQUIRE
 [[nodiscard]] status_t channel_reserve_fault_slot(struct object_ref exceptions, uint16_t *slot);
 void channel_release_fault_slot(struct object_ref exceptions, uint16_t slot);
 
-// Reports the current thread's fault, which is in thread->fault, and makes it wait. false: there
+// Reports the current thread's fault, which is in thread_fault, and makes it wait. false: there
 // is nobody to report to.
 bool channel_fault(struct thread *thread, struct object_ref exceptions);
 

@@ -41,8 +41,8 @@ struct cpu {
 
     struct aspace *aspace;  // whose translations are loaded; nullptr: the kernel only
     struct thread *current; // whose registers the next entry from user mode saves; may be nullptr
+    struct arch_fpu *fpu;   // where its FP registers go, which are on; nullptr: they are off (F1)
     uint8_t priority;       // of the thread or operation that runs
-    bool fpu_on;            // F1: the registers hold the current thread's state
 
     uint64_t interrupts_due; // bit i: CPU i is to be interrupted (cpu_interrupt)
 

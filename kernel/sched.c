@@ -64,28 +64,30 @@ static void account_time(struct cpu *cpu)
 //
 // A thread that never uses them costs the two looks below. One that does gets its state back where it
 // is switched to, and stores it where it leaves: before another CPU can take it, and before anything
-// else runs here, so that nobody ever finds another's (F1).
+// else runs here, so that nobody ever finds another's (F1). Not inlined, or all the others pay for what
+// the compiler prepares.
 
 static struct arch_fpu fpu_elsewhere; // where planted bugs look
 
-static void fpu_on(struct cpu *cpu, const struct thread *thread)
+[[gnu::noinline]] static void fpu_on(struct cpu *cpu, const struct thread *thread)
 {
-    arch_fpu_restore(SEEDED_BUG("F1 restore") ? &fpu_elsewhere : thread_fpu(thread));
-    cpu->fpu_on = true;
+    arch_fpu_restore(SEEDED_BUG("F1 restore") ? &fpu_elsewhere : thread->fpu);
+    cpu->fpu = thread->fpu;
 }
 
-static void fpu_off(struct cpu *cpu, const struct thread *thread)
+[[gnu::noinline]] static void fpu_off(struct cpu *cpu)
 {
-    arch_fpu_save(SEEDED_BUG("F1 save") ? &fpu_elsewhere : thread_fpu(thread));
-    cpu->fpu_on = SEEDED_BUG("F1");
+    arch_fpu_save(SEEDED_BUG("F1 save") ? &fpu_elsewhere : cpu->fpu);
+    if (!SEEDED_BUG("F1"))
+        cpu->fpu = nullptr;
 }
 
 void sched_use_fpu(struct cpu *cpu)
 {
     struct thread *thread = cpu->current;
-    CHECK(F1, !cpu->fpu_on && !thread->uses_fpu);
-    arch_fpu_init(thread_fpu(thread));
-    thread->uses_fpu = true;
+    CHECK(F1, !cpu->fpu && !thread->fpu);
+    thread->fpu = thread_fpu_room(thread);
+    arch_fpu_init(thread->fpu);
     fpu_on(cpu, thread);
 }
 
@@ -98,8 +100,8 @@ static void current_waits(struct cpu *cpu)
     if (!cpu->current || thread_state(cpu->current) == THREAD_RUNNING)
         return;
     account_time(cpu);
-    if (cpu->fpu_on)
-        fpu_off(cpu, cpu->current);
+    if (cpu->fpu)
+        fpu_off(cpu);
     cpu->current = nullptr;
 }
 
@@ -127,8 +129,8 @@ static void current_leaves(struct cpu *cpu)
         return;
     account_time(cpu);
     bool late = SEEDED_BUG("F1 late") && thread->moves;
-    if (cpu->fpu_on && !late)
-        fpu_off(cpu, thread);
+    if (cpu->fpu && !late)
+        fpu_off(cpu);
     cpu->current = nullptr;
     if (thread->killed) {
         thread_begin_exit(thread);
@@ -138,8 +140,8 @@ static void current_leaves(struct cpu *cpu)
     if (thread->moves) {
         thread->moves = false;
         thread_move_away(thread);
-        if (cpu->fpu_on && late)
-            fpu_off(cpu, thread);
+        if (cpu->fpu && late)
+            fpu_off(cpu);
         return;
     }
     // Preempted: first of its equals; its slice used up, or yielding: the last. One is ready, or it
@@ -157,7 +159,7 @@ static void switch_to(struct cpu *cpu, struct thread *thread)
     counter_add(&cpu->switches, 1);
     cpu->slice_end_ns = UINT64_MAX;
     arch_set_current(&cpu->arch, thread->context);
-    if (thread->uses_fpu && !SEEDED_BUG("F1 on"))
+    if (thread->fpu && !SEEDED_BUG("F1 on"))
         fpu_on(cpu, thread);
     tlb_enter(cpu, thread->process->aspace);
 }
@@ -229,7 +231,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
     struct runnable *next = highest(cpu);
     CHECK(S3, !next || next->priority <= cpu->priority);
     CHECK(L1, cpu->locks_held == 0);
-    CHECK(F1, cpu->fpu_on == thread->uses_fpu);
+    CHECK(F1, cpu->fpu == thread->fpu);
     if (inbox_waiting(&cpu->inbox))
         hal.irq->ipi(cpu->number); // one entry does not take in more: the next comes at once
     if (!next || next->priority != cpu->priority)

@@ -93,15 +93,16 @@ struct arch_context *entry_fault(const struct abi_fault *fault)
     struct cpu *cpu = cpu_self();
     struct thread *thread = cpu->current;
     struct process *process = thread->process;
-    *thread->fault = *fault;
-    thread->fault->thread_id = thread->object.id;
-    arch_context_report(thread->context, thread->fault);
+    struct abi_fault *report = thread_fault(thread);
+    *report = *fault;
+    report->thread_id = thread->object.id;
+    arch_context_report(thread->context, report);
     if (!channel_fault(thread, process->exceptions)) {
         const char *what = fault->cause < ARRAY_SIZE(fault_names) && fault_names[fault->cause]
                                ? fault_names[fault->cause]
                                : "faults";
         klog("process '%s' %s: address 0x%lx, pc {{pc:0x%lx:%s}}; nobody handles its faults",
-             process->name, what, (unsigned long)fault->address, (unsigned long)thread->fault->pc,
+             process->name, what, (unsigned long)fault->address, (unsigned long)report->pc,
              process->name);
         process_kill(object_reference(&process->object), UINT64_MAX);
         thread->killed = true;

@@ -379,7 +379,6 @@ static status_t make(struct process *process, uint8_t priority, uint64_t message
     paddr_t buffer = frame_allocate(FRAME_USER, object);
     thread->message = arch_ram(buffer);
     thread->context = arch_ram(frame_allocate(FRAME_KERNEL, object));
-    thread->fault = (struct abi_fault *)(void *)((uint8_t *)thread->context + CONTEXT_PAGE_FAULT);
     status = aspace_map_message_buffer(process->aspace, message_buffer, buffer, object,
                                        &thread->buffer_mapping);
     if (status != STATUS_OK) {

@@ -81,7 +81,6 @@ struct thread {
     bool killed;
     bool moves;  // its next exit moves it to the CPU that it is wanted on
     bool yields; // its next exit puts it behind its equals
-    bool uses_fpu;
     _Atomic uint8_t priority, wanted_priority;
     _Atomic uint8_t end_priority; // of the most urgent of those who asked for its end
     _Atomic uint32_t wanted_cpu;
@@ -107,7 +106,8 @@ struct thread {
     uint32_t reply_flag; // MSG_REPLY_FAILED for the next message, or 0
     struct counter cpu_ns;
     bool restart, restarted; // STATUS_RESTART
-    struct abi_fault *fault; // in the context page, behind the registers
+    struct arch_fpu
+        *fpu; // in the context page, where it does not run; nullptr: it has used none yet
 };
 OBJECT_BODY(thread);
 
@@ -124,8 +124,13 @@ static_assert(CONTEXT_PAGE_FPU + ARCH_FPU_MAX <= PAGE_SIZE && CONTEXT_PAGE_FPU %
 
 struct thread *thread_current(void);
 
-// Where its FP registers are while it uses them and does not run.
-static inline struct arch_fpu *thread_fpu(const struct thread *thread)
+// Its fault, until it is received; room for its FP registers: in the context page, behind the others.
+static inline struct abi_fault *thread_fault(const struct thread *thread)
+{
+    return (struct abi_fault *)(void *)((uint8_t *)thread->context + CONTEXT_PAGE_FAULT);
+}
+
+static inline struct arch_fpu *thread_fpu_room(const struct thread *thread)
 {
     return (struct arch_fpu *)(void *)((uint8_t *)thread->context + CONTEXT_PAGE_FPU);
 }

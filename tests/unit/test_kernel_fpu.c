@@ -28,8 +28,8 @@ static void fill(struct actor *actor)
 // What the thread would find, were it to run.
 static uint64_t state_of(const struct actor *actor, unsigned index)
 {
-    EXPECT(actor->thread->uses_fpu && actor->thread->context->fpu_used);
-    return thread_fpu(actor->thread)->value[index];
+    EXPECT(actor->thread->fpu && actor->thread->context->fpu_used);
+    return actor->thread->fpu->value[index];
 }
 
 // OBJ-31
@@ -99,13 +99,13 @@ TEST(those_that_do_not_use_them_cannot_look)
 {
     begin(1);
     fill(a);
-    EXPECT(!b->thread->uses_fpu);
+    EXPECT(!b->thread->fpu);
     for (unsigned i = 0; i < 4; i++) {
         hold(b);
-        EXPECT(!cpus[0]->fpu_on && !cpus[0]->arch.fpu_on); // it would trap
+        EXPECT(!cpus[0]->fpu && !cpus[0]->arch.fpu_on); // it would trap
         settle();
         hold(a);
-        EXPECT(cpus[0]->fpu_on && cpus[0]->arch.fpu_on);
+        EXPECT(cpus[0]->fpu && cpus[0]->arch.fpu_on);
         settle();
         EXPECT(!cpus[0]->arch.fpu_on); // nor does a CPU that idles have them on
     }
@@ -145,7 +145,7 @@ TEST(clean_after_a_thread_that_ended)
     for (unsigned i = 0; i < 10 && !again; i++) {
         struct actor *next = spawn_thread(b, 10);
         again = arch_ram_address(next->thread->context).value == page.value;
-        EXPECT(!next->thread->uses_fpu);
+        EXPECT(!next->thread->fpu);
         fill(next);
     }
     EXPECT(again);
@@ -161,7 +161,7 @@ TEST(ended_while_it_runs)
     (void)HELD(a, THREAD_EXIT);
     EXPECT(is_dead(a));
     settle();
-    EXPECT(!cpus[0]->fpu_on && !cpus[0]->arch.fpu_on);
+    EXPECT(!cpus[0]->fpu && !cpus[0]->arch.fpu_on);
     fill(b);
     world_end();
 }
