@@ -23,7 +23,7 @@ static bool figure_has_room(const struct account_figure *figure, uint64_t amount
     return amount <= figure->limit - figure->used - figure->children || SEEDED_BUG("A1");
 }
 
-static void figure_add(struct account_figure *figure, uint64_t amount)
+void account_figure_add(struct account_figure *figure, uint64_t amount)
 {
     figure->used += amount;
     if (figure->used > figure->high)
@@ -38,14 +38,21 @@ struct object *account_root(void)
     return root_object;
 }
 
+static void account_init(struct account *account) NO_THREAD_SAFETY
+{
+    lock_init(&account->ledger, RANK_ACCOUNT);
+    list_init(&account->live);
+    list_init(&account->dying);
+    list_init(&account->quarantined);
+    list_init(&account->outlived);
+}
+
 struct account *account_root_create(uint64_t pages, uint64_t objects) NO_THREAD_SAFETY
 {
     root_object = object_new(nullptr, OBJECT_ACCOUNT);
     struct account *root = (struct account *)(void *)root_object;
-    lock_init(&root->ledger, RANK_ACCOUNT);
-    list_init(&root->live);
-    list_init(&root->dying);
-    list_init(&root->quarantined);
+    account_init(root);
+    blocks_give_all(root);
     root->pages.limit = pages;
     root->objects.limit = objects;
     root->objects.used = root->objects.high = 1; // its own slot
@@ -74,8 +81,8 @@ status_t account_charge(struct account *account, uint64_t pages, uint64_t object
     else if (!figure_has_room(&account->objects, objects))
         status = STATUS_NO_OBJECTS;
     if (status == STATUS_OK) {
-        figure_add(&account->pages, pages);
-        figure_add(&account->objects, objects);
+        account_figure_add(&account->pages, pages);
+        account_figure_add(&account->objects, objects);
     }
     lock_release(&account->ledger);
     return status;
@@ -141,10 +148,11 @@ void account_forget(struct object *object)
 }
 
 // Whether nothing is left that a dying account still has to wait for. What is on its lists is paid
-// for; and another CPU may have paid for something that it is still making, which is on none.
+// for; and another CPU may have paid for something that it is still making, which is on none. What
+// contiguous memory came back since the last step is to move up first.
 static bool nothing_left(const struct account *account) REQUIRES(account->ledger)
 {
-    return account->pages.used == 0 && account->objects.used == 0;
+    return account->pages.used == 0 && account->objects.used == 0 && blocks_gone(account);
 }
 
 void account_quarantine(struct pin *pin)
@@ -193,8 +201,8 @@ bool account_quarantine_to_parent(struct account *account) NO_THREAD_SAFETY
     lock_acquire(&parent->ledger);
     parent->pages.children -= pages;
     parent->objects.children -= objects;
-    figure_add(&parent->pages, pages);
-    figure_add(&parent->objects, objects);
+    account_figure_add(&parent->pages, pages);
+    account_figure_add(&parent->objects, objects);
     parent->quarantined_pages += pages;
     pin->object.account = parent;
     list_push_back(&parent->quarantined, node);
@@ -251,7 +259,8 @@ static void return_limit(struct account *account) NO_THREAD_SAFETY
 {
     struct account *parent = account->parent;
     CHECK(A3, account->pages.used == 0 && account->objects.used == 0 &&
-                  account->pages.children == 0 && account->objects.children == 0);
+                  account->pages.children == 0 && account->objects.children == 0 &&
+                  account->contiguous.children == 0 && account->blocks_free == 0);
     lock_acquire(&parent->ledger);
     parent->pages.children -= account->pages.limit - (SEEDED_BUG("A3") ? 1 : 0);
     parent->objects.children -= account->objects.limit;
@@ -267,7 +276,7 @@ enum step account_teardown(struct object *object) NO_THREAD_SAFETY
     struct account *account = (struct account *)(void *)object;
     if (object->state == ACCOUNT_DEAD)
         return STEP_DONE; // the last handle was dropped, or the parent dies
-    if (kill_one(account) || quarantine_move_up(account))
+    if (kill_one(account) || quarantine_move_up(account) || blocks_move_up(account))
         return STEP_MORE;
     lock_acquire(&account->ledger);
     bool empty = nothing_left(account);
@@ -284,8 +293,9 @@ enum step account_teardown(struct object *object) NO_THREAD_SAFETY
 
 // ---- system calls
 
-// Takes the child's limits and its slot out of the parent's room. The parent is locked.
-static status_t carve(struct account *parent, uint64_t pages, uint64_t objects)
+// Takes the child's limits out of the parent's room, all or nothing. Its slot is paid.
+static status_t carve(struct account *parent, struct account *child, uint64_t pages,
+                      uint64_t objects, uint64_t contiguous) NO_THREAD_SAFETY
 {
     status_t status = STATUS_OK;
     lock_acquire(&parent->ledger);
@@ -293,47 +303,39 @@ static status_t carve(struct account *parent, uint64_t pages, uint64_t objects)
         status = STATUS_BAD_STATE;
     else if (!figure_has_room(&parent->pages, pages))
         status = STATUS_NO_PAGES;
-    else if (objects == UINT64_MAX || !figure_has_room(&parent->objects, objects + 1))
-        status = STATUS_NO_OBJECTS; // one more for the account itself
+    else if (!figure_has_room(&parent->objects, objects))
+        status = STATUS_NO_OBJECTS;
+    else
+        status = blocks_lend(parent, child, contiguous);
     if (status == STATUS_OK) {
-        parent->pages.children += pages;
-        parent->objects.children += objects;
+        parent->pages.children += child->pages.limit = pages;
+        parent->objects.children += child->objects.limit = objects;
         figure_check(&parent->pages);
-        figure_add(&parent->objects, 1);
+        figure_check(&parent->objects);
     }
     lock_release(&parent->ledger);
     return status;
 }
 
 status_t sys_account_create(struct entry *entry, const struct handle_lookup *parent_handle,
-                            uint64_t pages, uint64_t objects, uint64_t name0, uint64_t name1)
-    NO_THREAD_SAFETY
+                            uint64_t pages, uint64_t objects, uint64_t contiguous, uint64_t name0,
+                            uint64_t name1)
 {
     if (pages == 0 || objects == 0)
         return STATUS_INVALID;
-    status_t status = handles_reserve(entry->process, 1);
+    struct object *object;
+    status_t status = create_with_handle(entry, parent_handle, OBJECT_ACCOUNT, &object);
     if (status != STATUS_OK)
         return status;
-    struct account *parent = (struct account *)(void *)parent_handle->object;
-    if (object_lock(&parent->object, parent_handle->generation)) {
-        status = carve(parent, pages, objects);
-        object_unlock(&parent->object);
-    } else {
-        status = STATUS_GONE;
-    }
+    struct account *account = (struct account *)(void *)object;
+    account_init(account);
+    account->parent = object->account;
+    status = carve(account->parent, account, pages, objects, contiguous);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
+        object_discard(object);
         return status;
     }
-    struct object *object = object_new(parent, OBJECT_ACCOUNT);
-    struct account *account = (struct account *)(void *)object;
-    lock_init(&account->ledger, RANK_ACCOUNT);
-    list_init(&account->live);
-    list_init(&account->dying);
-    list_init(&account->quarantined);
-    account->parent = parent;
-    account->pages.limit = pages;
-    account->objects.limit = objects;
     memcpy(account->name, &name0, 8);
     memcpy(account->name + 8, &name1, 8);
     entry->result[0] = handle_publish(entry->process, object, RIGHTS_ACCOUNT);
@@ -369,8 +371,10 @@ static status_t shrink(struct account *child, struct change pages, struct change
     return status;
 }
 
-static status_t settle_with_parent(struct account *parent, struct change pages,
-                                   struct change objects)
+// Contiguous memory moves between the two at once.
+static status_t settle_with_parent(struct account *parent, struct account *child,
+                                   struct change pages, struct change objects,
+                                   struct change contiguous)
 {
     status_t status = STATUS_OK;
     lock_acquire(&parent->ledger);
@@ -380,6 +384,10 @@ static status_t settle_with_parent(struct account *parent, struct change pages,
         status = STATUS_NO_PAGES;
     else if (!figure_has_room(&parent->objects, objects.grow))
         status = STATUS_NO_OBJECTS;
+    else if (contiguous.shrink > 0)
+        status = blocks_return(parent, child, contiguous.shrink);
+    else
+        status = blocks_lend(parent, child, contiguous.grow);
     if (status == STATUS_OK) {
         parent->pages.children += pages.grow - pages.shrink;
         parent->objects.children += objects.grow - objects.shrink;
@@ -402,7 +410,7 @@ static void enlarge(struct account *child, uint64_t pages, uint64_t objects) NO_
 
 status_t sys_account_resize(struct entry *entry, const struct handle_lookup *parent_handle,
                             const struct handle_lookup *handle, int64_t by_pages,
-                            int64_t by_objects) NO_THREAD_SAFETY
+                            int64_t by_objects, int64_t by_contiguous) NO_THREAD_SAFETY
 {
     (void)entry;
     struct change pages = change_of(by_pages), objects = change_of(by_objects);
@@ -420,7 +428,7 @@ status_t sys_account_resize(struct entry *entry, const struct handle_lookup *par
     else
         status = shrink(child, pages, objects);
     if (status == STATUS_OK) {
-        status = settle_with_parent(parent, pages, objects);
+        status = settle_with_parent(parent, child, pages, objects, change_of(by_contiguous));
         if (status == STATUS_OK)
             enlarge(child, pages.grow, objects.grow);
         else if (!SEEDED_BUG("A resize"))
@@ -445,4 +453,10 @@ void account_inspect(struct object *object, struct abi_inspect *out) NO_THREAD_S
     out->account.objects_high = account->objects.high;
     out->account.quarantined_pages = account->quarantined_pages;
     lock_release(&account->ledger);
+    lock_acquire(&blocks_lock);
+    out->account.contiguous_limit = account->contiguous.limit;
+    out->account.contiguous_used = account->contiguous.used;
+    out->account.contiguous_children = account->contiguous.children;
+    out->account.contiguous_high = account->contiguous.high;
+    lock_release(&blocks_lock);
 }

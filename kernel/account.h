@@ -3,11 +3,13 @@
 // Accounts: hierarchical reservations of pages and objects. A child's limit is carved out of its
 // parent's when it is made, so within its limit an allocation cannot fail for somebody else's
 // sake. A1: used + children <= limit. A2: used is the sum of what is charged. A3: after teardown
-// the parent has it all back, except pins in quarantine, which move up to it.
+// the parent has it all back, except pins in quarantine and contiguous memory that others still use,
+// which move up to it.
 //
 //   LIVE -> DYING -> DEAD    (DEAD: TERMINATED is raised; the slot goes with the last handle)
 #pragma once
 
+#include "block.h"
 #include "object.h"
 
 enum account_state : uint8_t { ACCOUNT_LIVE, ACCOUNT_DYING, ACCOUNT_DEAD, ACCOUNT_STATES };
@@ -29,11 +31,20 @@ struct account {
     struct account_figure pages GUARDED_BY(&ledger);
     struct account_figure objects GUARDED_BY(&ledger);
     uint64_t quarantined_pages GUARDED_BY(&ledger);
+    // Contiguous memory (block.h): pages, those that are free, the first free block of each order (a
+    // page number; 0: none), and blocks in use of accounts below that have ended.
+    struct account_figure contiguous GUARDED_BY(&blocks_lock);
+    uint64_t blocks_free GUARDED_BY(&blocks_lock);
+    uint32_t blocks[BLOCK_ORDERS] GUARDED_BY(&blocks_lock);
+    struct list outlived GUARDED_BY(&blocks_lock);
     struct list live GUARDED_BY(&ledger);        // objects that it pays for
     struct list dying GUARDED_BY(&ledger);       // the same, teardown begun
     struct list quarantined GUARDED_BY(&ledger); // pins, of its own or of dead children
 };
 OBJECT_BODY(account);
+
+// More is used.
+void account_figure_add(struct account_figure *figure, uint64_t amount);
 
 // Makes the root account, which owns everything there is.
 struct account *account_root_create(uint64_t pages, uint64_t objects);
@@ -61,9 +72,8 @@ void account_forget(struct object *object);
 void account_object_dying(struct object *object);
 
 // A dying pin goes into quarantine: it stays charged, here or further up, until its device is
-// quiet.
-struct pin;
 // quiet. All under the quarantine's lock, which keeps pin->object.account as it is.
+struct pin;
 void account_quarantine(struct pin *pin);
 void account_quarantine_ended(struct pin *pin);             // it ends like any other object now
 bool account_quarantine_to_parent(struct account *account); // one of them; false: none

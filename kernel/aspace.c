@@ -138,7 +138,7 @@ static status_t mapping_make(struct aspace *aspace, struct vmo *vmo, const struc
     if (overlaps(aspace, wanted->address, wanted->pages) && !SEEDED_BUG("M2 overlap"))
         return STATUS_OVERLAP;
     bool foreign = vmo && vmo->object.account != account && !SEEDED_BUG("M8");
-    uint64_t pages = foreign && !vmo->device ? wanted->pages + vmo_index_pages(vmo->pages) : 0;
+    uint64_t pages = foreign && !vmo->device ? vmo_share_pages(vmo, wanted->pages) : 0;
     uint64_t tables = pagetable_missing(aspace, wanted->address, wanted->pages);
     status_t status = account_charge(account, pages + tables, 1u + foreign);
     if (status != STATUS_OK)

@@ -73,7 +73,7 @@ static status_t pin_attach(struct pin *pin, const struct handle_lookup *vmo_hand
     struct vmo *vmo = vmo_of(vmo_handle->object);
     if (!object_lock(&vmo->object, vmo_handle->generation))
         return STATUS_GONE;
-    uint64_t pages = pin->pages + vmo_index_pages(vmo->pages);
+    uint64_t pages = vmo_share_pages(vmo, pin->pages);
     status_t status = account_charge(pin->object.account, pages, 1);
     if (status == STATUS_OK) {
         pin->charged_pages = pages;

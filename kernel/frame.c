@@ -22,9 +22,9 @@ static struct {
     // The pages that were never used: from `fresh` to the end of the range, then further ranges.
     uint32_t range GUARDED_BY(&lock);
     uint64_t fresh GUARDED_BY(&lock);
-    struct boot_range ranges[BOOT_RANGES_MAX * 2];
-    struct boot_range taken[BOOT_RANGES_MAX * 2]; // the same, with what was carved out of them
-    uint32_t range_count;
+    struct boot_range ranges[BOOT_RANGES_MAX * 2 + 1]; // what was set aside parts one in two
+    struct boot_range taken[BOOT_RANGES_MAX * 2];      // as they were before anything was carved out
+    uint32_t range_count, taken_count;
 } frames;
 
 struct frame *frame_of(paddr_t page)
@@ -53,7 +53,7 @@ uint64_t frames_free(void)
 
 bool frames_overlap(uint64_t start, uint64_t end)
 {
-    for (uint32_t i = 0; i < frames.range_count; i++)
+    for (uint32_t i = 0; i < frames.taken_count; i++)
         if (start < frames.taken[i].end && frames.taken[i].start < end)
             return true;
     return false;
@@ -65,8 +65,8 @@ static void add_range(uint64_t start, uint64_t end)
     end = align_down(end, PAGE_SIZE);
     if (start >= end)
         return;
-    ASSERT(frames.range_count < ARRAY_SIZE(frames.ranges));
-    frames.taken[frames.range_count] = (struct boot_range){start, end};
+    ASSERT(frames.taken_count < ARRAY_SIZE(frames.taken));
+    frames.taken[frames.taken_count++] = (struct boot_range){start, end};
     frames.ranges[frames.range_count++] = (struct boot_range){start, end};
     frames.total += (end - start) >> PAGE_SHIFT;
 }
@@ -105,11 +105,29 @@ void *frames_carve(size_t bytes) NO_THREAD_SAFETY
           (unsigned long)bytes / 1024);
 }
 
+uint64_t frames_set_aside(uint64_t bytes, uint64_t alignment) NO_THREAD_SAFETY
+{
+    for (uint32_t i = frames.range_count; i-- > 0;) {
+        struct boot_range *range = &frames.ranges[i];
+        uint64_t end = align_down(range->end, alignment);
+        if (end < range->start || end - range->start < bytes)
+            continue;
+        memmove(range + 1, range, (frames.range_count - i) * sizeof *range);
+        frames.range_count++;
+        range[0].end = end - bytes;
+        range[1].start = end;
+        frames.total -= bytes >> PAGE_SHIFT;
+        frames.free = frames.total;
+        return end - bytes;
+    }
+    return 0;
+}
+
 uint64_t frames_init(const struct boot_info *boot) NO_THREAD_SAFETY
 {
     lock_init(&frames.lock, RANK_FRAMES);
     frames.free_list = NO_FRAME;
-    frames.range = frames.range_count = 0;
+    frames.range = frames.range_count = frames.taken_count = 0;
     frames.fresh = frames.total = 0;
     find_ranges(boot);
     if (frames.range_count == 0)
@@ -170,4 +188,19 @@ void frame_free(paddr_t page)
     frames.free_list = (uint32_t)((page.value - frames.base) >> PAGE_SHIFT);
     frames.free++;
     lock_release(&frames.lock);
+}
+
+void frame_use(paddr_t page, const struct object *owner)
+{
+    *frame_of(page) = (struct frame){.state = FRAME_USER, .owner = object_index(owner)};
+    arch_zero_page(arch_ram(page));
+}
+
+void frame_retire(paddr_t page)
+{
+    struct frame *frame = frame_of(page);
+    CHECK(M1, frame->state == FRAME_USER);
+    CHECK(M4, frame->pins == 0);
+    CHECK(M3, frame->mappings == 0);
+    frame->state = FRAME_UNTOUCHED;
 }

@@ -14,6 +14,7 @@ struct object;
 enum frame_state : uint8_t {
     FRAME_UNTOUCHED, // never used since boot, or not RAM
     FRAME_FREE,
+    FRAME_BLOCK,  // the first of a free block of contiguous memory (block.h)
     FRAME_KERNEL, // thread contexts, handle tables, message queues, VMO indexes
     FRAME_TABLE,  // page tables
     FRAME_USER,   // VMOs, message buffers
@@ -22,11 +23,16 @@ enum frame_state : uint8_t {
 
 struct frame {
     enum frame_state state;
-    uint16_t pins;     // FRAME_USER: devices that can reach it
-    uint32_t mappings; // FRAME_USER: page-table entries that lead to it
-    uint32_t owner;    // index of the object that owns it
+    uint8_t order; // FRAME_BLOCK: 2^order pages
+    uint16_t pins; // FRAME_USER: devices that can reach it
+    union {
+        uint32_t mappings;      // FRAME_USER: page-table entries that lead to it
+        uint32_t previous_free; // FRAME_BLOCK
+    };
+    uint32_t owner; // index of the object that owns it
     uint32_t next_free;
 };
+static_assert(sizeof(struct frame) == 16);
 
 // Takes all RAM that is not reserved; carves the frame table out of it. Returns the number of
 // pages that can be handed out.
@@ -35,11 +41,19 @@ uint64_t frames_init(const struct boot_info *boot);
 // Takes `bytes` of RAM before anything else is handed out, for tables that live for ever.
 void *frames_carve(size_t bytes);
 
+// Takes `bytes` of RAM, both aligned to `alignment`, out of what frames are handed out from, and returns
+// where they begin; 0: there is no such piece. Before the first frame is handed out.
+[[nodiscard]] uint64_t frames_set_aside(uint64_t bytes, uint64_t alignment);
+
 // A zeroed page. The caller has charged it.
 [[nodiscard]] paddr_t frame_allocate(enum frame_state state, const struct object *owner);
 
 // Frees a page: nothing maps or pins it.
 void frame_free(paddr_t page);
+
+// The same for a page of a block of contiguous memory that the caller has taken, and the end of its use.
+void frame_use(paddr_t page, const struct object *owner);
+void frame_retire(paddr_t page);
 
 struct frame *frame_of(paddr_t page);
 uint64_t frames_total(void);

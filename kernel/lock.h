@@ -34,6 +34,7 @@ enum lock_rank : uint8_t {
     RANK_HANDLES,    // a process: handle table, thread list
     RANK_QUARANTINE, // pins in quarantine, and who pays for each
     RANK_ACCOUNT,    // an account: its ledger
+    RANK_BLOCKS,     // contiguous memory: every account's blocks and figures of it
     RANK_MACHINE,    // what is minted
     RANK_IRQ,        // the interrupt controller and whose each line is
     RANK_FRAMES,     // the free frames

@@ -176,8 +176,9 @@ static void carve_tables(const struct boot_info *boot)
     objects_init(frames_carve(slots * OBJECT_SLOT_SIZE), slots);
     interrupts_init(frames_carve(interrupts_table_bytes()));
     smp_carve(boot);
-    klog("memory: %lu MiB, %lu pages free, %lu objects", (unsigned long)(ram >> 20),
-         (unsigned long)frames_total(), (unsigned long)slots);
+    uint64_t contiguous = blocks_init(boot, ram);
+    klog("memory: %lu MiB, %lu pages free, %lu contiguous, %lu objects", (unsigned long)(ram >> 20),
+         (unsigned long)frames_total(), (unsigned long)contiguous, (unsigned long)slots);
 }
 
 struct account *kernel_setup(struct cpu *cpu, const struct boot_info *boot)

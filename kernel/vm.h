@@ -52,7 +52,8 @@ constexpr unsigned VMO_LEAF_PAGES = PAGE_SIZE / sizeof(uint32_t);
 struct vmo {
     struct object object; // its lock guards all of this
     uint64_t pages;
-    bool device, tables, contiguous; // tables: cached, read-only
+    bool device, tables; // tables: cached, read-only
+    struct block block;  // of contiguous memory; none: frames of all kinds of places
     bool revoked;                    // taken away on purpose: mappings go too
     uint64_t device_base;            // physical
     struct tree_node mint_node;      // guarded by the machine's lock
@@ -77,8 +78,11 @@ static inline struct vmo *vmo_of(struct object *object)
     return (struct vmo *)(void *)object;
 }
 
-// Pages of index that a VMO of this size needs.
+// Pages of index that a VMO of this size needs, where its frames are not in one block.
 uint64_t vmo_index_pages(uint64_t pages);
+
+// What shows or pins so many of its pages in another account's name pays: those and the index.
+uint64_t vmo_share_pages(const struct vmo *vmo, uint64_t pages);
 
 // The address of a page. The VMO is locked, or cannot change (mapped or pinned).
 paddr_t vmo_page(struct vmo *vmo, uint64_t page);

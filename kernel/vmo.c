@@ -22,6 +22,11 @@ uint64_t vmo_index_pages(uint64_t pages)
     return 1 + (pages + VMO_LEAF_PAGES - 1) / VMO_LEAF_PAGES;
 }
 
+uint64_t vmo_share_pages(const struct vmo *vmo, uint64_t pages)
+{
+    return pages + (vmo->block.page ? 0 : vmo_index_pages(vmo->pages));
+}
+
 static uint32_t *index_slot(struct vmo *vmo, uint64_t page)
 {
     ASSERT(page < vmo->pages);
@@ -36,12 +41,14 @@ paddr_t vmo_page(struct vmo *vmo, uint64_t page)
 {
     if (vmo->device)
         return (paddr_t){vmo->device_base + (page << PAGE_SHIFT)};
+    if (vmo->block.page)
+        return (paddr_t){(vmo->block.page + page) << PAGE_SHIFT};
     return (paddr_t){((uint64_t)*index_slot(vmo, page) - 1) << PAGE_SHIFT};
 }
 
 static void index_allocate(struct vmo *vmo)
 {
-    if (vmo->pages <= VMO_INLINE_PAGES)
+    if (vmo->block.page || vmo->pages <= VMO_INLINE_PAGES)
         return;
     uint32_t *page = arch_ram(frame_allocate(FRAME_KERNEL, &vmo->object));
     if (vmo->pages <= VMO_LEAF_PAGES)
@@ -52,7 +59,7 @@ static void index_allocate(struct vmo *vmo)
 
 static void index_free(struct vmo *vmo)
 {
-    if (vmo->device || vmo->pages <= VMO_INLINE_PAGES)
+    if (vmo->device || vmo->block.page || vmo->pages <= VMO_INLINE_PAGES)
         return;
     if (vmo->pages > VMO_LEAF_PAGES)
         for (uint64_t i = 0; i * VMO_LEAF_PAGES < vmo->pages; i++)
@@ -68,6 +75,10 @@ static void index_free(struct vmo *vmo)
 static bool fill_some(struct vmo *vmo)
 {
     for (unsigned i = 0; i < VMO_FILL_STEP_PAGES && vmo->filled < vmo->pages; i++, vmo->filled++) {
+        if (vmo->block.page) {
+            frame_use(vmo_page(vmo, vmo->filled), &vmo->object);
+            continue;
+        }
         if (vmo->pages > VMO_LEAF_PAGES && vmo->filled % VMO_LEAF_PAGES == 0)
             vmo->root[vmo->filled / VMO_LEAF_PAGES] =
                 arch_ram(frame_allocate(FRAME_KERNEL, &vmo->object));
@@ -106,15 +117,25 @@ static enum step vmo_fill(struct object *object) NO_THREAD_SAFETY
 // ---- making
 
 // Not published.
-static status_t vmo_create(struct object_ref account, uint64_t pages, struct vmo **out)
+static status_t vmo_create(struct object_ref account_ref, uint64_t pages, bool contiguous,
+                           struct vmo **out)
 {
-    uint64_t charge = pages + vmo_index_pages(pages);
-    status_t status = account_charge_ref(account, charge, 1);
+    struct account *account = (struct account *)(void *)account_ref.object;
+    uint64_t charge = contiguous ? 0 : pages + vmo_index_pages(pages);
+    status_t status = account_charge_ref(account_ref, charge, 1);
     if (status != STATUS_OK)
         return status;
-    struct vmo *vmo = vmo_of(object_new((struct account *)(void *)account.object, OBJECT_VMO));
+    struct block block = {};
+    if (contiguous)
+        status = block_take(account, block_order(pages), &block);
+    if (status != STATUS_OK) {
+        account_uncharge(account, 0, 1);
+        return status;
+    }
+    struct vmo *vmo = vmo_of(object_new(account, OBJECT_VMO));
     list_init(&vmo->mappings);
     vmo->pages = pages;
+    vmo->block = block;
     vmo->charged_pages = charge;
     index_allocate(vmo);
     *out = vmo;
@@ -124,7 +145,7 @@ static status_t vmo_create(struct object_ref account, uint64_t pages, struct vmo
 status_t vmo_create_now(struct object_ref account, uint64_t pages, struct vmo **out)
     NO_THREAD_SAFETY
 {
-    status_t status = vmo_create(account, pages, out);
+    status_t status = vmo_create(account, pages, false, out);
     if (status == STATUS_OK) {
         while (!fill_some(*out)) {}
         (*out)->object.state = VMO_READY;
@@ -155,14 +176,15 @@ status_t sys_vmo_create(struct entry *entry, const struct handle_lookup *account
 {
     if (bytes == 0 || bytes > VMO_MAX_PAGES << PAGE_SHIFT || flags & ~(uint64_t)VMO_CONTIGUOUS)
         return STATUS_INVALID;
-    if (flags & VMO_CONTIGUOUS)
-        return STATUS_NOT_SUPPORTED;
     uint64_t pages = align_up(bytes, PAGE_SIZE) >> PAGE_SHIFT;
+    bool contiguous = flags & VMO_CONTIGUOUS;
+    if (contiguous && pages > ABI_CONTIGUOUS_MAX_PAGES)
+        return STATUS_INVALID;
     status_t status = handles_reserve(entry->process, 1);
     if (status != STATUS_OK)
         return status;
     struct vmo *vmo;
-    status = vmo_create(lookup_ref(account), pages, &vmo);
+    status = vmo_create(lookup_ref(account), pages, contiguous, &vmo);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
         return status;
@@ -194,8 +216,8 @@ static void free_page(struct vmo *vmo, uint64_t page)
 
 void vmo_page_released_locked(struct vmo *vmo, uint64_t page)
 {
-    if (vmo->object.state != VMO_ORPHANED || vmo->populating > 0)
-        return; // what is over a device never comes to be one
+    if (vmo->object.state != VMO_ORPHANED || vmo->populating > 0 || vmo->block.page)
+        return; // what is over a device never comes to be one; a block goes whole
     const struct frame *frame = frame_of(vmo_page(vmo, page));
     if (frame->mappings == 0 && (frame->pins == 0 || SEEDED_BUG("M4")))
         free_page(vmo, page);
@@ -210,8 +232,21 @@ void vmo_user_gone_locked(struct vmo *vmo)
 // The owner's account is being destroyed, and others still use the memory: they paid for it.
 static void orphan(struct vmo *vmo) NO_THREAD_SAFETY
 {
+    if (vmo->block.page)
+        block_outlives(&vmo->block);
     account_uncharge(vmo->object.account, vmo->charged_pages, 0);
     account_forget(&vmo->object);
+}
+
+// Nobody uses the block any more. true: all of its frames are retired, and it has been given back.
+static bool block_end(struct vmo *vmo)
+{
+    for (unsigned i = 0; i < VMO_FILL_STEP_PAGES && vmo->cursor < vmo->filled; i++, vmo->cursor++)
+        frame_retire(vmo_page(vmo, vmo->cursor));
+    if (vmo->cursor < vmo->filled)
+        return false;
+    block_give(&vmo->block);
+    return true;
 }
 
 enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
@@ -244,11 +279,11 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
     // itself.
     uint64_t end = vmo->cursor + VMO_FILL_STEP_PAGES;
     lock_acquire(&object->lock);
-    for (; vmo->cursor < vmo->filled && vmo->cursor < end; vmo->cursor++)
+    for (; !vmo->block.page && vmo->cursor < vmo->filled && vmo->cursor < end; vmo->cursor++)
         if (*index_slot(vmo, vmo->cursor))
             vmo_page_released_locked(vmo, vmo->cursor);
     lock_release(&object->lock);
-    if (vmo->cursor < vmo->filled)
+    if (!vmo->block.page && vmo->cursor < vmo->filled)
         return STEP_MORE;
     if (account_dies && unpaid)
         return STEP_WAIT;     // those go with the account, and resume this
@@ -256,6 +291,8 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
         orphan(vmo);
     if (used)
         return STEP_WAIT; // the last one resumes this, be it meanwhile
+    if (vmo->block.page && !block_end(vmo))
+        return STEP_MORE;
     if (vmo->device)
         machine_memory_returned(vmo);
     index_free(vmo);
@@ -271,4 +308,5 @@ void vmo_inspect(struct object *object, struct abi_inspect *out)
     out->vmo.mappings = vmo->mapping_count;
     out->vmo.pins = vmo->pin_count;
     out->vmo.device = vmo->device;
+    out->vmo.contiguous = vmo->block.page != 0;
 }

@@ -16,13 +16,13 @@ import sys
 import tomllib
 from pathlib import Path
 
-MAGIC, VERSION = b"SKSYSTEM", 2
+MAGIC, VERSION = b"SKSYSTEM", 3
 SERVICES_MAX, MATCHES_MAX, MATCH_BYTES = 32, 8, 64
 CPUS_MAX, CPU_ANY = 64, 0xffffffff  # kernel/cpu.h; user/init/manifest.h
-HEADER = struct.Struct("<8sIIQQ")
+HEADER = struct.Struct("<8sIIQQQ")
 # name, program, family; start, restart, priority, roles; role[8]; rights[8]; allows, heartbeat_ms, cpu;
-# pages, objects, connects, shape; argument; match count, pad; matches
-SERVICE = struct.Struct("<16s48s16s4B8B8IIIIQQQQ256sII" + f"{MATCH_BYTES}s" * MATCHES_MAX)
+# pages, objects, contiguous, connects, shape; argument; match count, pad; matches
+SERVICE = struct.Struct("<16s48s16s4B8B8IIIIQQQQQ256sII" + f"{MATCH_BYTES}s" * MATCHES_MAX)
 
 STARTS = ["boot", "device", "hand"]
 RESTARTS = ["never", "always"]
@@ -35,7 +35,7 @@ ROLES = {
     "log": ("log", ["WRITE"]),
     "machine": ("machine", ["INSPECT"]),
 }
-KEYS = {"name", "program", "start", "priority", "pages", "objects", "handles", "connects", "allows",
+KEYS = {"name", "program", "start", "priority", "pages", "objects", "contiguous", "handles", "connects", "allows",
         "channel", "restart", "heartbeat_ms", "cpu", "matches", "instances", "argument"}
 CHANNEL = {"depth": (1, 64, 4), "bytes": (64, 3584, 512), "handles": (0, 8, 0), "calls": (0, 64, 4)}
 
@@ -87,6 +87,7 @@ class Service:
         self.priority = number(where, row, "priority", 0, 62)
         self.pages = number(where, row, "pages", 32, 1 << 30)
         self.objects = number(where, row, "objects", 16, 1 << 20)
+        self.contiguous = number(where, row, "contiguous", 0, 1 << 18, 0)
         self.heartbeat_ms = number(where, row, "heartbeat_ms", 0, 60000, 0)
         self.cpu = number(where, row, "cpu", 0, CPUS_MAX - 1) if "cpu" in row else CPU_ANY
         self.instances = number(where, row, "instances", 1, 8, 1)
@@ -163,8 +164,9 @@ def load(path, programs):
                               f"{by_name[peer].priority}, which it connects to")
     check_circles(services)
     system = table.get("system", {})
-    for key in ("pages", "objects"):
-        limit = number("[system]", system, key, 1, 1 << 30)
+    system.setdefault("contiguous", 0)
+    for key in ("pages", "objects", "contiguous"):
+        limit = number("[system]", system, key, 0 if key == "contiguous" else 1, 1 << 30)
         total = sum(getattr(s, key) * s.instances for s in services)
         if total > limit:
             raise Refused(f"{key} of all services add up to {total}; [system] sets aside {limit}")
@@ -183,7 +185,8 @@ def compiled(system, services):
     if len(rows) > SERVICES_MAX:
         raise Refused(f"{len(rows)} services; init has room for {SERVICES_MAX}")
     index = {name: i for i, (name, _) in enumerate(rows)}
-    out = HEADER.pack(MAGIC, VERSION, len(rows), system["pages"], system["objects"])
+    out = HEADER.pack(MAGIC, VERSION, len(rows), system["pages"], system["objects"],
+                      system["contiguous"])
     for name, s in rows:
         roles = [r for r, _ in s.handles] + [0] * (8 - len(s.handles))
         rights = [r for _, r in s.handles] + [0] * (8 - len(s.handles))
@@ -192,7 +195,7 @@ def compiled(system, services):
         out += SERVICE.pack(name.encode(), s.program.encode(), s.family.encode(),
                             STARTS.index(s.start), RESTARTS.index(s.restart), s.priority, len(s.handles),
                             *roles, *rights, sum(1 << ALLOWS.index(a) for a in s.allows), s.heartbeat_ms,
-                            s.cpu, s.pages, s.objects, connects, s.shape(), s.argument.encode(),
+                            s.cpu, s.pages, s.objects, s.contiguous, connects, s.shape(), s.argument.encode(),
                             len(s.matches), 0, *matches)
     return out
 

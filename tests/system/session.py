@@ -84,7 +84,7 @@ class Session(Shell):
     def mem(self):
         """{account: (pages, objects)} in use, and what the machine has free and in quarantine."""
         text = self.ask("mem")
-        rows = re.findall(r"^(\S+) +(\d+) +\d+ +\d+ +(\d+) +\d+ +\d+ +(\d+)\n", text, re.MULTILINE)
+        rows = re.findall(r"^(\S+) +(\d+) +\d+ +\d+ +(\d+) +\d+ +\d+ +(\d+) +\d+ +\d+\n", text, re.MULTILINE)
         machine = re.search(r"; (\d+) of \d+ pages free, (\d+) of \d+ objects, (\d+) pages quar",
                             text)
         check(rows and machine, f"mem said {text!r}")

@@ -19,6 +19,7 @@
 static struct tally {
     uint64_t pages, objects;                   // charged to this account
     uint64_t children_pages, children_objects; // limits carved out of this account
+    uint64_t blocks, children_contiguous;      // contiguous pages that are used, or lent
     uint32_t handles;                          // to this object
     uint32_t queued; // how often this thread or operation is in a run queue
     uint32_t waits;  // how often this thread is on a queue of waiters
@@ -72,6 +73,7 @@ static void tally_costs(struct object *object)
         if (child->parent) {
             tally_of(child->parent)->children_pages += child->pages.limit;
             tally_of(child->parent)->children_objects += child->objects.limit;
+            tally_of(child->parent)->children_contiguous += child->contiguous.limit;
         } else {
             charge(child, 0, 1); // its own slot
         }
@@ -88,6 +90,8 @@ static void tally_costs(struct object *object)
         break;
     case OBJECT_VMO:
         charge(account, vmo_of(object)->charged_pages, 0);
+        if (vmo_of(object)->block.page)
+            tally_of(vmo_of(object)->block.account)->blocks += 1ull << vmo_of(object)->block.order;
         break;
     case OBJECT_MAPPING: {
         const struct mapping *mapping = mapping_of(object);
@@ -130,6 +134,9 @@ static void check_account(struct object *object)
     CHECK(A2, account->objects.used == tally->objects);
     CHECK(A3, account->pages.children == tally->children_pages);
     CHECK(A3, account->objects.children == tally->children_objects);
+    CHECK(A1, account->contiguous.used + account->contiguous.children <= account->contiguous.limit);
+    CHECK(A2, account->contiguous.used == tally->blocks);
+    CHECK(A3, account->contiguous.children == tally->children_contiguous);
 }
 
 // ---- handles: in tables, in messages, in a process's exception channel

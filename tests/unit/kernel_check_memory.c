@@ -35,9 +35,11 @@ static struct seen {
     uint32_t owners;   // objects that say that the frame is theirs
     uint32_t mappings; // entries that lead to it
     uint32_t pins;
+    uint32_t blocks; // of contiguous memory that hold it
 } *seen;
 static uint64_t frame_numbers; // of the arena
-static uint64_t owned;         // frames that some object owns
+static uint64_t owned;         // frames that some object owns, but for blocks
+static uint64_t in_blocks;     // frames
 
 static struct seen *seen_of(paddr_t page)
 {
@@ -59,11 +61,53 @@ static void own_pointer(const struct object *owner, const void *page, enum frame
     own(owner, arch_ram_address(page), state);
 }
 
+// A block is one object's whole, or free, on one list of one account.
+static void take_block(uint32_t page, unsigned order)
+{
+    CHECK(A4, page % (1u << order) == 0);
+    for (uint32_t i = 0; i < 1u << order; i++)
+        CHECK(A4, seen_of((paddr_t){(uint64_t)(page + i) << PAGE_SHIFT})->blocks++ == 0);
+    in_blocks += 1u << order;
+}
+
+static void own_block(struct vmo *vmo)
+{
+    take_block(vmo->block.page, vmo->block.order);
+    for (uint64_t i = 0; i < vmo->filled; i++)
+        own(&vmo->object, vmo_page(vmo, i), FRAME_USER);
+    owned -= vmo->filled;
+}
+
+static void walk_blocks(struct object *object)
+{
+    const struct account *account = (struct account *)(void *)object;
+    uint64_t free = 0;
+    for (unsigned order = 0; order < BLOCK_ORDERS; order++) {
+        uint32_t previous = 0;
+        for (uint32_t page = account->blocks[order]; page;) {
+            const struct frame *entry = frame_of((paddr_t){(uint64_t)page << PAGE_SHIFT});
+            CHECK(A4, entry->state == FRAME_BLOCK && entry->order == order &&
+                          entry->owner == object_index(object) && entry->previous_free == previous);
+            take_block(page, order);
+            free += 1ull << order;
+            previous = page;
+            page = entry->next_free;
+        }
+    }
+    CHECK(A4, free == account->blocks_free);
+    CHECK(A4, free == account->contiguous.limit - account->contiguous.used -
+                          account->contiguous.children);
+}
+
 static void own_vmo(struct vmo *vmo)
 {
     if (vmo->device)
         return;
     bool root = vmo->pages > VMO_LEAF_PAGES;
+    if (vmo->block.page) {
+        own_block(vmo);
+        return;
+    }
     if (root)
         for (uint64_t i = 0; i * VMO_LEAF_PAGES < vmo->pages; i++)
             if (vmo->root[i])
@@ -226,8 +270,8 @@ static void check_frames(void)
         if (!frames_overlap(page.value, page.value + PAGE_SIZE))
             continue;
         const struct frame *frame = frame_of(page);
-        bool free = frame->state == FRAME_FREE || frame->state == FRAME_UNTOUCHED;
-        used += !free;
+        bool free = frame->state < FRAME_KERNEL;
+        used += !free && seen[i].blocks == 0;
         // The kernel's own root table has no owner.
         CHECK(M1, free ? seen[i].owners == 0
                        : seen[i].owners == 1 || (frame->state == FRAME_TABLE && frame->owner == 0));
@@ -253,8 +297,10 @@ void check_memory(void)
         seen = malloc(frame_numbers * sizeof *seen);
     }
     memset(seen, 0, frame_numbers * sizeof *seen);
-    owned = 0;
+    owned = in_blocks = 0;
     for_each_object(OBJECT_NONE, visit_owner);
+    for_each_object(OBJECT_ACCOUNT, walk_blocks);
+    CHECK(A4, in_blocks == world.contiguous);
     for_each_object(OBJECT_PIN, visit_pin);
     for_each_object(OBJECT_MAPPING, visit_mapping);
     check_frames();

@@ -57,6 +57,10 @@ static void say_account(const struct account *account)
         number(account->pages.children), number(account->objects.limit),
         number(account->objects.used), number(account->objects.children),
         number(account->quarantined_pages), account->closed);
+    say(" contiguous %lu %lu %lu free %lu", number(account->contiguous.limit),
+        number(account->contiguous.used), number(account->contiguous.children),
+        number(account->blocks_free));
+    say_list("outlived", &account->outlived, offsetof(struct vmo, block.node));
     say_list("live", &account->live, offsetof(struct object, account_node));
     say_list("dying", &account->dying, offsetof(struct object, account_node));
     say_list("pins", &account->quarantined, offsetof(struct object, account_node));
@@ -116,6 +120,8 @@ static void say_vmo(const struct vmo *vmo)
         "%#lx",
         number(vmo->pages), number(vmo->filled), number(vmo->charged_pages), vmo->mapping_count,
         vmo->pin_count, vmo->unpaid, vmo->populating, vmo->device, number(vmo->device_base));
+    if (vmo->block.page)
+        say(" block of order %u held by %ld", vmo->block.order, index_of(vmo->block.account));
     say_list("mappings", &vmo->mappings, offsetof(struct mapping, vmo_node));
 }
 

@@ -5,6 +5,7 @@
 
 #include <entry/entry.h>
 #include <hal/hal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -755,6 +756,7 @@ static void remember(void)
     world.objects_used = world.root->objects.used;
     world.frames_free = frames_free() + world.boss->process->handle_pages;
     world.objects_free = objects_free();
+    world.contiguous = world.root->contiguous.limit;
 }
 
 void world_begin(struct world_options options)
@@ -773,6 +775,8 @@ void world_begin(struct world_options options)
     boot.reserved[0] = (struct boot_range){HOST_RAM_START, HOST_RAM_START + 0x20000};
     boot.kernel = (struct boot_range){HOST_RAM_START, HOST_RAM_START + 0x10000};
     boot.bundle = (struct boot_range){HOST_RAM_START + 0x10000, HOST_RAM_START + 0x20000};
+    (void)snprintf(boot.command_line, sizeof boot.command_line, "contiguous=%zu",
+                   options.contiguous_bytes);
     for (unsigned i = 0; i < world.cpus; i++) {
         world_cpus[i] = (struct cpu){};
         cpu_init(&world_cpus[i], i);
@@ -851,6 +855,7 @@ static void end(void)
     CHECK(A3, world.root->pages.used - init->handle_pages == world.pages_used);
     CHECK(A3, world.root->pages.children == 0 && world.root->objects.children == 0);
     CHECK(A3, world.root->objects.used == world.objects_used);
+    CHECK(A3, world.root->blocks_free == world.contiguous);
     CHECK(A3, frames_free() + init->handle_pages == world.frames_free);
     CHECK(A3, objects_free() == world.objects_free);
     world.actor_count = 1;

@@ -52,12 +52,13 @@ extern struct world {
     struct actor actors[ACTORS_MAX];
     unsigned actor_count;
     // What the root account and the machine looked like when the world began.
-    uint64_t pages_used, objects_used, frames_free, objects_free;
+    uint64_t pages_used, objects_used, frames_free, objects_free, contiguous;
 } world;
 
 struct world_options {
     size_t ram_bytes;                 // 0: 64 MiB
     unsigned cpus;                    // 0: one
+    size_t contiguous_bytes;          // the pool: multiples of 2 MiB
     uint32_t asids;                   // 0: 15; UINT32_MAX: the machine has none
     const struct clock_source *clock; // nullptr: the simulated machine's, of 1 GHz
 };

@@ -22,7 +22,7 @@ TEST(a_child_is_carved_out_of_its_parent)
     EXPECT_CALL(NO_PAGES, boss, ACCOUNT_CREATE, parent, UINT64_MAX, 1);
     EXPECT_CALL(NO_OBJECTS, boss, ACCOUNT_CREATE, parent, 1, 50);
     EXPECT_CALL(NO_OBJECTS, boss, ACCOUNT_CREATE, parent, 1, UINT64_MAX);
-    uint64_t child = MUST(boss, ACCOUNT_CREATE, parent, 60, 30, 0x6c696863);
+    uint64_t child = MUST(boss, ACCOUNT_CREATE, parent, 60, 30, 0, 0x6c696863);
     EXPECT_CALL(NO_PAGES, boss, ACCOUNT_CREATE, parent, 41, 1);
     EXPECT_CALL(NO_OBJECTS, boss, ACCOUNT_CREATE, parent, 1, 19);
     // What the child has is not the parent's any more.

@@ -337,7 +337,7 @@ TEST(init_is_told_what_the_firmware_said)
     host_console[host_console_bytes] = 0;
     EXPECT(strstr(host_console, "Skerry dev: 1 CPU, simulated, virtual at 1000 MHz\n"));
     EXPECT(strstr(host_console, "memory: 12 MiB, "));
-    EXPECT(strstr(host_console, " pages free, 1024 objects\n"));
+    EXPECT(strstr(host_console, " contiguous, 1024 objects\n"));
 }
 
 // ---- a bundle that is wrong, and one that only just is not

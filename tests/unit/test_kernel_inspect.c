@@ -55,7 +55,7 @@ TEST(an_account)
     const char *name = "a longer name it";
     uint64_t words[2];
     memcpy(words, name, 16);
-    uint64_t account = MUST(a, ACCOUNT_CREATE, a->account, 50, 40, words[0], words[1]);
+    uint64_t account = MUST(a, ACCOUNT_CREATE, a->account, 50, 40, 0, words[0], words[1]);
     struct abi_inspect seen = look(account);
     EXPECT(memcmp(seen.name, name, 16) == 0);
     EXPECT_EQUAL(seen.state, ACCOUNT_LIVE);

@@ -159,9 +159,19 @@ static void tour_fpu(void)
     a->uses_fpu = false;
 }
 
+// Of a pair of pages one is the child's.
+static void tour_blocks(void)
+{
+    uint64_t vmo = MUST(world.boss, VMO_CREATE, world.root_account, PAGE_SIZE, VMO_CONTIGUOUS);
+    uint64_t child = MUST(world.boss, ACCOUNT_CREATE, world.root_account, 10, 10, 1);
+    MUST(world.boss, HANDLE_CLOSE, vmo);
+    MUST(world.boss, OBJECT_DESTROY, child);
+    world_check();
+}
+
 static void tour(void)
 {
-    world_begin((struct world_options){});
+    world_begin((struct world_options){.contiguous_bytes = 2 << 20});
     a = spawn(new_account(200, 100), 10);
     b = spawn_thread(a, 12);
     c = spawn(new_account(100, 60), 9);
@@ -172,6 +182,7 @@ static void tour(void)
     tour_memory();
     tour_devices();
     tour_fpu();
+    tour_blocks();
     world_end_after_quarantine(7);
     tour_cpus();
 }
@@ -187,6 +198,8 @@ static const struct seed {
     {"A1", "A1", "a charge beyond the limit"},
     {"A2", "A2", "pages that are never uncharged"},
     {"A3", "A3", "a page that the parent does not get back"},
+    {"A4", "A4 twice", "a block that is given back twice"},
+    {"A4", "A4 merge", "blocks of two accounts that become one"},
     {"M1", "M1", "a free frame that still says what it was"},
     {"M2", "M2", "an entry with more protection than its mapping"},
     {"M3", "M3", "an entry that is not counted"},

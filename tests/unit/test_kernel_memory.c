@@ -60,7 +60,7 @@ TEST(a_vmo_is_zeroed_and_of_the_size_asked_for)
     EXPECT_CALL(INVALID, a, VMO_CREATE, a->account, (1ull << 30) + 1, 0);
     EXPECT_CALL(INVALID, a, VMO_CREATE, a->account, UINT64_MAX, 0);
     EXPECT_CALL(INVALID, a, VMO_CREATE, a->account, PAGE_SIZE, 2);
-    EXPECT_CALL(NOT_SUPPORTED, a, VMO_CREATE, a->account, PAGE_SIZE, VMO_CONTIGUOUS);
+    EXPECT_CALL(NO_PAGES, a, VMO_CREATE, a->account, PAGE_SIZE, VMO_CONTIGUOUS); // has none
     static const uint64_t sizes[] = {1,         4095,      4096,        4097,
                                      16 * 4096, 17 * 4096, 1024 * 4096, 1025 * 4096};
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {

@@ -62,8 +62,8 @@ static uint64_t new_event(void)
 // As few address-space numbers as are needed: one that a failed call kept would be missed.
 static void begin(uint32_t processes)
 {
-    world_begin((struct world_options){.asids = 3 + processes});
-    user = spawn(new_account(6000, 300), 10);
+    world_begin((struct world_options){.asids = 3 + processes, .contiguous_bytes = 2 << 20});
+    user = spawn(MUST(world.boss, ACCOUNT_CREATE, world.root_account, 6000, 300, 64), 10);
     uint64_t account = new_account(3000, 100);
     (void)spawn(account, 10);
     foreign = grant(user, world.boss, account);
@@ -196,6 +196,31 @@ SITUATION(an_account_shrinks)
 SITUATION(an_account_does_both)
 {
     ABOUT(OK, ACCOUNT_RESIZE, user->account, new_child(), (uint64_t)-3, 2);
+}
+
+SITUATION(an_account_with_contiguous_memory)
+{
+    ABOUT(OK, ACCOUNT_CREATE, user->account, 10, 5, 27);
+}
+
+static uint64_t new_child_with_blocks(void)
+{
+    return MUST(user, ACCOUNT_CREATE, user->account, 10, 5, 27);
+}
+
+SITUATION(an_account_takes_contiguous_memory)
+{
+    ABOUT(OK, ACCOUNT_RESIZE, user->account, new_child_with_blocks(), (uint64_t)-3, 2, 5);
+}
+
+SITUATION(an_account_returns_contiguous_memory)
+{
+    ABOUT(OK, ACCOUNT_RESIZE, user->account, new_child_with_blocks(), 3, 2, (uint64_t)-26);
+}
+
+SITUATION(a_contiguous_vmo)
+{
+    ABOUT(OK, VMO_CREATE, user->account, 13 * PAGE_SIZE, VMO_CONTIGUOUS);
 }
 
 SITUATION_WITH(a_process, 1)

@@ -333,15 +333,16 @@ def list_objects(kind=None):
 
 def accounts():
     """skerry accounts: who pays for how much."""
-    widths = (16, 10, -22, -22, -12)
-    row(widths, "ACCOUNT", "STATE", "PAGES (children) limit", "OBJECTS", "QUARANTINED")
+    widths = (16, 10, -22, -22, -22, -12)
+    row(widths, "ACCOUNT", "STATE", "PAGES (children) limit", "OBJECTS", "CONTIGUOUS", "QUARANTINED")
 
     def figure(value):
         return f"{number(value['used'])} ({number(value['children'])}) {number(value['limit'])}"
     for item in objects("account"):
         account = at(int(item.address), "account")
         row(widths, text(account["name"]), object_state(item), figure(account["pages"]),
-            figure(account["objects"]), number(account["quarantined_pages"]))
+            figure(account["objects"]), figure(account["contiguous"]),
+            number(account["quarantined_pages"]))
 
 
 def handles(name=None):

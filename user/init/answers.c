@@ -82,6 +82,8 @@ static void fill_figures(account_t account, process_t process, thread_t thread,
         reply->objects_used = i.account.objects_used;
         reply->objects_high = i.account.objects_high;
         reply->quarantined_pages = i.account.quarantined_pages;
+        reply->contiguous_limit = i.account.contiguous_limit;
+        reply->contiguous_used = i.account.contiguous_used;
     }
     if (inspect(process.value, &i)) {
         reply->threads = i.process.threads;

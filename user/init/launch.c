@@ -35,7 +35,8 @@ static status_t make_process(struct service *s)
     uint64_t name[2];
     name_words(m->name, name);
     status_t status =
-        account_create(start.account, m->pages, m->objects, name[0], name[1], &s->account);
+        account_create(start.account, m->pages, m->objects, m->contiguous, name[0], name[1],
+                       &s->account);
     if (status != STATUS_OK)
         return status;
     channel_t theirs = {};

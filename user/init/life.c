@@ -170,10 +170,13 @@ static void check_reservations(void)
     memcpy(&inspect, message_buffer()->data, sizeof(inspect));
     uint64_t pages = inspect.account.pages_limit - inspect.account.pages_used;
     uint64_t objects = inspect.account.objects_limit - inspect.account.objects_used;
-    if (pages < init.manifest->pages || objects < init.manifest->objects)
-        report_line(
-            "this machine has %lu pages and %lu objects; system.toml sets aside %lu and %lu", pages,
-            objects, init.manifest->pages, init.manifest->objects);
+    uint64_t contiguous = inspect.account.contiguous_limit;
+    if (pages < init.manifest->pages || objects < init.manifest->objects ||
+        contiguous < init.manifest->contiguous)
+        report_line("this machine has %lu pages, %lu objects and %lu contiguous pages; system.toml "
+                    "sets aside %lu, %lu and %lu",
+                    pages, objects, contiguous, init.manifest->pages, init.manifest->objects,
+                    init.manifest->contiguous);
 }
 
 void service_start_all(void)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-constexpr uint32_t MANIFEST_VERSION = 2;
+constexpr uint32_t MANIFEST_VERSION = 3;
 constexpr unsigned MANIFEST_SERVICES_MAX = 32;
 constexpr unsigned MANIFEST_ROLES_MAX = 8;
 constexpr unsigned MANIFEST_MATCHES_MAX = 8;
@@ -32,21 +32,21 @@ struct manifest_service {
     uint32_t allows; // enum manifest_allow
     uint32_t heartbeat_ms;
     uint32_t cpu; // of its first thread; MANIFEST_CPU_ANY
-    uint64_t pages, objects;
+    uint64_t pages, objects, contiguous;
     uint64_t connects; // bit per index of a service
     uint64_t shape;    // of the channels to it: ABI_CHANNEL_SHAPE
     char argument[256];
     uint32_t match_count, padding1;
     char matches[MANIFEST_MATCHES_MAX][64];
 };
-static_assert(sizeof(struct manifest_service) == 944);
+static_assert(sizeof(struct manifest_service) == 952);
 static_assert(offsetof(struct manifest_service, pages) == 136);
 
 struct manifest {
     char magic[8]; // "SKSYSTEM"
     uint32_t version;
     uint32_t count;
-    uint64_t pages, objects; // what all accounts together may reserve
+    uint64_t pages, objects, contiguous; // what all accounts together may reserve
     struct manifest_service services[];
 };
 

@@ -16,6 +16,7 @@ constexpr uint64_t ABI_USER_MIN = 0x10000; // nothing can be mapped below: null 
 constexpr uint64_t ABI_USER_MAX = 0x7fff'ffff'f000; // first address above user space
 constexpr unsigned ABI_PRIORITIES = 64;
 constexpr unsigned ABI_PIN_MAX_PAGES = 256;
+constexpr uint64_t ABI_CONTIGUOUS_MAX_PAGES = 0x8000; // of one VMO
 constexpr uint64_t ABI_PIN_SYNC_BYTES = 0x10000; // at most, in one call
 
 // ---- message buffer: one page a thread, the only user memory that the kernel reads or writes
@@ -151,6 +152,7 @@ struct abi_inspect {
             uint64_t pages_limit, pages_used, pages_children, pages_high;
             uint64_t objects_limit, objects_used, objects_children, objects_high;
             uint64_t quarantined_pages; // of drivers below, charged here
+            uint64_t contiguous_limit, contiguous_used, contiguous_children, contiguous_high; // pages
         } account;
         struct {
             uint64_t threads, handles, handles_max, exit_code;
@@ -163,7 +165,7 @@ struct abi_inspect {
             uint64_t mappings, pages, table_pages;
         } aspace;
         struct {
-            uint64_t bytes, mappings, pins, device;
+            uint64_t bytes, mappings, pins, device, contiguous;
         } vmo;
         struct {
             uint64_t depth, message_bytes, queued, calls, calls_max, queued_high;
@@ -189,10 +191,10 @@ struct abi_inspect {
         struct {
             uint64_t bytes, direction;
         } pin;
-        uint64_t words[12];
+        uint64_t words[16];
     };
 };
-static_assert(sizeof(struct abi_inspect) == 40 + 96);
+static_assert(sizeof(struct abi_inspect) == 40 + 128);
 
 // ---- machine_info
 

@@ -198,7 +198,7 @@ static struct pair {
 static void start_pair(struct pair *pair, uint32_t server_cpu, uint32_t client_cpu)
 {
     constexpr uint64_t SHAPE = ABI_CHANNEL_SHAPE(1, 64, 0, 1);
-    must(account_create(start.account, 800, 200, 0, 0, &pair->account), "account_create");
+    must(account_create(start.account, 800, 200, 0, 0, 0, &pair->account), "account_create");
     must(channel_create(pair->account, pair->account, SHAPE, OVERFLOW_REJECT, &pair->ends[0],
                         &pair->ends[1]),
          "channel_create");

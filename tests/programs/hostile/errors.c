@@ -101,6 +101,8 @@ static void one_value(void)
         {SYSCALL_ACCOUNT_CREATE, 2, 0},
         {SYSCALL_ACCOUNT_CREATE, 1, UINT64_MAX},
         {SYSCALL_ACCOUNT_CREATE, 2, UINT64_MAX},
+        {SYSCALL_ACCOUNT_CREATE, 3, 1ull << 40},
+        {SYSCALL_ACCOUNT_CREATE, 3, UINT64_MAX},
         {SYSCALL_THREAD_CREATE, 1, 64},
         {SYSCALL_THREAD_CREATE, 1, 63}, // above the caller's
         {SYSCALL_THREAD_CREATE, 2, 0},
@@ -114,6 +116,7 @@ static void one_value(void)
         {SYSCALL_VMO_CREATE, 1, UINT64_MAX},
         {SYSCALL_VMO_CREATE, 1, 1ull << 30},
         {SYSCALL_VMO_CREATE, 2, VMO_CONTIGUOUS},
+        {SYSCALL_VMO_CREATE, 2, 3},
         {SYSCALL_VMO_CREATE, 2, 2},
         {SYSCALL_VM_MAP, 2, 1},
         {SYSCALL_VM_MAP, 2, 1ull << 40},
@@ -131,6 +134,8 @@ static void one_value(void)
         {SYSCALL_ACCOUNT_RESIZE, 2, 1ull << 63},
         {SYSCALL_ACCOUNT_RESIZE, 3, 1ull << 40},
         {SYSCALL_ACCOUNT_RESIZE, 3, 1ull << 63},
+        {SYSCALL_ACCOUNT_RESIZE, 4, 1ull << 40},
+        {SYSCALL_ACCOUNT_RESIZE, 4, 1ull << 63},
         {SYSCALL_CHANNEL_CREATE, 2, 0},
         {SYSCALL_CHANNEL_CREATE, 2, UINT64_MAX},
         {SYSCALL_CHANNEL_CREATE, 2, ABI_CHANNEL_SHAPE(0xffff, 3584, 8, 64)},
@@ -315,7 +320,7 @@ static void dying(void)
     aspace_t aspace;
     port_t port;
     uint32_t signals;
-    must(account_create(start.account, 32, 32, 0, 0, &account), "account_create");
+    must(account_create(start.account, 32, 32, 0, 0, 0, &account), "account_create");
     must(process_create(account, (channel_t){0}, 0, 0, &process, &aspace), "process_create");
     must(port_create(account, &port), "port_create");
     must(object_destroy((handle_t){account.value}), "object_destroy");
@@ -421,7 +426,7 @@ static void poor_table(void)
     aspace_t aspace;
     thread_t thread;
     vmo_t rest;
-    must(account_create(start.account, 64, 16, 0, 0, &account), "account_create");
+    must(account_create(start.account, 64, 16, 0, 0, 0, &account), "account_create");
     must(process_create(account, (channel_t){0}, 0, 0, &process, &aspace), "process_create");
     must(thread_create(process, 1, fresh_address(), &thread), "thread_create");
     struct abi_inspect found;
@@ -552,7 +557,7 @@ static account_t crowd_gather(void (*function)(uint64_t, uint64_t), uint64_t obj
     process_t process;
     aspace_t aspace;
     vmo_t stacks;
-    must(account_create(start.account, 512, 128, 0, 0, &account), "account_create");
+    must(account_create(start.account, 512, 128, 0, 0, 0, &account), "account_create");
     must(process_create(account, (channel_t){0}, 0, 0, &process, &aspace), "process_create");
     must(vmo_create(account, CROWD * CROWD_STACK, 0, &stacks), "vmo_create");
     must(vm_map(aspace, stacks, 0, CROWD_STACKS, CROWD * CROWD_STACK, PROT_READ | PROT_WRITE),

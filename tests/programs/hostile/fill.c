@@ -28,7 +28,7 @@ static status_t keep(status_t status, uint64_t handle)
 static status_t make_account(void)
 {
     account_t account;
-    status_t status = account_create(full, 1, 1, 0, 0, &account);
+    status_t status = account_create(full, 1, 1, 0, 0, 0, &account);
     return keep(status, account.value);
 }
 
@@ -197,7 +197,7 @@ static void own_figures(struct abi_inspect *out)
 
 static void open_account(void)
 {
-    must(account_create(start.account, PAGES, OBJECTS, 0, 0, &full), "account_create");
+    must(account_create(start.account, PAGES, OBJECTS, 0, 0, 0, &full), "account_create");
     must(port_create(full, &port), "port_create");
     must(process_create(full, (channel_t){0}, 0, 0, &process, &aspace), "process_create");
     must(vmo_create(full, PAGE_SIZE, 0, &vmo), "vmo_create");

@@ -59,7 +59,7 @@ static void make_objects(void)
     must(channel_create(start.account, start.account, ABI_CHANNEL_SHAPE(1, 8, 1, 1),
                         OVERFLOW_REJECT, &end0, &end1),
          "channel_create");
-    must(account_create(start.account, 64, 16, 0, 0, &account), "account_create");
+    must(account_create(start.account, 64, 16, 0, 0, 0, &account), "account_create");
     must(process_create(account, (channel_t){0}, 0, 0, &process, &aspace), "process_create");
     const uint64_t all[] = {
         event.value,         timer.value,

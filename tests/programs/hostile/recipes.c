@@ -83,9 +83,9 @@ static bool prepare_object(uint32_t call, arguments_t a)
     case SYSCALL_OBJECT_DESTROY:
         ARGUMENTS(fresh_event().value);
     case SYSCALL_ACCOUNT_CREATE:
-        ARGUMENTS(account, 1, 1, 0x65'6d61'6e);
+        ARGUMENTS(account, 1, 1, 1, 0x65'6d61'6e);
     case SYSCALL_ACCOUNT_RESIZE:
-        ARGUMENTS(account, world.spare.value, 1, 1);
+        ARGUMENTS(account, world.spare.value, 1, 1, 1);
     case SYSCALL_PROCESS_CREATE:
         ARGUMENTS(account, 0, 0x65'6d61'6e);
     case SYSCALL_THREAD_CREATE:
@@ -331,7 +331,7 @@ void undo(uint32_t call, const arguments_t a, const struct raw_result *result)
     case SYSCALL_ACCOUNT_RESIZE:
         if (ok)
             must(account_resize((account_t){a[0]}, (account_t){a[1]}, -(int64_t)a[2],
-                                -(int64_t)a[3]),
+                                -(int64_t)a[3], -(int64_t)a[4]),
                  "account_resize");
         break;
     case SYSCALL_VM_MAP:

@@ -128,7 +128,7 @@ static void stock(uint32_t type)
                                         1, (interrupt_t *)&a);
         break;
     case OBJECT_ACCOUNT:
-        (void)account_create(arena, 16, 8, 0, 0, (account_t *)&a);
+        (void)account_create(arena, 16, 8, 0, 0, 0, (account_t *)&a);
         break;
     case OBJECT_MACHINE:
         (void)handle_duplicate((handle_t){start.machine.value},
@@ -404,7 +404,7 @@ static bool strike(void)
 static void round_begin(void)
 {
     account_t made;
-    must(account_create(start.account, ROUND_PAGES, ROUND_OBJECTS, 0, 0, &made), "account_create");
+    must(account_create(start.account, ROUND_PAGES, ROUND_OBJECTS, 0, 0, 0, &made), "account_create");
     // Without TRANSFER: a handle guessed in a message must not take it away.
     must(handle_duplicate((handle_t){made.value}, RIGHTS_ACCOUNT & ~(uint32_t)RIGHT_TRANSFER,
                           (handle_t *)&arena),

@@ -175,14 +175,14 @@ static void make_process(account_t account, process_t *process, aspace_t *aspace
 static void make_poor(void)
 {
     account_t keeper;
-    must(account_create(start.account, 8, 8, 0, 0, &world.spare), "account_create");
-    must(account_create(start.account, 64, 3, 0, 0, &world.no_objects), "account_create");
+    must(account_create(start.account, 8, 8, 0, 0, 0, &world.spare), "account_create");
+    must(account_create(start.account, 64, 3, 0, 0, 0, &world.no_objects), "account_create");
     make_process(world.no_objects, &world.process_no_objects, &world.aspace_no_objects);
     must(port_create(world.no_objects, &world.port_no_objects), "port_create");
-    must(account_create(start.account, 1, 64, 0, 0, &world.no_pages), "account_create");
+    must(account_create(start.account, 1, 64, 0, 0, 0, &world.no_pages), "account_create");
     make_process(world.no_pages, &world.process_no_pages, &world.aspace_no_pages);
-    must(account_create(start.account, 1, 1, 0, 0, &world.dying), "account_create");
-    must(account_create(start.account, 4, 4, 0, 0, &keeper), "account_create");
+    must(account_create(start.account, 1, 1, 0, 0, 0, &world.dying), "account_create");
+    must(account_create(start.account, 4, 4, 0, 0, 0, &keeper), "account_create");
     must(object_destroy((handle_t){world.dying.value}), "object_destroy");
     handle_close((handle_t){keeper.value});
 }
@@ -222,8 +222,8 @@ static void make_gone(void)
     process_t process;
     aspace_t aspace;
     thread_t thread;
-    must(account_create(start.account, 64, 32, 0, 0, &outer), "account_create");
-    must(account_create(outer, 4, 4, 0, 0, &inner), "account_create");
+    must(account_create(start.account, 64, 32, 0, 0, 0, &outer), "account_create");
+    must(account_create(outer, 4, 4, 0, 0, 0, &inner), "account_create");
     make_process(outer, &process, &aspace);
     must(thread_create(process, 1, WINDOW, &thread), "thread_create");
     event_t event;

@@ -97,7 +97,7 @@ static void fill_handles(void)
 static account_t new_account(account_t parent, uint64_t pages, uint64_t objects)
 {
     account_t account;
-    must(account_create(parent, pages, objects, 0, 0, &account), "account_create");
+    must(account_create(parent, pages, objects, 0, 0, 0, &account), "account_create");
     return account;
 }
 
@@ -340,7 +340,7 @@ static void processes(void)
     }
     for (unsigned i = 0; i < MANY; i++) {
         account_t beside = new_account(top, 1, 2);
-        must(account_resize(top, beside, 0, 1), "account_resize");
+        must(account_resize(top, beside, 0, 1, 0), "account_resize");
         event_t event;
         must(event_create(beside, &event), "event_create");
         must(handle_close((handle_t){beside.value}), "handle_close");

@@ -260,7 +260,7 @@ static void churn(struct worker *worker)
     for (;;) {
         account_t account;
         vmo_t vmo;
-        if (account_create(start.account, 8, 4, 0, 0, &account) != STATUS_OK)
+        if (account_create(start.account, 8, 4, 0, 0, 0, &account) != STATUS_OK)
             break;
         if (vmo_create(account, 4 * PAGE_SIZE, 0, &vmo) == STATUS_OK) {
             if (vm_map(start.aspace, vmo, 0, PLACE, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE) ==

@@ -55,13 +55,15 @@ int command_mem(const struct words *words)
 {
     (void)words;
     static struct abi_machine_info machine;
-    print("%-14s %9s %9s %9s   %9s %9s %9s %11s\n", "ACCOUNT", "pages", "most", "limit", "objects",
-          "most", "limit", "quarantined");
+    print("%-14s %9s %9s %9s   %9s %9s %9s %11s %10s %9s\n", "ACCOUNT", "pages", "most", "limit",
+          "objects", "most", "limit", "quarantined", "contiguous", "limit");
     for (uint32_t i = 0; get_service(i); i++)
         if (service.pages_limit != 0)
-            print("%-14s %9lu %9lu %9lu   %9lu %9lu %9lu %11lu\n", i == 0 ? "(root)" : service.name,
-                  service.pages_used, service.pages_high, service.pages_limit, service.objects_used,
-                  service.objects_high, service.objects_limit, service.quarantined_pages);
+            print("%-14s %9lu %9lu %9lu   %9lu %9lu %9lu %11lu %10lu %9lu\n",
+                  i == 0 ? "(root)" : service.name, service.pages_used, service.pages_high,
+                  service.pages_limit, service.objects_used, service.objects_high,
+                  service.objects_limit, service.quarantined_pages, service.contiguous_used,
+                  service.contiguous_limit);
     status_t status = get_machine(&machine);
     if (status != STATUS_OK)
         return complain("mem", "%s", status_name(status));

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+//
+// The buddies of each account, and what moves between accounts. See block.h.
+#include "block.h"
+
+#include <lib/string.h>
+
+#include "account.h"
+#include "frame.h"
+
+constexpr uint64_t POOL_ALIGNMENT = 2u << 20;
+constexpr uint64_t POOL_PART = 32; // of RAM, where the command line says nothing
+constexpr uint64_t POOL_DEFAULT_MAX = 32u << 20;
+constexpr uint64_t POOL_MAX = 1u << 30; // bounds how many blocks make up a reservation
+constexpr unsigned MOVE_STEP_BLOCKS = 16;
+
+struct spinlock blocks_lock;
+static uint32_t pool_first, pool_end; // page numbers; written once at boot
+
+// ---- free blocks
+
+static struct frame *entry_of(uint32_t page)
+{
+    return frame_of((paddr_t){(uint64_t)page << PAGE_SHIFT});
+}
+
+static void list_add(struct account *account, uint32_t page, unsigned order) REQUIRES(blocks_lock)
+{
+    uint32_t next = account->blocks[order];
+    *entry_of(page) = (struct frame){.state = FRAME_BLOCK,
+                                     .order = (uint8_t)order,
+                                     .owner = object_index(&account->object),
+                                     .next_free = next};
+    if (next)
+        entry_of(next)->previous_free = page;
+    account->blocks[order] = page;
+}
+
+static void list_take(struct account *account, uint32_t page) REQUIRES(blocks_lock)
+{
+    struct frame *entry = entry_of(page);
+    CHECK(A4, entry->state == FRAME_BLOCK && entry->owner == object_index(&account->object));
+    if (entry->previous_free)
+        entry_of(entry->previous_free)->next_free = entry->next_free;
+    else
+        account->blocks[entry->order] = entry->next_free;
+    if (entry->next_free)
+        entry_of(entry->next_free)->previous_free = entry->previous_free;
+    entry->state = FRAME_UNTOUCHED;
+}
+
+// The entry of a buddy says the truth: a block that holds it holds the other one too, which is not
+// free, so that it is the first of a block, whose entry was written.
+static bool is_free_buddy(const struct account *account, uint32_t page, unsigned order)
+    REQUIRES(blocks_lock)
+{
+    if (page < pool_first || page >= pool_end)
+        return false;
+    const struct frame *entry = entry_of(page);
+    return entry->state == FRAME_BLOCK && entry->order == order &&
+           (entry->owner == object_index(&account->object) || SEEDED_BUG("A4 merge"));
+}
+
+static void free_add(struct account *account, uint32_t page, unsigned order) REQUIRES(blocks_lock)
+{
+    CHECK(A4, entry_of(page)->state == FRAME_UNTOUCHED);
+    account->blocks_free += 1ull << order;
+    for (; order + 1 < BLOCK_ORDERS; order++) {
+        uint32_t buddy = page ^ 1u << order;
+        if (!is_free_buddy(account, buddy, order))
+            break;
+        list_take(account, buddy);
+        page &= buddy;
+    }
+    list_add(account, page, order);
+}
+
+// Breaks up the smallest that will do. 0: there is none.
+static uint32_t free_take(struct account *account, unsigned order) REQUIRES(blocks_lock)
+{
+    unsigned from = order;
+    while (from < BLOCK_ORDERS && account->blocks[from] == 0)
+        from++;
+    if (from == BLOCK_ORDERS || RUNS_OUT("blocks"))
+        return 0;
+    uint32_t page = account->blocks[from];
+    list_take(account, page);
+    while (from-- > order)
+        list_add(account, page + (1u << from), from);
+    account->blocks_free -= 1ull << order;
+    return page;
+}
+
+static void check_room(const struct account *account) REQUIRES(blocks_lock)
+{
+    (void)account;
+    CHECK(A4, account->blocks_free == account->contiguous.limit - account->contiguous.used -
+                                          account->contiguous.children);
+}
+
+// ---- the pool
+
+static bool option_bytes(const char *line, const char *name, uint64_t *bytes)
+{
+    size_t length = strlen(name);
+    for (const char *at = line; *at; at++) {
+        if ((at != line && at[-1] != ' ') || strncmp(at, name, length) != 0 || at[length] != '=')
+            continue;
+        uint64_t value = 0;
+        for (at += length + 1; *at >= '0' && *at <= '9' && value <= POOL_MAX; at++)
+            value = value * 10 + (uint64_t)(*at - '0');
+        unsigned shift = *at == 'K' ? 10 : *at == 'M' ? 20 : *at == 'G' ? 30 : 0;
+        *bytes = value > POOL_MAX ? POOL_MAX : value << shift;
+        return true;
+    }
+    return false;
+}
+
+uint64_t blocks_init(const struct boot_info *boot, uint64_t ram) NO_THREAD_SAFETY
+{
+    lock_init(&blocks_lock, RANK_BLOCKS);
+    uint64_t bytes = ram / POOL_PART < POOL_DEFAULT_MAX ? ram / POOL_PART : POOL_DEFAULT_MAX;
+    option_bytes(boot->command_line, "contiguous", &bytes);
+    bytes = align_down(bytes < POOL_MAX ? bytes : POOL_MAX, POOL_ALIGNMENT);
+    uint64_t start = 0;
+    // Half of RAM at most: the rest of the system has to start.
+    for (bytes = bytes < ram / 2 ? bytes : align_down(ram / 2, POOL_ALIGNMENT);
+         bytes > 0 && (start = frames_set_aside(bytes, POOL_ALIGNMENT)) == 0;
+         bytes -= POOL_ALIGNMENT) {}
+    pool_first = (uint32_t)(start >> PAGE_SHIFT);
+    pool_end = pool_first + (uint32_t)(bytes >> PAGE_SHIFT);
+    return bytes >> PAGE_SHIFT;
+}
+
+void blocks_give_all(struct account *root)
+{
+    lock_acquire(&blocks_lock);
+    root->contiguous.limit = pool_end - pool_first;
+    for (uint32_t page = pool_first; page < pool_end;) {
+        unsigned order = BLOCK_ORDERS - 1;
+        while (page & ((1u << order) - 1) || page + (1u << order) > pool_end)
+            order--;
+        list_add(root, page, order);
+        root->blocks_free += 1ull << order;
+        page += 1u << order;
+    }
+    check_room(root);
+    lock_release(&blocks_lock);
+}
+
+unsigned block_order(uint64_t pages)
+{
+    return pages > 1 ? 64 - (unsigned)__builtin_clzll(pages - 1) : 0;
+}
+
+// ---- blocks in use
+
+status_t block_take(struct account *account, unsigned order, struct block *out)
+{
+    status_t status = STATUS_OK;
+    lock_acquire(&blocks_lock);
+    if (account->blocks_free < 1ull << order || RUNS_OUT("contiguous memory"))
+        status = STATUS_NO_PAGES;
+    else if ((out->page = free_take(account, order)) == 0)
+        status = STATUS_NO_RESOURCE;
+    if (status == STATUS_OK) {
+        out->order = (uint8_t)order;
+        out->account = account;
+        account_figure_add(&account->contiguous, 1ull << order);
+        check_room(account);
+    }
+    lock_release(&blocks_lock);
+    return status;
+}
+
+void block_give(struct block *block)
+{
+    lock_acquire(&blocks_lock);
+    struct account *account = block->account;
+    CHECK(A2, account->contiguous.used >= 1ull << block->order);
+    account->contiguous.used -= 1ull << block->order;
+    free_add(account, block->page, block->order);
+    if (SEEDED_BUG("A4 twice"))
+        free_add(account, block->page, block->order);
+    check_room(account);
+    if (block->outlives)
+        list_remove(&block->node);
+    // Its teardown may wait for this; under the lock, without which it does not end.
+    operation_resume(&account->object);
+    lock_release(&blocks_lock);
+}
+
+// With the reservation that it is of. Both totals stay what they are.
+static void hold_above(struct block *block) REQUIRES(blocks_lock)
+{
+    struct account *account = block->account, *parent = account->parent;
+    uint64_t pages = 1ull << block->order;
+    account->contiguous.used -= pages;
+    account->contiguous.limit -= pages;
+    parent->contiguous.children -= pages;
+    account_figure_add(&parent->contiguous, pages);
+    block->account = parent;
+    list_push_back(&parent->outlived, &block->node);
+    check_room(account);
+    check_room(parent);
+}
+
+void block_outlives(struct block *block)
+{
+    lock_acquire(&blocks_lock);
+    block->outlives = true;
+    hold_above(block);
+    lock_release(&blocks_lock);
+}
+
+// ---- between accounts
+
+// Free blocks of the sizes of the number's binary digits, the largest first.
+static bool move(struct account *from, struct account *to, uint64_t pages) REQUIRES(blocks_lock)
+{
+    uint32_t taken = 0; // a list
+    uint64_t left = pages;
+    while (left > 0) {
+        unsigned order = 63 - (unsigned)__builtin_clzll(left);
+        order = order < BLOCK_ORDERS ? order : BLOCK_ORDERS - 1;
+        uint32_t page = free_take(from, order);
+        if (page == 0)
+            break;
+        entry_of(page)->order = (uint8_t)order;
+        entry_of(page)->next_free = taken;
+        taken = page;
+        left -= 1ull << order;
+    }
+    struct account *owner = left == 0 ? to : from;
+    while (taken) {
+        uint32_t page = taken;
+        taken = entry_of(page)->next_free;
+        free_add(owner, page, entry_of(page)->order);
+    }
+    return left == 0;
+}
+
+// A look at the room comes first: it bounds the number of blocks.
+static status_t move_checked(struct account *from, struct account *to, uint64_t pages)
+    REQUIRES(blocks_lock)
+{
+    if (pages == 0)
+        return STATUS_OK;
+    if (from->blocks_free < pages || RUNS_OUT("contiguous memory"))
+        return STATUS_NO_PAGES;
+    return move(from, to, pages) ? STATUS_OK : STATUS_NO_RESOURCE;
+}
+
+status_t blocks_lend(struct account *parent, struct account *child, uint64_t pages)
+{
+    lock_acquire(&blocks_lock);
+    status_t status = move_checked(parent, child, pages);
+    if (status == STATUS_OK) {
+        parent->contiguous.children += pages;
+        child->contiguous.limit += pages;
+    }
+    check_room(parent);
+    check_room(child);
+    lock_release(&blocks_lock);
+    return status;
+}
+
+status_t blocks_return(struct account *parent, struct account *child, uint64_t pages)
+{
+    lock_acquire(&blocks_lock);
+    status_t status = move_checked(child, parent, pages);
+    if (status == STATUS_OK) {
+        child->contiguous.limit -= pages;
+        parent->contiguous.children -= pages;
+    }
+    check_room(parent);
+    check_room(child);
+    lock_release(&blocks_lock);
+    return status;
+}
+
+// ---- the end of an account
+
+static bool free_one_up(struct account *account) REQUIRES(blocks_lock)
+{
+    unsigned order = 0;
+    while (order < BLOCK_ORDERS && account->blocks[order] == 0)
+        order++;
+    if (order == BLOCK_ORDERS)
+        return false;
+    uint32_t page = account->blocks[order];
+    list_take(account, page);
+    account->blocks_free -= 1ull << order;
+    account->contiguous.limit -= 1ull << order;
+    account->parent->contiguous.children -= 1ull << order;
+    free_add(account->parent, page, order);
+    return true;
+}
+
+bool blocks_move_up(struct account *account)
+{
+    bool any = false;
+    lock_acquire(&blocks_lock);
+    for (unsigned i = 0; i < MOVE_STEP_BLOCKS; i++) {
+        struct list_node *node = list_pop_front(&account->outlived);
+        if (node)
+            hold_above(CONTAINER_OF(node, struct block, node));
+        else if (!free_one_up(account))
+            break;
+        any = true;
+    }
+    check_room(account);
+    check_room(account->parent);
+    lock_release(&blocks_lock);
+    return any;
+}
+
+bool blocks_gone(const struct account *account)
+{
+    lock_acquire(&blocks_lock);
+    bool gone = account->contiguous.limit == 0;
+    lock_release(&blocks_lock);
+    return gone;
+}
