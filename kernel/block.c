@@ -27,8 +27,7 @@ static struct frame *entry_of(uint32_t page)
 static void list_add(struct account *account, uint32_t page, unsigned order) REQUIRES(blocks_lock)
 {
     uint32_t next = account->blocks[order];
-    *entry_of(page) = (struct frame){.state = FRAME_BLOCK,
-                                     .order = (uint8_t)order,
+    *entry_of(page) = (struct frame){.block = (uint8_t)(order + 1),
                                      .owner = object_index(&account->object),
                                      .next_free = next};
     if (next)
@@ -39,31 +38,31 @@ static void list_add(struct account *account, uint32_t page, unsigned order) REQ
 static void list_take(struct account *account, uint32_t page) REQUIRES(blocks_lock)
 {
     struct frame *entry = entry_of(page);
-    CHECK(A4, entry->state == FRAME_BLOCK && entry->owner == object_index(&account->object));
+    CHECK(A4, entry->block > 0 && entry->owner == object_index(&account->object));
     if (entry->previous_free)
         entry_of(entry->previous_free)->next_free = entry->next_free;
     else
-        account->blocks[entry->order] = entry->next_free;
+        account->blocks[entry->block - 1] = entry->next_free;
     if (entry->next_free)
         entry_of(entry->next_free)->previous_free = entry->previous_free;
-    entry->state = FRAME_UNTOUCHED;
+    entry->block = 0;
 }
 
-// The entry of a buddy says the truth: a block that holds it holds the other one too, which is not
-// free, so that it is the first of a block, whose entry was written.
+// The entry of a buddy says the truth: a block that holds it in its middle would hold the other one
+// too. So it is the first of one, and was written; its user leaves `block` alone.
 static bool is_free_buddy(const struct account *account, uint32_t page, unsigned order)
     REQUIRES(blocks_lock)
 {
     if (page < pool_first || page >= pool_end)
         return false;
     const struct frame *entry = entry_of(page);
-    return entry->state == FRAME_BLOCK && entry->order == order &&
+    return entry->block == order + 1 &&
            (entry->owner == object_index(&account->object) || SEEDED_BUG("A4 merge"));
 }
 
 static void free_add(struct account *account, uint32_t page, unsigned order) REQUIRES(blocks_lock)
 {
-    CHECK(A4, entry_of(page)->state == FRAME_UNTOUCHED);
+    CHECK(A4, entry_of(page)->block == 0 && entry_of(page)->state == FRAME_UNTOUCHED);
     account->blocks_free += 1ull << order;
     for (; order + 1 < BLOCK_ORDERS; order++) {
         uint32_t buddy = page ^ 1u << order;
@@ -173,9 +172,10 @@ status_t block_take(struct account *account, unsigned order, struct block *out)
     return status;
 }
 
-void block_give(struct block *block)
+void block_give(struct block *block) NO_THREAD_SAFETY
 {
-    lock_acquire(&blocks_lock);
+    if (!SEEDED_BUG("A4 unlocked"))
+        lock_acquire(&blocks_lock);
     struct account *account = block->account;
     CHECK(A2, account->contiguous.used >= 1ull << block->order);
     account->contiguous.used -= 1ull << block->order;
@@ -185,9 +185,8 @@ void block_give(struct block *block)
     check_room(account);
     if (block->outlives)
         list_remove(&block->node);
-    // Its teardown may wait for this; under the lock, without which it does not end.
-    operation_resume(&account->object);
-    lock_release(&blocks_lock);
+    if (!SEEDED_BUG("A4 unlocked"))
+        lock_release(&blocks_lock);
 }
 
 // With the reservation that it is of. Both totals stay what they are.
@@ -218,7 +217,7 @@ void block_outlives(struct block *block)
 // Free blocks of the sizes of the number's binary digits, the largest first.
 static bool move(struct account *from, struct account *to, uint64_t pages) REQUIRES(blocks_lock)
 {
-    uint32_t taken = 0; // a list
+    uint32_t taken = 0; // a list, with each one's order
     uint64_t left = pages;
     while (left > 0) {
         unsigned order = 63 - (unsigned)__builtin_clzll(left);
@@ -226,7 +225,7 @@ static bool move(struct account *from, struct account *to, uint64_t pages) REQUI
         uint32_t page = free_take(from, order);
         if (page == 0)
             break;
-        entry_of(page)->order = (uint8_t)order;
+        entry_of(page)->previous_free = order;
         entry_of(page)->next_free = taken;
         taken = page;
         left -= 1ull << order;
@@ -235,7 +234,7 @@ static bool move(struct account *from, struct account *to, uint64_t pages) REQUI
     while (taken) {
         uint32_t page = taken;
         taken = entry_of(page)->next_free;
-        free_add(owner, page, entry_of(page)->order);
+        free_add(owner, page, entry_of(page)->previous_free);
     }
     return left == 0;
 }

@@ -49,7 +49,8 @@ unsigned block_order(uint64_t pages);
 // account keeps it. Errors: NO_PAGES, NO_RESOURCE (enough pages, but not side by side).
 [[nodiscard]] status_t block_take(struct account *account, unsigned order, struct block *out);
 
-// Back to the account that holds it. Its frames are retired.
+// Back to the account that holds it. Its frames are retired. An account that waits for its end hears of
+// what else was charged with the block.
 void block_give(struct block *block);
 
 // Its account ends before whoever uses it.

@@ -192,7 +192,12 @@ void frame_free(paddr_t page)
 
 void frame_use(paddr_t page, const struct object *owner)
 {
-    *frame_of(page) = (struct frame){.state = FRAME_USER, .owner = object_index(owner)};
+    struct frame *frame = frame_of(page);
+    // All but `block`, which others look at.
+    frame->state = FRAME_USER;
+    frame->pins = 0;
+    frame->mappings = 0;
+    frame->owner = object_index(owner);
     arch_zero_page(arch_ram(page));
 }
 

@@ -12,9 +12,8 @@
 struct object;
 
 enum frame_state : uint8_t {
-    FRAME_UNTOUCHED, // never used since boot, or not RAM
+    FRAME_UNTOUCHED, // never used since boot, not RAM, or contiguous memory that nobody uses
     FRAME_FREE,
-    FRAME_BLOCK,  // the first of a free block of contiguous memory (block.h)
     FRAME_KERNEL, // thread contexts, handle tables, message queues, VMO indexes
     FRAME_TABLE,  // page tables
     FRAME_USER,   // VMOs, message buffers
@@ -23,11 +22,11 @@ enum frame_state : uint8_t {
 
 struct frame {
     enum frame_state state;
-    uint8_t order; // FRAME_BLOCK: 2^order pages
+    uint8_t block; // order + 1 of the free block that begins here (block.h); 0: none
     uint16_t pins; // FRAME_USER: devices that can reach it
     union {
         uint32_t mappings;      // FRAME_USER: page-table entries that lead to it
-        uint32_t previous_free; // FRAME_BLOCK
+        uint32_t previous_free; // of a free block
     };
     uint32_t owner; // index of the object that owns it
     uint32_t next_free;

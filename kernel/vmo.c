@@ -129,6 +129,8 @@ static status_t vmo_create(struct object_ref account_ref, uint64_t pages, bool c
     if (contiguous)
         status = block_take(account, block_order(pages), &block);
     if (status != STATUS_OK) {
+        if (account_closed(account)) // its blocks move up already
+            status = STATUS_BAD_STATE;
         account_uncharge(account, 0, 1);
         return status;
     }
@@ -232,7 +234,7 @@ void vmo_user_gone_locked(struct vmo *vmo)
 // The owner's account is being destroyed, and others still use the memory: they paid for it.
 static void orphan(struct vmo *vmo) NO_THREAD_SAFETY
 {
-    if (vmo->block.page)
+    if (vmo->block.page && !SEEDED_BUG("A4 outlives"))
         block_outlives(&vmo->block);
     account_uncharge(vmo->object.account, vmo->charged_pages, 0);
     account_forget(&vmo->object);

@@ -155,10 +155,12 @@ static void make_sensible(struct action *action)
     case SYSCALL_ACCOUNT_CREATE:
         argument[1] = V(ONE_OF(1, 1, 2, 3, 0, UINT64_MAX));
         argument[2] = V(ONE_OF(1, 2, 3, 4, 0, UINT64_MAX));
+        argument[3] = V(ONE_OF(0, 0, 1, 1, 2, UINT64_MAX));
         break;
     case SYSCALL_ACCOUNT_RESIZE:
         argument[2] = V(ONE_OF(0, 1, 2, (uint64_t)-1, (uint64_t)-2, INT64_MAX, 1ull << 63));
         argument[3] = V(ONE_OF(0, 1, 2, (uint64_t)-1, (uint64_t)-2, INT64_MAX, 1ull << 63));
+        argument[4] = V(ONE_OF(0, 0, 1, (uint64_t)-1, INT64_MAX, 1ull << 63));
         break;
     case SYSCALL_CHANNEL_CREATE: // one that drops messages carries nothing else
         if (argument[3].value == OVERFLOW_DROP_OLDEST && draw_below(8))

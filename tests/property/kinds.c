@@ -90,7 +90,8 @@ static const struct kind accounts = {
     .setup = setup_accounts,
     .calls = CALLS_DRAWN(C(ACCOUNT_CREATE), C(ACCOUNT_CREATE), C(ACCOUNT_RESIZE), C(ACCOUNT_RESIZE),
                          C(EVENT_CREATE), C(VMO_CREATE), C(CHANNEL_CREATE)),
-    .bugs = {BUG("A1", 3), BUG("A2", 2), BUG("A3", 2), BUG("A resize", 4)},
+    .contiguous = 1,
+    .bugs = {BUG("A4 twice", 3), BUG("A1", 3), BUG("A2", 3), BUG("A3", 2), BUG("A resize", 4)},
 };
 
 // ---- processes and threads

@@ -39,6 +39,7 @@ struct kind {
     const char *name;
     void (*setup)(void);
     const uint16_t *calls; // that are drawn, as often as they stand here; ends with NO_CALL
+    uint64_t contiguous;   // pages of contiguous memory that each actor has: at most one
     bool lines;            // devices raise their lines
     bool touches;          // user code touches memory
     struct bug bugs[6];

@@ -259,7 +259,8 @@ static void begin(const struct kind *kind, unsigned cpus, uint64_t seed)
     run->seed = run->random = seed;
     world_cpus = cpus;
     host_on_halt = halted;
-    const struct world_definition definition = {.name = kind->name, .setup = kind->setup};
+    const struct world_definition definition = {
+        .name = kind->name, .setup = kind->setup, .contiguous = kind->contiguous};
     world_make(&definition);
     memory_begin();
     on_signal(SIGABRT, aborted);

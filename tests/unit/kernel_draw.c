@@ -109,7 +109,14 @@ static void make_sensible(const struct actor *actor, uint64_t number, uint64_t a
     switch (number) {
     case SYSCALL_VMO_CREATE:
         arguments[1] = ONE_OF(1, 3, 20, 70) * PAGE_SIZE;
-        arguments[2] = 0;
+        arguments[2] = ONE_OF(0, 0, 0, VMO_CONTIGUOUS);
+        break;
+    case SYSCALL_ACCOUNT_CREATE:
+        arguments[3] = below(20);
+        break;
+    case SYSCALL_ACCOUNT_RESIZE:
+        for (unsigned i = 2; i < 5; i++)
+            arguments[i] = below(9) - 4;
         break;
     case SYSCALL_VM_MAP:
         arguments[2] = 0;

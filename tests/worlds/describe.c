@@ -130,6 +130,9 @@ static void say_account(const struct object *object)
     say(WORD_OBJECTS_LIMIT, account->objects.limit);
     say(WORD_OBJECTS_USED, account->objects.used);
     say(WORD_OBJECTS_CHILDREN, account->objects.children);
+    say(WORD_CONTIGUOUS_LIMIT, account->contiguous.limit);
+    say(WORD_CONTIGUOUS_USED, account->contiguous.used);
+    say(WORD_CONTIGUOUS_CHILDREN, account->contiguous.children);
     LIST_FOR_EACH(node, &account->live)
     {
         const struct object *child = CONTAINER_OF(node, struct object, account_node);
@@ -199,6 +202,7 @@ static void say_vmo(const struct object *object)
 {
     const struct vmo *vmo = (const struct vmo *)(const void *)object;
     say(WORD_PAGES, vmo->pages);
+    say(WORD_CONTIGUOUS, vmo->block.page ? 1u << vmo->block.order : 0);
     say(WORD_MAPPINGS, vmo->mapping_count);
     say(WORD_PINS, vmo->pin_count);
 }

@@ -52,6 +52,19 @@ void uncharge(uint8_t account, uint64_t pages, uint64_t objects)
     object_of(account)->objects.used -= objects;
 }
 
+// A block outlives its account: the one above holds it, as used.
+void hold_above(uint8_t vmo)
+{
+    struct m_object *object = object_of(vmo), *below = object_of(object->holder);
+    below->contiguous.used -= object->block;
+    below->contiguous.limit -= object->block;
+    object->holder = below->parent;
+    if (object->holder == NOTHING)
+        return;
+    object_of(object->holder)->contiguous.children -= object->block;
+    object_of(object->holder)->contiguous.used += object->block;
+}
+
 // ---- objects
 
 uint8_t object_make(uint8_t type, uint8_t payer)
@@ -251,12 +264,16 @@ void account_take_down(uint8_t account)
         else if (object->type != OBJECT_THREAD && object->type != OBJECT_PROCESS)
             object_end(i);
     }
+    for (uint8_t i = 0; i < M_OBJECTS; i++)
+        if (object_of(i)->life != M_FREE && object_of(i)->block && object_of(i)->holder == account)
+            hold_above(i);
     struct m_object *parent = dying->parent == NOTHING ? nullptr : object_of(dying->parent);
     if (parent) {
+        parent->contiguous.children -= dying->contiguous.limit;
         parent->pages.children -= dying->pages.limit;
         parent->objects.children -= dying->objects.limit;
     }
-    dying->pages.limit = dying->objects.limit = 0;
+    dying->pages.limit = dying->objects.limit = dying->contiguous.limit = 0;
     dying->state = 2;
     raise_signals(account, SIGNAL_TERMINATED);
     if (dying->handles == 0)
@@ -357,7 +374,8 @@ void model_time(uint64_t ns)
 // ---- actors
 
 void model_actor(uint8_t priority, uint64_t pages_limit, uint64_t pages_used,
-                 uint64_t objects_limit, uint64_t objects_used, const uint32_t handles[3])
+                 uint64_t objects_limit, uint64_t objects_used, uint64_t contiguous,
+                 const uint32_t handles[3])
 {
     static const uint8_t types[] = {OBJECT_ACCOUNT, OBJECT_ASPACE, OBJECT_THREAD};
     static const uint32_t rights[] = {RIGHTS_ACCOUNT, RIGHTS_ASPACE, RIGHTS_THREAD};
@@ -381,6 +399,7 @@ void model_actor(uint8_t priority, uint64_t pages_limit, uint64_t pages_used,
     account->pages.used = pages_used;
     account->objects.limit = objects_limit;
     account->objects.used = objects_used;
+    account->contiguous.limit = contiguous;
 }
 
 void model_grant(uint8_t from, uint8_t from_register, uint8_t to, uint8_t to_register)

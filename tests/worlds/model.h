@@ -77,7 +77,7 @@ struct m_object {
     struct m_list waiters;
     struct { // account
         uint64_t limit, used, children;
-    } pages, objects;
+    } pages, objects, contiguous;
     uint8_t parent;
     struct m_list children;
     uint8_t peer; // channel
@@ -92,6 +92,8 @@ struct m_object {
     uint32_t lost;                // not told yet
     struct m_list bound, telling; // port
     uint64_t size;                // VMO, in pages
+    uint64_t block; // contiguous pages that it takes
+    uint8_t holder; // of those: the account
     bool orphan;
     uint8_t mapped;
     uint8_t mapping_count; // address space
@@ -157,7 +159,8 @@ extern struct model {
 
 // One more actor. The figures of its account are those of the kernel's.
 void model_actor(uint8_t priority, uint64_t pages_limit, uint64_t pages_used,
-                 uint64_t objects_limit, uint64_t objects_used, const uint32_t handles[3]);
+                 uint64_t objects_limit, uint64_t objects_used, uint64_t contiguous,
+                 const uint32_t handles[3]);
 void model_grant(uint8_t from, uint8_t from_register, uint8_t to, uint8_t to_register);
 struct m_outcome *model_call(const struct action *action);
 void model_time(uint64_t ns);
@@ -185,6 +188,7 @@ uint64_t value_argument(const struct action *action, unsigned index);
 
 uint8_t charge(uint8_t account, uint64_t pages, uint64_t objects);
 void uncharge(uint8_t account, uint64_t pages, uint64_t objects);
+void hold_above(uint8_t vmo);
 uint8_t object_make(uint8_t type, uint8_t payer); // paid for
 void object_free(uint8_t object);                 // and what it costs its payer
 void give_handle(struct m_outcome *out, unsigned index, uint8_t actor, uint8_t object,

@@ -62,33 +62,6 @@ static uint8_t call_destroy(const struct action *action)
     }
 }
 
-static uint8_t call_account_create(const struct action *action, struct m_outcome *out)
-{
-    uint8_t parent;
-    uint8_t status = handle_argument(action, 0, OBJECT_ACCOUNT, RIGHT_CHARGE, &parent);
-    if (status != STATUS_OK)
-        return status;
-    uint64_t pages = value_argument(action, 1), objects = value_argument(action, 2);
-    if (pages == 0 || objects == 0)
-        return STATUS_INVALID;
-    // The reservation, and the account itself.
-    status = charge(parent, pages, objects == UINT64_MAX ? objects : objects + 1);
-    if (status != STATUS_OK)
-        return status;
-    struct m_object *above = object_of(parent);
-    above->pages.used -= pages;
-    above->pages.children += pages;
-    above->objects.used -= objects;
-    above->objects.children += objects;
-    uint8_t account = object_make(OBJECT_ACCOUNT, parent);
-    object_of(account)->parent = parent;
-    object_of(account)->pages.limit = pages;
-    object_of(account)->objects.limit = objects;
-    list_add(&above->children, account);
-    give_handle(out, 0, action->actor, account, RIGHTS_ACCOUNT);
-    return STATUS_OK;
-}
-
 static int64_t unused_pages(const struct m_object *account)
 {
     return (int64_t)(account->pages.limit - account->pages.used - account->pages.children);
@@ -97,6 +70,51 @@ static int64_t unused_pages(const struct m_object *account)
 static int64_t unused_objects(const struct m_object *account)
 {
     return (int64_t)(account->objects.limit - account->objects.used - account->objects.children);
+}
+
+static int64_t unused_contiguous(const struct m_object *account)
+{
+    return (int64_t)(account->contiguous.limit - account->contiguous.used -
+                     account->contiguous.children);
+}
+
+static uint8_t call_account_create(const struct action *action, struct m_outcome *out)
+{
+    uint8_t parent;
+    uint8_t status = handle_argument(action, 0, OBJECT_ACCOUNT, RIGHT_CHARGE, &parent);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t pages = value_argument(action, 1), objects = value_argument(action, 2);
+    uint64_t contiguous = value_argument(action, 3);
+    if (pages == 0 || objects == 0)
+        return STATUS_INVALID;
+    // The account itself, then the reservation.
+    status = charge(parent, 0, 1);
+    if (status != STATUS_OK)
+        return status;
+    struct m_object *above = object_of(parent);
+    status = charge(parent, pages, objects);
+    if (status == STATUS_OK && contiguous > (uint64_t)unused_contiguous(above)) {
+        uncharge(parent, pages, objects);
+        status = STATUS_NO_PAGES;
+    }
+    if (status != STATUS_OK) {
+        uncharge(parent, 0, 1);
+        return status;
+    }
+    above->contiguous.children += contiguous;
+    above->pages.used -= pages;
+    above->pages.children += pages;
+    above->objects.used -= objects;
+    above->objects.children += objects;
+    uint8_t account = object_make(OBJECT_ACCOUNT, parent);
+    object_of(account)->parent = parent;
+    object_of(account)->pages.limit = pages;
+    object_of(account)->objects.limit = objects;
+    object_of(account)->contiguous.limit = contiguous;
+    list_add(&above->children, account);
+    give_handle(out, 0, action->actor, account, RIGHTS_ACCOUNT);
+    return STATUS_OK;
 }
 
 static uint8_t call_account_resize(const struct action *action)
@@ -114,6 +132,7 @@ static uint8_t call_account_resize(const struct action *action)
         return STATUS_BAD_STATE;
     int64_t pages = (int64_t)value_argument(action, 2);
     int64_t objects = (int64_t)value_argument(action, 3);
+    int64_t contiguous = (int64_t)value_argument(action, 4);
     if (pages < -unused_pages(below))
         return STATUS_NO_PAGES;
     if (objects < -unused_objects(below))
@@ -122,6 +141,10 @@ static uint8_t call_account_resize(const struct action *action)
         return STATUS_NO_PAGES;
     if (objects > unused_objects(above))
         return STATUS_NO_OBJECTS;
+    if (contiguous > unused_contiguous(above) || contiguous < -unused_contiguous(below))
+        return STATUS_NO_PAGES;
+    above->contiguous.children += (uint64_t)contiguous;
+    below->contiguous.limit += (uint64_t)contiguous;
     above->pages.children += (uint64_t)pages;
     above->objects.children += (uint64_t)objects;
     below->pages.limit += (uint64_t)pages;

@@ -83,6 +83,9 @@ static void say_account(const struct m_object *account)
     say(WORD_OBJECTS_LIMIT, account->objects.limit);
     say(WORD_OBJECTS_USED, account->objects.used);
     say(WORD_OBJECTS_CHILDREN, account->objects.children);
+    say(WORD_CONTIGUOUS_LIMIT, account->contiguous.limit);
+    say(WORD_CONTIGUOUS_USED, account->contiguous.used);
+    say(WORD_CONTIGUOUS_CHILDREN, account->contiguous.children);
     for (unsigned i = 0; i < account->children.count; i++)
         say(WORD_CHILD, number_of(account->children.at[i]));
     for (unsigned i = 0; i < account->quarantined.count; i++)
@@ -146,6 +149,7 @@ static void say_kind(const struct m_object *object)
         break;
     case OBJECT_VMO:
         say(WORD_PAGES, object->size);
+        say(WORD_CONTIGUOUS, object->block);
         say(WORD_MAPPINGS, object->mapped);
         say(WORD_PINS, object->pinned);
         break;

@@ -20,13 +20,26 @@ static uint8_t call_vmo_create(const struct action *action, struct m_outcome *ou
     uint64_t bytes = value_argument(action, 1), flags = value_argument(action, 2);
     if (bytes == 0 || bytes > MAX_BYTES || flags & ~(uint64_t)VMO_CONTIGUOUS)
         return STATUS_INVALID;
-    if (flags & VMO_CONTIGUOUS)
-        return STATUS_NOT_SUPPORTED;
-    uint64_t pages = (bytes + PAGE - 1) / PAGE;
-    status = charge(account, pages, 1);
+    uint64_t pages = (bytes + PAGE - 1) / PAGE, block = 0;
+    if (flags & VMO_CONTIGUOUS) {
+        if (pages > ABI_CONTIGUOUS_MAX_PAGES)
+            return STATUS_INVALID;
+        for (block = 1; block < pages; block *= 2) {}
+    }
+    status = charge(account, block ? 0 : pages, 1);
     if (status != STATUS_OK)
         return status;
+    // Not all that an account has need lie side by side: no world has more than a page of it, or asks for
+    // more than one.
+    struct m_object *payer = object_of(account);
+    if (block > payer->contiguous.limit - payer->contiguous.used - payer->contiguous.children) {
+        uncharge(account, 0, 1);
+        return STATUS_NO_PAGES;
+    }
+    payer->contiguous.used += block;
     uint8_t vmo = object_make(OBJECT_VMO, account);
+    object_of(vmo)->block = block;
+    object_of(vmo)->holder = account;
     object_of(vmo)->size = pages;
     object_of(vmo)->state = 1;
     give_handle(out, 0, action->actor, vmo, RIGHTS_VMO);
@@ -41,14 +54,18 @@ void vmo_maybe_free(uint8_t vmo)
     bool account_ends = object->payer != NOTHING && object_of(object->payer)->state != 0;
     bool used = object->mapped > 0 || object->pinned > 0;
     if (used && account_ends) {
-        uncharge(object->payer, object->size, 1);
+        uncharge(object->payer, object->block ? 0 : object->size, 1);
+        if (object->block)
+            hold_above(vmo);
         object->payer = NOTHING;
         object->orphan = true;
     }
     if (used)
         return;
     if (!object->orphan)
-        uncharge(object->payer, object->size, 0);
+        uncharge(object->payer, object->block ? 0 : object->size, 0);
+    if (object->block && object->holder != NOTHING)
+        object_of(object->holder)->contiguous.used -= object->block;
     object_free(vmo);
 }
 

@@ -35,7 +35,8 @@ struct done last_done;
 
 uint8_t make_actor(uint64_t pages, uint64_t objects)
 {
-    uint64_t account = new_account(ACTOR_PAGES + pages, ACTOR_OBJECTS + objects);
+    uint64_t account = MUST(world.boss, ACCOUNT_CREATE, world.root_account, ACTOR_PAGES + pages,
+                            ACTOR_OBJECTS + objects, here->contiguous);
     uint8_t number = hands_count++;
     struct hands *hand = &hands[number];
     *hand = (struct hands){.actor = spawn_on(actor_cpu, account, actor_priority)};
@@ -56,7 +57,7 @@ uint8_t make_actor(uint64_t pages, uint64_t objects)
     for (unsigned i = 0; i < FIRST; i++)
         handles[i] = object_behind(hand->actor, hand->registers[i])->handles;
     model_actor(actor_priority, payer->pages.limit, payer->pages.used, payer->objects.limit,
-                payer->objects.used, handles);
+                payer->objects.used, here->contiguous, handles);
     return number;
 }
 
@@ -84,7 +85,9 @@ void prepare(struct action action)
 void world_make(const struct world_definition *definition)
 {
     here = definition;
-    world_begin((struct world_options){.ram_bytes = 1 << 20, .cpus = world_cpus});
+    world_begin((struct world_options){.ram_bytes = definition->contiguous ? 5 << 20 : 1 << 20,
+                                       .contiguous_bytes = definition->contiguous ? 2 << 20 : 0,
+                                       .cpus = world_cpus});
     // So that a deadline that is due is not one that was never set.
     model_time(TIME_BEGIN);
     advance(TIME_BEGIN);
@@ -556,13 +559,16 @@ void pair_print(const struct action *one, const struct action *two, uint64_t see
 
 void setup_print(void)
 {
-    printf("    world_begin((struct world_options){.ram_bytes = 1 << 20, .cpus = %u});\n"
+    printf("    world_begin((struct world_options){.ram_bytes = %s, .cpus = %u});\n"
            "    advance(%lu);\n",
-           world_cpus, (unsigned long)TIME_BEGIN);
+           here->contiguous ? "5 << 20, .contiguous_bytes = 2 << 20" : "1 << 20", world_cpus,
+           (unsigned long)TIME_BEGIN);
     for (unsigned i = 0; i < hands_count; i++) {
-        printf("    struct actor *a%u = spawn_on(%u, new_account(%lu, %lu), %u);\n", i,
-               rooms[i].cpu, (unsigned long)(ACTOR_PAGES + rooms[i].pages),
-               (unsigned long)(ACTOR_OBJECTS + rooms[i].objects), rooms[i].priority);
+        printf("    struct actor *a%u = spawn_on(%u, MUST(world.boss, ACCOUNT_CREATE, "
+               "world.root_account, %lu, %lu, %lu), %u);\n",
+               i, rooms[i].cpu, (unsigned long)(ACTOR_PAGES + rooms[i].pages),
+               (unsigned long)(ACTOR_OBJECTS + rooms[i].objects), (unsigned long)here->contiguous,
+               rooms[i].priority);
         printf("    [[maybe_unused]] uint64_t r%u[%u] = {a%u->account, a%u->own_aspace, "
                "a%u->own_thread",
                i, REGISTERS, i, i, i);

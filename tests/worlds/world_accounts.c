@@ -16,7 +16,7 @@ static void setup(void)
 static void creates(struct operand parent, uint64_t pages, uint64_t objects)
 {
     offer((struct action){.number = SYSCALL_ACCOUNT_CREATE,
-                          .argument = {parent, V(pages), V(objects), V('a'), V(0)},
+                          .argument = {parent, V(pages), V(objects), V(0), V('a'), V(0)},
                           .new_handles = 1});
 }
 

@@ -71,6 +71,7 @@ struct action {
 struct world_definition {
     const char *name;
     const char *about;
+    uint64_t contiguous; // pages of contiguous memory that each actor's account has
     const char *bugs[5]; // planted ones (SEEDED_BUG): the search must find each
     void (*setup)(void);
     void (*actions)(void); // calls offer(); `whole` is false in the short form

@@ -295,10 +295,22 @@ static struct {
 } others[3];
 static unsigned other_count;
 
+static void begin(unsigned count, size_t contiguous)
+{
+    world_begin((struct world_options){.ram_bytes = (4 << 20) + contiguous,
+                                       .contiguous_bytes = contiguous,
+                                       .cpus = count,
+                                       .asids = running->broadcasts ? 0 : UINT32_MAX});
+}
+
 void begin_world(unsigned count)
 {
-    world_begin((struct world_options){
-        .ram_bytes = 4 << 20, .cpus = count, .asids = running->broadcasts ? 0 : UINT32_MAX});
+    begin(count, 0);
+}
+
+void begin_world_with_blocks(unsigned count)
+{
+    begin(count, 2 << 20);
 }
 
 void runs(struct actor *actor)

@@ -38,6 +38,7 @@ struct kernel_scenario {
 
 // A world of so many CPUs. Actors are made and prepared by the calls of kernel_world.h.
 void begin_world(unsigned cpus);
+void begin_world_with_blocks(unsigned cpus); // and 2 MiB of contiguous memory
 
 // Makes the actor the one that runs on its CPU; the last thing for each CPU.
 void runs(struct actor *actor);
