@@ -27,9 +27,8 @@ static struct frame *entry_of(uint32_t page)
 static void list_add(struct account *account, uint32_t page, unsigned order) REQUIRES(blocks_lock)
 {
     uint32_t next = account->blocks[order];
-    *entry_of(page) = (struct frame){.block = (uint8_t)(order + 1),
-                                     .owner = object_index(&account->object),
-                                     .next_free = next};
+    *entry_of(page) = (struct frame){
+        .block = (uint8_t)(order + 1), .owner = object_index(&account->object), .next_free = next};
     if (next)
         entry_of(next)->previous_free = page;
     account->blocks[order] = page;
@@ -90,7 +89,7 @@ static uint32_t free_take(struct account *account, unsigned order) REQUIRES(bloc
     return page;
 }
 
-static void check_room(const struct account *account) REQUIRES(blocks_lock)
+static void room_check(const struct account *account) REQUIRES(blocks_lock)
 {
     (void)account;
     CHECK(A4, account->blocks_free == account->contiguous.limit - account->contiguous.used -
@@ -106,9 +105,10 @@ static bool option_bytes(const char *line, const char *name, uint64_t *bytes)
         if ((at != line && at[-1] != ' ') || strncmp(at, name, length) != 0 || at[length] != '=')
             continue;
         uint64_t value = 0;
-        for (at += length + 1; *at >= '0' && *at <= '9' && value <= POOL_MAX; at++)
-            value = value * 10 + (uint64_t)(*at - '0');
-        unsigned shift = *at == 'K' ? 10 : *at == 'M' ? 20 : *at == 'G' ? 30 : 0;
+        const char *digit = at + length + 1;
+        for (; *digit >= '0' && *digit <= '9' && value <= POOL_MAX; digit++)
+            value = value * 10 + (uint64_t)(*digit - '0');
+        unsigned shift = *digit == 'K' ? 10 : *digit == 'M' ? 20 : *digit == 'G' ? 30 : 0;
         *bytes = value > POOL_MAX ? POOL_MAX : value << shift;
         return true;
     }
@@ -120,12 +120,11 @@ uint64_t blocks_init(const struct boot_info *boot, uint64_t ram) NO_THREAD_SAFET
     lock_init(&blocks_lock, RANK_BLOCKS);
     uint64_t bytes = ram / POOL_PART < POOL_DEFAULT_MAX ? ram / POOL_PART : POOL_DEFAULT_MAX;
     option_bytes(boot->command_line, "contiguous", &bytes);
-    bytes = align_down(bytes < POOL_MAX ? bytes : POOL_MAX, POOL_ALIGNMENT);
+    uint64_t most = ram / 2 < POOL_MAX ? ram / 2 : POOL_MAX; // the rest of the system has to start
+    bytes = align_down(bytes < most ? bytes : most, POOL_ALIGNMENT);
     uint64_t start = 0;
-    // Half of RAM at most: the rest of the system has to start.
-    for (bytes = bytes < ram / 2 ? bytes : align_down(ram / 2, POOL_ALIGNMENT);
-         bytes > 0 && (start = frames_set_aside(bytes, POOL_ALIGNMENT)) == 0;
-         bytes -= POOL_ALIGNMENT) {}
+    while (bytes > 0 && (start = frames_set_aside(bytes, POOL_ALIGNMENT)) == 0)
+        bytes -= POOL_ALIGNMENT;
     pool_first = (uint32_t)(start >> PAGE_SHIFT);
     pool_end = pool_first + (uint32_t)(bytes >> PAGE_SHIFT);
     return bytes >> PAGE_SHIFT;
@@ -143,7 +142,7 @@ void blocks_give_all(struct account *root)
         root->blocks_free += 1ull << order;
         page += 1u << order;
     }
-    check_room(root);
+    room_check(root);
     lock_release(&blocks_lock);
 }
 
@@ -166,7 +165,7 @@ status_t block_take(struct account *account, unsigned order, struct block *out)
         out->order = (uint8_t)order;
         out->account = account;
         account_figure_add(&account->contiguous, 1ull << order);
-        check_room(account);
+        room_check(account);
     }
     lock_release(&blocks_lock);
     return status;
@@ -182,7 +181,7 @@ void block_give(struct block *block) NO_THREAD_SAFETY
     free_add(account, block->page, block->order);
     if (SEEDED_BUG("A4 twice"))
         free_add(account, block->page, block->order);
-    check_room(account);
+    room_check(account);
     if (block->outlives)
         list_remove(&block->node);
     if (!SEEDED_BUG("A4 unlocked"))
@@ -200,8 +199,8 @@ static void hold_above(struct block *block) REQUIRES(blocks_lock)
     account_figure_add(&parent->contiguous, pages);
     block->account = parent;
     list_push_back(&parent->outlived, &block->node);
-    check_room(account);
-    check_room(parent);
+    room_check(account);
+    room_check(parent);
 }
 
 void block_outlives(struct block *block)
@@ -258,8 +257,8 @@ status_t blocks_lend(struct account *parent, struct account *child, uint64_t pag
         parent->contiguous.children += pages;
         child->contiguous.limit += pages;
     }
-    check_room(parent);
-    check_room(child);
+    room_check(parent);
+    room_check(child);
     lock_release(&blocks_lock);
     return status;
 }
@@ -272,8 +271,8 @@ status_t blocks_return(struct account *parent, struct account *child, uint64_t p
         child->contiguous.limit -= pages;
         parent->contiguous.children -= pages;
     }
-    check_room(parent);
-    check_room(child);
+    room_check(parent);
+    room_check(child);
     lock_release(&blocks_lock);
     return status;
 }
@@ -308,8 +307,8 @@ bool blocks_move_up(struct account *account)
             break;
         any = true;
     }
-    check_room(account);
-    check_room(account->parent);
+    room_check(account);
+    room_check(account->parent);
     lock_release(&blocks_lock);
     return any;
 }

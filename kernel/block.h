@@ -28,9 +28,9 @@ extern struct spinlock blocks_lock;
 
 // A block in use, embedded in what uses it.
 struct block {
-    uint32_t page;  // number of its first frame; 0: none
+    uint32_t page; // number of its first frame; 0: none
     uint8_t order;
-    bool outlives;  // on its account's list of those whose own account has ended
+    bool outlives; // on its account's list of those whose own account has ended
     struct account *account GUARDED_BY(&blocks_lock); // that holds it
     struct list_node node GUARDED_BY(&blocks_lock);
 };

@@ -23,7 +23,7 @@ static struct {
     uint32_t range GUARDED_BY(&lock);
     uint64_t fresh GUARDED_BY(&lock);
     struct boot_range ranges[BOOT_RANGES_MAX * 2 + 1]; // what was set aside parts one in two
-    struct boot_range taken[BOOT_RANGES_MAX * 2];      // as they were before anything was carved out
+    struct boot_range taken[BOOT_RANGES_MAX * 2]; // as they were before anything was carved out
     uint32_t range_count, taken_count;
 } frames;
 

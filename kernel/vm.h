@@ -22,9 +22,10 @@
 struct cpu;
 struct process;
 
-constexpr uint64_t VMO_MAX_PAGES = 1u << 18; // 1 GiB
-constexpr unsigned VM_STEP_PAGES = 48;       // mapped or unmapped in one step
-constexpr unsigned VMO_FILL_STEP_PAGES = 16; // allocated and zeroed, or freed, in one step
+constexpr uint64_t VMO_MAX_PAGES = 1u << 18;    // 1 GiB
+constexpr unsigned VM_STEP_PAGES = 48;          // mapped or unmapped in one step
+constexpr unsigned VMO_FILL_STEP_PAGES = 16;    // allocated and zeroed, or freed, in one step
+constexpr unsigned VMO_RETIRE_STEP_PAGES = 256; // of a block: nothing is freed with each
 
 // ---- address spaces
 
@@ -52,14 +53,14 @@ constexpr unsigned VMO_LEAF_PAGES = PAGE_SIZE / sizeof(uint32_t);
 struct vmo {
     struct object object; // its lock guards all of this
     uint64_t pages;
-    bool device, tables; // tables: cached, read-only
-    struct block block;  // of contiguous memory; none: frames of all kinds of places
-    bool revoked;                    // taken away on purpose: mappings go too
-    uint64_t device_base;            // physical
-    struct tree_node mint_node;      // guarded by the machine's lock
-    uint64_t filled;                 // pages that have frames
-    uint64_t cursor;                 // of freeing
-    uint64_t charged_pages;          // to its account: pages and index
+    bool device, tables;        // tables: cached, read-only
+    struct block block;         // of contiguous memory; none: frames of all kinds of places
+    bool revoked;               // taken away on purpose: mappings go too
+    uint64_t device_base;       // physical
+    struct tree_node mint_node; // guarded by the machine's lock
+    uint64_t filled;            // pages that have frames
+    uint64_t cursor;            // of freeing
+    uint64_t charged_pages;     // to its account: pages and index
     uint32_t mapping_count, pin_count;
     uint32_t unpaid;      // mappings of its own account, which pay for nothing
     uint32_t populating;  // mappings that still take pages: while there are any, none is freed

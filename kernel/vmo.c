@@ -243,7 +243,7 @@ static void orphan(struct vmo *vmo) NO_THREAD_SAFETY
 // Nobody uses the block any more. true: all of its frames are retired, and it has been given back.
 static bool block_end(struct vmo *vmo)
 {
-    for (unsigned i = 0; i < VMO_FILL_STEP_PAGES && vmo->cursor < vmo->filled; i++, vmo->cursor++)
+    for (unsigned i = 0; i < VMO_RETIRE_STEP_PAGES && vmo->cursor < vmo->filled; i++, vmo->cursor++)
         frame_retire(vmo_page(vmo, vmo->cursor));
     if (vmo->cursor < vmo->filled)
         return false;

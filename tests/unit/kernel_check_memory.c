@@ -86,8 +86,8 @@ static void walk_blocks(struct object *object)
         uint32_t previous = 0;
         for (uint32_t page = account->blocks[order]; page;) {
             const struct frame *entry = frame_of((paddr_t){(uint64_t)page << PAGE_SHIFT});
-            CHECK(A4, entry->block == order + 1 &&
-                          entry->owner == object_index(object) && entry->previous_free == previous);
+            CHECK(A4, entry->block == order + 1 && entry->owner == object_index(object) &&
+                          entry->previous_free == previous);
             take_block(page, order);
             free += 1ull << order;
             previous = page;

@@ -55,14 +55,13 @@ static uint64_t page_of(uint64_t vmo)
     return vmo_page((struct vmo *)(void *)object_behind(boss, vmo), 0).value >> PAGE_SHIFT;
 }
 
-#define EXPECT_FIGURES(account, limit_, used_, children_)                          \
-    do {                                                                           \
-        const struct account_figure *figure =                                      \
-            &account_behind(boss, account)->contiguous;                            \
-        EXPECT_EQUAL(figure->limit, limit_);                                       \
-        EXPECT_EQUAL(figure->used, used_);                                         \
-        EXPECT_EQUAL(figure->children, children_);                                 \
-        world_check();                                                             \
+#define EXPECT_FIGURES(account, limit_, used_, children_)                                 \
+    do {                                                                                  \
+        const struct account_figure *figure = &account_behind(boss, account)->contiguous; \
+        EXPECT_EQUAL(figure->limit, limit_);                                              \
+        EXPECT_EQUAL(figure->used, used_);                                                \
+        EXPECT_EQUAL(figure->children, children_);                                        \
+        world_check();                                                                    \
     } while (0)
 
 // MEM-24
@@ -187,9 +186,9 @@ TEST(contiguous_reservation_moves_both_ways)
 {
     begin();
     uint64_t parent = child(32), inner = below(parent, 5);
-#define RESIZE(wanted, pages, objects, contiguous)                                           \
-    EXPECT_CALL(wanted, boss, ACCOUNT_RESIZE, parent, inner, (uint64_t)(pages), (uint64_t)(objects), \
-                (uint64_t)(contiguous))
+#define RESIZE(wanted, pages, objects, contiguous)                              \
+    EXPECT_CALL(wanted, boss, ACCOUNT_RESIZE, parent, inner, (uint64_t)(pages), \
+                (uint64_t)(objects), (uint64_t)(contiguous))
     RESIZE(NO_PAGES, 0, 0, -6);
     RESIZE(NO_PAGES, 0, 0, 28);
     RESIZE(NO_PAGES, 0, 0, INT64_MIN);
@@ -435,8 +434,7 @@ static void expect_answer(status_t got, uint64_t handle, unsigned order)
 static void draw_take(uint64_t account, uint64_t *vmo)
 {
     uint64_t pages = 1 + random_below(&rng, random_below(&rng, 2) ? 4 : 40);
-    struct outcome out =
-        CALL(boss, VMO_CREATE, account, pages * PAGE_SIZE, VMO_CONTIGUOUS);
+    struct outcome out = CALL(boss, VMO_CREATE, account, pages * PAGE_SIZE, VMO_CONTIGUOUS);
     if (out.status == STATUS_OK)
         *vmo = out.value[0];
     else
@@ -445,7 +443,8 @@ static void draw_take(uint64_t account, uint64_t *vmo)
 
 static void draw_one(struct actor *foreign)
 {
-    unsigned at = (unsigned)random_below(&rng, ACCOUNTS), parent = (unsigned)random_below(&rng, at + 1);
+    unsigned at = (unsigned)random_below(&rng, ACCOUNTS),
+             parent = (unsigned)random_below(&rng, at + 1);
     uint64_t *vmo = &vmos[random_below(&rng, VMOS)];
     bool lives = accounts[at] && is_live(boss, accounts[at]) &&
                  account_behind(boss, accounts[at])->object.state == ACCOUNT_LIVE;
@@ -461,8 +460,7 @@ static void draw_one(struct actor *foreign)
         if (accounts[at])
             MUST(boss, HANDLE_CLOSE, accounts[at]);
         parents[at] = parent == at ? world.root_account : accounts[parent];
-        struct outcome out =
-            CALL(boss, ACCOUNT_CREATE, parents[at], 4, 12, random_below(&rng, 70));
+        struct outcome out = CALL(boss, ACCOUNT_CREATE, parents[at], 4, 12, random_below(&rng, 70));
         accounts[at] = out.status == STATUS_OK ? out.value[0] : 0;
         break;
     }

@@ -59,8 +59,8 @@ static void respawn(void)
             chosen->objects.limit - chosen->objects.used - chosen->objects.children < 20) {
             if (world.root->objects.limit - world.root->objects.children < 300)
                 return;
-            account = MUST(world.boss, ACCOUNT_CREATE, world.root_account, 250, 90,
-                           chosen_blocks());
+            account =
+                MUST(world.boss, ACCOUNT_CREATE, world.root_account, 250, 90, chosen_blocks());
         }
         struct actor *born = spawn(account, (uint8_t)(5 + random_below(&rng, 5)));
         (void)grant(born, world.boss, world.machine);
@@ -141,7 +141,8 @@ TEST(long_random_sequences)
 {
     rng.state = test_seed();
     draw_from(below, any);
-    world_begin((struct world_options){.ram_bytes = 16 << 20, .contiguous_bytes = 2 << 20, .asids = 4000});
+    world_begin(
+        (struct world_options){.ram_bytes = 16 << 20, .contiguous_bytes = 2 << 20, .asids = 4000});
     respawn();
     unsigned steps = test_amount(STEPS, 40);
     for (unsigned step = 0; step < steps; step++)

@@ -92,8 +92,8 @@ struct m_object {
     uint32_t lost;                // not told yet
     struct m_list bound, telling; // port
     uint64_t size;                // VMO, in pages
-    uint64_t block; // contiguous pages that it takes
-    uint8_t holder; // of those: the account
+    uint64_t block;               // contiguous pages that it takes
+    uint8_t holder;               // of those: the account
     bool orphan;
     uint8_t mapped;
     uint8_t mapping_count; // address space

@@ -34,9 +34,8 @@ static status_t make_process(struct service *s)
     const struct manifest_service *m = s->manifest;
     uint64_t name[2];
     name_words(m->name, name);
-    status_t status =
-        account_create(start.account, m->pages, m->objects, m->contiguous, name[0], name[1],
-                       &s->account);
+    status_t status = account_create(start.account, m->pages, m->objects, m->contiguous, name[0],
+                                     name[1], &s->account);
     if (status != STATUS_OK)
         return status;
     channel_t theirs = {};

@@ -17,7 +17,7 @@ constexpr uint64_t ABI_USER_MAX = 0x7fff'ffff'f000; // first address above user 
 constexpr unsigned ABI_PRIORITIES = 64;
 constexpr unsigned ABI_PIN_MAX_PAGES = 256;
 constexpr uint64_t ABI_CONTIGUOUS_MAX_PAGES = 0x8000; // of one VMO
-constexpr uint64_t ABI_PIN_SYNC_BYTES = 0x10000; // at most, in one call
+constexpr uint64_t ABI_PIN_SYNC_BYTES = 0x10000;      // at most, in one call
 
 // ---- message buffer: one page a thread, the only user memory that the kernel reads or writes
 
@@ -152,7 +152,8 @@ struct abi_inspect {
             uint64_t pages_limit, pages_used, pages_children, pages_high;
             uint64_t objects_limit, objects_used, objects_children, objects_high;
             uint64_t quarantined_pages; // of drivers below, charged here
-            uint64_t contiguous_limit, contiguous_used, contiguous_children, contiguous_high; // pages
+            uint64_t contiguous_limit, contiguous_used, contiguous_children,
+                contiguous_high; // pages
         } account;
         struct {
             uint64_t threads, handles, handles_max, exit_code;

@@ -312,6 +312,33 @@ static void ended(void)
         handle_close((handle_t){handles[i]});
 }
 
+// Two of four pages are free, and not side by side.
+static void scattered(void)
+{
+    account_t account;
+    vmo_t pages[4];
+    struct abi_inspect found;
+    must(account_create(start.account, 32, 32, 4, 0, 0, &account), "account_create");
+    for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
+        must(vmo_create(account, PAGE_SIZE, VMO_CONTIGUOUS, &pages[i]), "vmo_create");
+    handle_close((handle_t){pages[0].value});
+    handle_close((handle_t){pages[2].value});
+    do {
+        must(thread_yield(), "thread_yield");
+        inspect(account.value, &found);
+    } while (found.account.contiguous_used > 2);
+    ATTACK(SYSCALL_VMO_CREATE, account.value, 2 * PAGE_SIZE, VMO_CONTIGUOUS);
+    ATTACK(SYSCALL_ACCOUNT_CREATE, account.value, 1, 1, 2);
+    ATTACK(SYSCALL_ACCOUNT_RESIZE, start.account.value, account.value, 0, 0, (uint64_t)-2);
+    handle_close((handle_t){pages[1].value});
+    handle_close((handle_t){pages[3].value});
+    uint32_t signals;
+    must(object_destroy((handle_t){account.value}), "object_destroy");
+    must(object_wait((handle_t){account.value}, SIGNAL_TERMINATED, ABI_DEADLINE_NEVER, &signals),
+         "object_wait");
+    handle_close((handle_t){account.value});
+}
+
 // What an account in the middle of its end still has.
 static void dying(void)
 {
@@ -640,6 +667,7 @@ void errors_phase(void)
     waits();
     states();
     ended();
+    scattered();
     dying();
     protect_while_mapping();
     rights();

@@ -404,7 +404,8 @@ static bool strike(void)
 static void round_begin(void)
 {
     account_t made;
-    must(account_create(start.account, ROUND_PAGES, ROUND_OBJECTS, 0, 0, 0, &made), "account_create");
+    must(account_create(start.account, ROUND_PAGES, ROUND_OBJECTS, 0, 0, 0, &made),
+         "account_create");
     // Without TRANSFER: a handle guessed in a message must not take it away.
     must(handle_duplicate((handle_t){made.value}, RIGHTS_ACCOUNT & ~(uint32_t)RIGHT_TRANSFER,
                           (handle_t *)&arena),

@@ -145,8 +145,8 @@ status_t child_create(struct child *child, const struct child_spec *spec)
     uint64_t name[2] = {};
     text_copy((char *)name, sizeof(name), spec->name);
     account_t parent = spec->parent.value != 0 ? spec->parent : start.account;
-    status_t status =
-        account_create(parent, spec->pages, spec->objects, 0, name[0], name[1], &child->account);
+    status_t status = account_create(parent, spec->pages, spec->objects, spec->contiguous, name[0],
+                                     name[1], &child->account);
     if (status != STATUS_OK)
         return status;
     channel_t theirs = {};

@@ -106,6 +106,8 @@ void figures_take(struct figures *figures)
         .pages_children = found.account.pages_children,
         .objects_used = found.account.objects_used,
         .objects_children = found.account.objects_children,
+        .contiguous_used = found.account.contiguous_used,
+        .contiguous_children = found.account.contiguous_children,
         .quarantined = found.account.quarantined_pages,
         .frames_free = info->pages_free,
         .slots_free = info->objects_free,
@@ -119,9 +121,9 @@ bool figures_equal(const struct figures *a, const struct figures *b)
 
 void figures_say(const char *what, const struct figures *figures)
 {
-    say("%s: pages used %lu children %lu free %lu quarantined %lu, objects used %lu children %lu "
-        "free %lu",
+    say("%s: pages used %lu children %lu free %lu quarantined %lu, contiguous used %lu children "
+        "%lu, objects used %lu children %lu free %lu",
         what, figures->pages_used, figures->pages_children, figures->frames_free,
-        figures->quarantined, figures->objects_used, figures->objects_children,
-        figures->slots_free);
+        figures->quarantined, figures->contiguous_used, figures->contiguous_children,
+        figures->objects_used, figures->objects_children, figures->slots_free);
 }

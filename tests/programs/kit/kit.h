@@ -55,7 +55,7 @@ constexpr unsigned CHILD_WORDS = 8;
 struct child_spec {
     const char *name;
     account_t parent; // who pays; .value 0: the own account
-    uint64_t pages, objects, priority;
+    uint64_t pages, objects, contiguous, priority;
     uint32_t machine_rights; // 0: no machine
     uint32_t text_rights;    // 0: no handle to the VMO of its own code
     bool no_exceptions;      // its faults end it
@@ -92,6 +92,7 @@ void child_end(struct child *child);
 
 struct figures {
     uint64_t pages_used, pages_children, objects_used, objects_children;
+    uint64_t contiguous_used, contiguous_children;
     uint64_t frames_free, slots_free, quarantined;
 };
 

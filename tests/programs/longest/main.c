@@ -15,6 +15,7 @@ constexpr uint64_t PRIORITY = 30, WORKER_PRIORITY = 31; // above: each runs unti
 constexpr uint64_t RW = PROT_READ | PROT_WRITE;
 constexpr uint64_t GIB = 1ull << 30, HIGH = 512 * GIB; // where every table but the root is another
 constexpr uint64_t HANDLES = 2048;
+constexpr uint64_t BLOCKS = 512; // pages of contiguous memory
 
 [[gnu::noinline]] void mark_case(void);
 void mark_case(void)
@@ -323,6 +324,47 @@ static void pins(void)
 
 // ---- processes and accounts
 
+// Pages one by one, so that no two free ones are side by side; then all come together again.
+static void contiguous_memory(void)
+{
+    begin_case("contiguous memory, broken up as far as it can be");
+    account_t top, inner, spread;
+    must(account_create(start.account, 2000, 1500, BLOCKS, 0, 0, &top), "account_create");
+    // All digits at once, and back.
+    for (unsigned round = 0; round < 2; round++) {
+        must(account_create(top, 1, 1, BLOCKS - 1, 0, 0, &inner), "account_create");
+        if (round == 0)
+            must(account_resize(top, inner, 0, 0, -(int64_t)(BLOCKS - 1)), "account_resize");
+        destroy(inner.value);
+    }
+    must(account_create(top, 1, 1, 0, 0, 0, &inner), "account_create");
+    must(account_create(top, 1, 1, 0, 0, 0, &spread), "account_create");
+    for (unsigned i = 0; i < BLOCKS / 2; i++) {
+        must(account_resize(top, inner, 0, 0, 1), "account_resize");
+        must(account_resize(top, spread, 0, 0, 1), "account_resize");
+    }
+    destroy(inner.value);
+    // As many digits as there are, of which the last is not to be had.
+    vmo_t vmo;
+    status_t status = account_create(top, 1, 1, BLOCKS / 2 - 1, 0, 0, &inner);
+    if (status != STATUS_NO_RESOURCE)
+        failed("pages that do not lie side by side: %s", abi_status_names[status]);
+    status = vmo_create(top, 2 * PAGE_SIZE, VMO_CONTIGUOUS, &vmo);
+    if (status != STATUS_NO_RESOURCE)
+        failed("two pages that do not lie side by side: %s", abi_status_names[status]);
+    destroy(spread.value);
+    static vmo_t pages[BLOCKS];
+    for (unsigned i = 0; i < BLOCKS; i++)
+        must(vmo_create(top, PAGE_SIZE, VMO_CONTIGUOUS, &pages[i]), "vmo_create");
+    for (unsigned i = 0; i < BLOCKS; i++)
+        must(handle_close((handle_t){pages[i].value}), "handle_close");
+    while ((status = vmo_create(top, BLOCKS * PAGE_SIZE, VMO_CONTIGUOUS, &vmo)) == STATUS_NO_PAGES)
+        must(thread_yield(), "thread_yield");
+    must(status, "vmo_create");
+    must(handle_close((handle_t){vmo.value}), "handle_close");
+    destroy(top.value);
+}
+
 static void processes(void)
 {
     begin_case("a process of many threads, in an account of many children");
@@ -400,6 +442,7 @@ static void cases(void *argument)
     ports();
     memory();
     pins();
+    contiguous_memory();
     processes();
     handles();
     say("ok all cases");
