@@ -364,6 +364,47 @@ TEST(the_command_line_sizes_the_pool)
     EXPECT_EQUAL(pool_of("contiguous=2M", 4 * MIB - 1), 0); // half of it is less
 }
 
+// Whatever its ends are aligned at, and beyond the largest block.
+TEST(a_pool_of_any_size_comes_together_again)
+{
+    static const size_t sizes[] = {2, 4, 6, 10, 14, 256, 262};
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        world_begin((struct world_options){.ram_bytes = 600 << 20,
+                                           .contiguous_bytes = sizes[i] << 20});
+        boss = world.boss;
+        EXPECT_EQUAL(world.contiguous, sizes[i] * 256);
+        uint32_t blocks[BLOCK_ORDERS], unbroken[BLOCK_ORDERS];
+        memcpy(unbroken, world.root->blocks, sizeof unbroken);
+        uint64_t vmos[40];
+        for (unsigned n = 0; n < ARRAY_SIZE(vmos); n++)
+            vmos[n] = take(world.root_account, 1 + n % 7);
+        world_check();
+        for (unsigned n = 0; n < ARRAY_SIZE(vmos); n++)
+            give_back(vmos[n * 17 % ARRAY_SIZE(vmos)]);
+        memcpy(blocks, world.root->blocks, sizeof blocks);
+        for (unsigned k = 0; k < BLOCK_ORDERS; k++)
+            EXPECT_EQUAL(blocks[k] != 0, unbroken[k] != 0);
+        if (sizes[i] > 128)
+            give_back(take(world.root_account, ABI_CONTIGUOUS_MAX_PAGES));
+        world_end();
+    }
+}
+
+// The largest piece that there is.
+TEST(a_pool_that_does_not_fit_is_smaller)
+{
+    world_begin((struct world_options){});
+    constexpr uint64_t MIB = 1 << 20;
+    static struct boot_info boot;
+    boot = (struct boot_info){.ram_count = 3};
+    boot.ram[0] = (struct boot_range){2 * MIB, 7 * MIB};
+    boot.ram[1] = (struct boot_range){8 * MIB + PAGE_SIZE, 9 * MIB};
+    boot.ram[2] = (struct boot_range){10 * MIB, 13 * MIB};
+    strcpy(boot.command_line, "contiguous=8M");
+    (void)frames_init(&boot);
+    EXPECT_EQUAL(blocks_init(&boot, 64 * MIB), 4 * MIB >> PAGE_SHIFT);
+}
+
 TEST(what_is_set_aside_is_not_handed_out_but_is_ram)
 {
     world_begin((struct world_options){});
