@@ -180,7 +180,7 @@ static status_t mapping_create(struct object_ref aspace_ref, const struct wanted
     if (!object_ref_lock(aspace_ref))
         return STATUS_GONE;
     struct aspace *aspace = (struct aspace *)(void *)aspace_ref.object;
-    struct vmo *vmo = vmo_of(wanted->vmo.object);
+    struct vmo *vmo = vmo_of(wanted->vmo.object), *slice = nullptr;
     status_t status = STATUS_OK;
     if (vmo && !object_lock_inner(wanted->vmo, RANK_VMO)) {
         object_unlock(&aspace->object);
@@ -188,8 +188,15 @@ static status_t mapping_create(struct object_ref aspace_ref, const struct wanted
     }
     if (vmo)
         status = vmo_allows(vmo, wanted);
+    if (status == STATUS_OK && vmo && vmo_is_slice(vmo)) {
+        slice = vmo;
+        vmo = slice_to_whole(wanted->vmo);
+        status = vmo ? STATUS_OK : STATUS_GONE;
+    }
     if (status == STATUS_OK)
         status = mapping_make(aspace, vmo, wanted, out);
+    if (status == STATUS_OK && slice)
+        slice_mapped(slice, *out);
     // With both still locked: the end of a revoked VMO kills the mappings that it finds.
     if (status == STATUS_OK) {
         struct object *object = &(*out)->object;
@@ -417,6 +424,8 @@ static void mapping_detach(struct mapping *mapping) NO_THREAD_SAFETY
     if (vmo) {
         lock_acquire(&vmo->object.lock);
         list_remove(&mapping->vmo_node);
+        if (mapping->slice)
+            slice_unmapped(mapping);
         vmo->mapping_count--;
         vmo->unpaid -= mapping->charged_objects == 0;
         populating_over_locked(mapping);

@@ -73,6 +73,12 @@ static status_t pin_attach(struct pin *pin, const struct handle_lookup *vmo_hand
     struct vmo *vmo = vmo_of(vmo_handle->object);
     if (!object_lock(&vmo->object, vmo_handle->generation))
         return STATUS_GONE;
+    if (vmo_is_slice(vmo)) {
+        pin->first += vmo->first;
+        vmo = slice_to_whole(lookup_ref(vmo_handle));
+        if (!vmo)
+            return STATUS_GONE;
+    }
     uint64_t pages = vmo_share_pages(vmo, pin->pages);
     status_t status = account_charge(pin->object.account, pages, 1);
     if (status == STATUS_OK) {

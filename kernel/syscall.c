@@ -156,7 +156,8 @@ status_t sys_object_destroy(struct entry *entry, const struct handle_lookup *han
     if (!object_lock(object, handle->generation))
         return STATUS_GONE;
     if (type == OBJECT_VMO)
-        vmo_of(object)->revoked = true; // taken away from those who map it, too
+        // Taken away from those who map it, too.
+        atomic_store_explicit(&vmo_of(object)->revoked, true, memory_order_relaxed);
     if (type == OBJECT_THREAD)
         thread_kill(thread_of(object));
     else

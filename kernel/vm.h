@@ -7,6 +7,8 @@
 // VMO's pays for its pages, the VMO's index and the VMO's slot, so that the VMO outlives its own
 // account at no one's expense (ORPHANED).
 //
+// A slice is a VMO that shows a range of another one, the whole, which has the pages (slice.c).
+//
 //   VMO       FILLING -> READY -> ORPHANED     (teardown waits for mappings and pins)
 //   mapping   POPULATING -> ACTIVE -> CLEARING
 //
@@ -17,9 +19,11 @@
 #include <lib/tree.h>
 
 #include "account.h"
+#include "counter.h"
 #include "tlb.h"
 
 struct cpu;
+struct mapping;
 struct process;
 
 constexpr uint64_t VMO_MAX_PAGES = 1u << 18;    // 1 GiB
@@ -55,7 +59,7 @@ struct vmo {
     uint64_t pages;
     bool device, tables;        // tables: cached, read-only
     struct block block;         // of contiguous memory; none: frames of all kinds of places
-    bool revoked;               // taken away on purpose: mappings go too
+    _Atomic bool revoked;       // taken away on purpose: mappings go too
     uint64_t device_base;       // physical
     struct tree_node mint_node; // guarded by the machine's lock
     uint64_t filled;            // pages that have frames
@@ -64,7 +68,13 @@ struct vmo {
     uint32_t mapping_count, pin_count;
     uint32_t unpaid;      // mappings of its own account, which pay for nothing
     uint32_t populating;  // mappings that still take pages: while there are any, none is freed
-    struct list mappings; // by vmo_node
+    struct list mappings; // by vmo_node; of a slice, by slice_node, guarded by the whole's lock
+    // Guarded by the whole's lock: cut out of it, by slice_node, and those of them that it has ended.
+    struct list slices, ending_slices;
+    struct object_ref parent, whole; // of a slice: what it is cut out of, and who has the pages
+    uint64_t first;                  // page of the whole
+    struct list_node slice_node;     // guarded by the whole's lock
+    struct counter shown;            // mappings made through it; written under the whole's lock
     // Frame numbers + 1 (0: none): in the slot, in one leaf, or in a root of leaves.
     union {
         uint32_t inlined[VMO_INLINE_PAGES];
@@ -88,6 +98,8 @@ uint64_t vmo_share_pages(const struct vmo *vmo, uint64_t pages);
 // The address of a page. The VMO is locked, or cannot change (mapped or pinned).
 paddr_t vmo_page(struct vmo *vmo, uint64_t page);
 
+void vmo_lists_init(struct vmo *vmo);
+
 // One mapping or pin of a page less. The VMO is locked; afterwards its teardown may go on.
 void vmo_page_released_locked(struct vmo *vmo, uint64_t page) REQUIRES(vmo->object.lock);
 void vmo_user_gone_locked(struct vmo *vmo) REQUIRES(vmo->object.lock);
@@ -96,6 +108,26 @@ void vmo_user_gone_locked(struct vmo *vmo) REQUIRES(vmo->object.lock);
 // Not published.
 [[nodiscard]] status_t vmo_create_physical(struct object_ref account, uint64_t start,
                                            uint64_t pages, bool tables, struct vmo **out);
+
+// ---- slices (slice.c)
+
+static inline bool vmo_is_slice(const struct vmo *vmo)
+{
+    return vmo->whole.object;
+}
+
+// From a slice that is locked to the whole: locked instead of it. Locks of lower ranks may be held.
+// nullptr: one of the two has gone, and neither is locked.
+[[nodiscard]] struct vmo *slice_to_whole(struct object_ref slice) NO_THREAD_SAFETY;
+
+// A mapping is made through a slice, with its offset in that; or it goes. The whole is locked.
+void slice_mapped(struct vmo *slice, struct mapping *mapping);
+void slice_unmapped(struct mapping *mapping);
+
+// A step of the end of all slices of a VMO that ends itself; `revoke`: with what is mapped through
+// them. STEP_DONE: there are none.
+enum step slices_end(struct vmo *vmo, bool revoke);
+enum step slice_teardown(struct vmo *slice);
 
 enum step vmo_teardown(struct object *object);
 void vmo_inspect(struct object *object, struct abi_inspect *out);
@@ -116,7 +148,9 @@ struct mapping {
     struct tree_node node; // guarded by the address space's lock
     struct aspace *aspace;
     struct vmo *vmo;           // nullptr: a message buffer
-    struct list_node vmo_node; // guarded by the VMO's lock
+    struct list_node vmo_node; // guarded by the VMO's lock, as are the next two
+    struct vmo *slice;         // that it was made through; nullptr: none
+    struct list_node slice_node;
     uint64_t address, pages, offset_pages;
     uint64_t cursor;            // pages whose entries are set; clearing counts down
     uint64_t held;              // pages whose frames it holds: let go of after the flush

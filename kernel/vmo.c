@@ -116,6 +116,13 @@ static enum step vmo_fill(struct object *object) NO_THREAD_SAFETY
 
 // ---- making
 
+void vmo_lists_init(struct vmo *vmo)
+{
+    list_init(&vmo->mappings);
+    list_init(&vmo->slices);
+    list_init(&vmo->ending_slices);
+}
+
 // Not published.
 static status_t vmo_create(struct object_ref account_ref, uint64_t pages, bool contiguous,
                            struct vmo **out)
@@ -135,7 +142,7 @@ static status_t vmo_create(struct object_ref account_ref, uint64_t pages, bool c
         return status;
     }
     struct vmo *vmo = vmo_of(object_new(account, OBJECT_VMO));
-    list_init(&vmo->mappings);
+    vmo_lists_init(vmo);
     vmo->pages = pages;
     vmo->block = block;
     vmo->charged_pages = charge;
@@ -163,7 +170,7 @@ status_t vmo_create_physical(struct object_ref account, uint64_t start, uint64_t
     if (status != STATUS_OK)
         return status;
     struct vmo *vmo = vmo_of(object_new((struct account *)(void *)account.object, OBJECT_VMO));
-    list_init(&vmo->mappings);
+    vmo_lists_init(vmo);
     vmo->pages = pages;
     vmo->device = true;
     vmo->tables = tables;
@@ -254,10 +261,14 @@ static bool block_end(struct vmo *vmo)
 enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
 {
     struct vmo *vmo = vmo_of(object);
+    if (vmo_is_slice(vmo))
+        return slice_teardown(vmo);
     bool account_dies = object->account && account_closed(object->account);
     // Device authority never outlives its account; memory that others map does, they paid for it.
-    bool revoke = vmo->revoked || (vmo->device && account_dies);
+    bool revoke = atomic_load_explicit(&vmo->revoked, memory_order_relaxed) ||
+                  (vmo->device && account_dies);
     lock_acquire(&object->lock);
+    bool sliced = !list_empty(&vmo->slices) || !list_empty(&vmo->ending_slices);
     struct list_node *node = list_first(&vmo->mappings);
     struct object_ref mapping = {};
     if (node)
@@ -269,6 +280,9 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
     if (vmo->object.state != VMO_ORPHANED && !vmo->device)
         object_transition(object, VMO_ORPHANED);
     lock_release(&object->lock);
+    enum step step = sliced ? slices_end(vmo, revoke) : STEP_DONE;
+    if (step != STEP_DONE)
+        return step;
     if (revoke && mapping.object) {
         // Mappings that are clearing already only need to be waited for.
         if (object_kill(mapping, object->operation.runnable.priority))
@@ -307,7 +321,7 @@ void vmo_inspect(struct object *object, struct abi_inspect *out)
 {
     struct vmo *vmo = vmo_of(object);
     out->vmo.bytes = vmo->pages << PAGE_SHIFT;
-    out->vmo.mappings = vmo->mapping_count;
+    out->vmo.mappings = vmo_is_slice(vmo) ? counter_read(&vmo->shown) : vmo->mapping_count;
     out->vmo.pins = vmo->pin_count;
     out->vmo.device = vmo->device;
     out->vmo.contiguous = vmo->block.page != 0;

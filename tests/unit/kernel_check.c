@@ -223,6 +223,17 @@ static void tally_table(struct object *object)
         tally_handle(process->exceptions.object, process->exceptions.generation, 0);
 }
 
+// A slice keeps what it was cut out of as a handle does.
+static void tally_slice(struct object *object)
+{
+    const struct object_ref *parent = &vmo_of(object)->parent;
+    if (object->life == LIFE_GHOST || !parent->object)
+        return;
+    if (parent->object->life == LIFE_LIVE)
+        CHECK(O3, parent->object->generation == parent->generation);
+    tally_of(parent->object)->handles++;
+}
+
 static void check_handles(struct object *object)
 {
     if (object->life == LIFE_LIVE)
@@ -418,7 +429,7 @@ static bool may_still_be_dying(struct object *object)
 {
     const struct vmo *vmo = vmo_of(object);
     if (object->type == OBJECT_VMO)
-        return vmo->mapping_count > 0 || vmo->pin_count > 0;
+        return vmo->mapping_count > 0 || vmo->pin_count > 0 || counter_read(&vmo->shown) > 0;
     return object->type == OBJECT_PIN && object->state == PIN_QUARANTINED;
 }
 
@@ -473,6 +484,7 @@ void world_check(void)
     for_each_object(OBJECT_ACCOUNT, check_account);
     for_each_object(OBJECT_PROCESS, tally_table);
     for_each_object(OBJECT_CHANNEL, check_channel);
+    for_each_object(OBJECT_VMO, tally_slice);
     for_each_object(OBJECT_NONE, check_handles);
     for_each_object(OBJECT_NONE, check_binding);
     for_each_object(OBJECT_PORT, check_port);

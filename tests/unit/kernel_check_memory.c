@@ -101,7 +101,7 @@ static void walk_blocks(struct object *object)
 
 static void own_vmo(struct vmo *vmo)
 {
-    if (vmo->device)
+    if (vmo->device || vmo_is_slice(vmo))
         return;
     bool root = vmo->pages > VMO_LEAF_PAGES;
     if (vmo->block.page) {
@@ -234,10 +234,40 @@ static void visit_pin(struct object *object)
         seen_of(vmo_page(pin->vmo, pin->first + i))->pins++;
 }
 
+// Whether [first, first + pages) of the whole is inside the slice.
+static bool inside(const struct vmo *slice, uint64_t first, uint64_t pages)
+{
+    return first >= slice->first && pages <= slice->pages &&
+           first - slice->first <= slice->pages - pages;
+}
+
+// A slice reaches no further than what it was cut out of; it lists what is mapped through it.
+static void visit_slice(struct object *object)
+{
+    const struct vmo *vmo = vmo_of(object), *parent = vmo_of(vmo->parent.object);
+    if (object->life == LIFE_GHOST)
+        return;
+    CHECK(M2, vmo_is_slice(vmo) == (parent != nullptr));
+    if (!parent)
+        return;
+    CHECK(M2, parent->object.life == LIFE_LIVE || parent->object.life == LIFE_DYING);
+    CHECK(M2, inside(parent, vmo->first, vmo->pages));
+    CHECK(M2, vmo->device == parent->device && vmo->tables == parent->tables && !vmo->filled);
+    CHECK(M2, vmo->whole.object ==
+                  (vmo_is_slice(parent) ? parent->whole.object : vmo->parent.object));
+    uint64_t shown = 0;
+    LIST_FOR_EACH(node, &vmo->mappings)
+    shown++;
+    CHECK(M2, shown == counter_read(&vmo->shown));
+}
+
 static void visit_mapping(struct object *object)
 {
     const struct mapping *mapping = mapping_of(object);
     const struct vmo *vmo = mapping->vmo;
+    if (object->life == LIFE_LIVE && mapping->slice)
+        CHECK(M2, mapping->slice->whole.object == &vmo->object &&
+                      inside(mapping->slice, mapping->offset_pages, mapping->pages));
     if (object->life == LIFE_LIVE && vmo && !vmo->device && vmo->object.account != object->account)
         CHECK(M8, mapping->charged_pages >= mapping->pages);
 }
@@ -303,6 +333,7 @@ void check_memory(void)
     CHECK(A4, in_blocks == world.contiguous);
     for_each_object(OBJECT_PIN, visit_pin);
     for_each_object(OBJECT_MAPPING, visit_mapping);
+    for_each_object(OBJECT_VMO, visit_slice);
     check_frames();
     check_tlbs();
     check_ghosts();

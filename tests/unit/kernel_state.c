@@ -122,7 +122,15 @@ static void say_vmo(const struct vmo *vmo)
         vmo->pin_count, vmo->unpaid, vmo->populating, vmo->device, number(vmo->device_base));
     if (vmo->block.page)
         say(" block of order %u held by %ld", vmo->block.order, index_of(vmo->block.account));
-    say_list("mappings", &vmo->mappings, offsetof(struct mapping, vmo_node));
+    if (!vmo_is_slice(vmo)) {
+        say_list("mappings", &vmo->mappings, offsetof(struct mapping, vmo_node));
+    } else {
+        say(" of %ld of %ld from %lu shown %lu", index_of(vmo->parent.object),
+            index_of(vmo->whole.object), number(vmo->first), number(counter_read(&vmo->shown)));
+        say_list("mappings", &vmo->mappings, offsetof(struct mapping, slice_node));
+    }
+    say_list("slices", &vmo->slices, offsetof(struct vmo, slice_node));
+    say_list("ending", &vmo->ending_slices, offsetof(struct vmo, slice_node));
 }
 
 static void say_mapping(const struct mapping *mapping)

@@ -113,6 +113,8 @@ static bool prepare_memory(uint32_t call, arguments_t a)
     switch (call) {
     case SYSCALL_VMO_CREATE:
         ARGUMENTS(start.account.value, PAGE_SIZE, 0);
+    case SYSCALL_VMO_SLICE:
+        ARGUMENTS(start.account.value, world.vmo.value, PAGE_SIZE, PAGE_SIZE, RIGHT_MAP);
     case SYSCALL_VM_UNMAP:
         must(vm_map(world.aspace, world.vmo, 0, address, PAGE_SIZE, PROT_READ), "vm_map");
         ARGUMENTS(world.aspace.value, address);
@@ -299,6 +301,7 @@ void undo(uint32_t call, const arguments_t a, const struct raw_result *result)
         break;
     case SYSCALL_HANDLE_DUPLICATE:
     case SYSCALL_VMO_CREATE:
+    case SYSCALL_VMO_SLICE:
     case SYSCALL_PORT_CREATE:
     case SYSCALL_EVENT_CREATE:
     case SYSCALL_TIMER_CREATE:

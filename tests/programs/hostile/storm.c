@@ -290,6 +290,10 @@ static void tame(uint32_t call, arguments_t a)
         a[1] = wild ? a[1] : random_below(dice, 40) * PAGE_SIZE;
         a[2] = wild ? a[2] : 0;
         break;
+    case SYSCALL_VMO_SLICE:
+        a[2] = wild ? a[2] : random_below(dice, 3) * PAGE_SIZE;
+        a[3] = wild ? a[3] : random_below(dice, 4) * PAGE_SIZE;
+        break;
     case SYSCALL_VM_MAP:
         a[2] = wild ? a[2] : random_below(dice, 3) * PAGE_SIZE;
         a[4] = wild ? a[4] : random_below(dice, 4) * PAGE_SIZE;
@@ -346,6 +350,7 @@ static void keep_results(uint32_t call, const struct raw_result *result)
         {SYSCALL_PROCESS_CREATE, {OBJECT_PROCESS, OBJECT_ASPACE}},
         {SYSCALL_THREAD_CREATE, {OBJECT_THREAD}},
         {SYSCALL_VMO_CREATE, {OBJECT_VMO}},
+        {SYSCALL_VMO_SLICE, {OBJECT_VMO}},
         {SYSCALL_CHANNEL_CREATE, {OBJECT_CHANNEL, OBJECT_CHANNEL}},
         {SYSCALL_PORT_CREATE, {OBJECT_PORT}},
         {SYSCALL_EVENT_CREATE, {OBJECT_EVENT}},
