@@ -173,6 +173,12 @@ static void make_sensible(struct action *action)
     case SYSCALL_VMO_CREATE:
         argument[1] = V(ONE_OF(PAGE, PAGE, 2 * PAGE, PAGE + 1, 1, 3 * PAGE, 0, UINT64_MAX));
         break;
+    case SYSCALL_VMO_SLICE:
+        argument[2] = V(ONE_OF(0, 0, PAGE, 2 * PAGE, 8));
+        argument[3] = V(ONE_OF(PAGE, PAGE, PAGE, 2 * PAGE, 0, 8));
+        argument[4] = V(ONE_OF(RIGHTS_VMO, RIGHTS_VMO, RIGHT_DUPLICATE | RIGHT_MAP | RIGHT_READ,
+                               RIGHT_MAP | RIGHT_READ | RIGHT_WRITE, RIGHTS_VMO | RIGHT_SEND));
+        break;
     case SYSCALL_VM_MAP:
         argument[2] = V(ONE_OF(0, 0, 0, PAGE, 2 * PAGE, 8));
         argument[4] = V(ONE_OF(PAGE, PAGE, 2 * PAGE, 0, 8));

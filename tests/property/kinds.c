@@ -147,6 +147,25 @@ static const struct kind vmos = {
     .bugs = {BUG("M1", 2), BUG("M3", 2), BUG("M8", 2), BUG("A2", 2)},
 };
 
+static void setup_slices(void)
+{
+    setup_memory();
+    prepare((struct action){
+        .number = C(VMO_SLICE),
+        .argument = {R(ACCOUNT), R(NEXT), V(ABI_PAGE_SIZE), V(ABI_PAGE_SIZE), V(RIGHTS_VMO)},
+        .new_handles = 1});
+    gives(0, NEXT + 1, 1, NEXT + 1);
+}
+
+static const struct kind slices = {
+    .name = "slices",
+    .setup = setup_slices,
+    .calls = CALLS_DRAWN(C(VMO_SLICE), C(VMO_SLICE), C(VMO_SLICE), C(VMO_SLICE), C(VM_MAP),
+                         C(VM_MAP), C(VM_MAP), C(VM_UNMAP), C(VMO_CREATE)),
+    .touches = true,
+    .bugs = {BUG("O1 slice", 1), BUG("M2 slice", 1), BUG("O2 slice", 1), BUG("M8", 2)},
+};
+
 // ---- channels and ports
 
 static void setup_channels(void)
@@ -229,6 +248,6 @@ static const struct kind pins = {
 };
 
 const struct kind *const kinds[] = {&handles,    &events,    &timers, &accounts, &processes,
-                                    &threads,    &mappings,  &vmos,   &channels, &ports,
+                                    &threads,    &mappings,  &vmos,   &slices, &channels, &ports,
                                     &interrupts, &io_ranges, &pins};
 const unsigned kind_count = ARRAY_SIZE(kinds);

@@ -230,7 +230,7 @@ static void tally_slice(struct object *object)
     if (object->life == LIFE_GHOST || !parent->object)
         return;
     if (parent->object->life == LIFE_LIVE)
-        CHECK(O3, parent->object->generation == parent->generation);
+        CHECK(O2, parent->object->generation == parent->generation);
     tally_of(parent->object)->handles++;
 }
 

@@ -250,7 +250,7 @@ static void visit_slice(struct object *object)
     CHECK(M2, vmo_is_slice(vmo) == (parent != nullptr));
     if (!parent)
         return;
-    CHECK(M2, parent->object.life == LIFE_LIVE || parent->object.life == LIFE_DYING);
+    CHECK(O2, parent->object.life == LIFE_LIVE || parent->object.life == LIFE_DYING);
     CHECK(M2, inside(parent, vmo->first, vmo->pages));
     CHECK(M2, vmo->device == parent->device && vmo->tables == parent->tables && !vmo->filled);
     CHECK(M2, vmo->whole.object ==

@@ -118,6 +118,11 @@ static void make_sensible(const struct actor *actor, uint64_t number, uint64_t a
         for (unsigned i = 2; i < 5; i++)
             arguments[i] = below(9) - 4;
         break;
+    case SYSCALL_VMO_SLICE:
+        arguments[2] = ONE_OF(0, 0, 1, 2) * PAGE_SIZE;
+        arguments[3] = ONE_OF(1, 1, 2, 3) * PAGE_SIZE;
+        arguments[4] = RIGHTS_VMO;
+        break;
     case SYSCALL_VM_MAP:
         arguments[2] = 0;
         arguments[4] = ONE_OF(1, 1, 3, 20) * PAGE_SIZE;

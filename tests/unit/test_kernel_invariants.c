@@ -81,6 +81,14 @@ static void tour_memory(void)
     MUST(c, VM_UNMAP, c->own_aspace, 0x5000'0000);
     MUST(c, HANDLE_CLOSE, theirs);
     vmo = MUST(a, VMO_CREATE, a->account, 30 * PAGE_SIZE, 0);
+    uint64_t weak = MUST(a, HANDLE_DUPLICATE, vmo, RIGHT_DUPLICATE | RIGHT_READ);
+    (void)CALL(a, VMO_SLICE, a->account, weak, 0, PAGE_SIZE, RIGHTS_VMO);
+    (void)CALL(a, VMO_SLICE, a->account, vmo, 29 * PAGE_SIZE, 2 * PAGE_SIZE, RIGHT_READ);
+    world_check();
+    MUST(a, VMO_SLICE, a->account, vmo, 0, PAGE_SIZE, RIGHT_READ);
+    MUST(a, OBJECT_DESTROY, vmo);
+    world_check();
+    vmo = MUST(a, VMO_CREATE, a->account, 30 * PAGE_SIZE, 0);
     (void)CALL(a, VMO_CREATE, a->account, 5000 * PAGE_SIZE, 0); // more than it may have
     world_check();
 }
@@ -201,6 +209,9 @@ static const struct seed {
     {"A4", "A4 twice", "a block that is given back twice"},
     {"A4", "A4 merge", "blocks of two accounts that become one"},
     {"M1", "M1", "a free frame that still says what it was"},
+    {"M2", "M2 slice", "a slice that reaches outside"},
+    {"O1", "O1 slice", "a slice with more rights than its source"},
+    {"O2", "O2 slice", "a slice that outlives what it was cut out of"},
     {"M2", "M2", "an entry with more protection than its mapping"},
     {"M3", "M3", "an entry that is not counted"},
     {"M4", "M4", "a pinned frame that is freed"},

@@ -263,6 +263,12 @@ SITUATION(a_large_vmo)
     ABOUT(OK, VMO_CREATE, foreign, LARGE, 0);
 }
 
+SITUATION(a_slice)
+{
+    uint64_t vmo = MUST(user, VMO_CREATE, user->account, 3 * PAGE_SIZE, 0);
+    ABOUT(OK, VMO_SLICE, foreign, vmo, PAGE_SIZE, PAGE_SIZE, RIGHT_MAP);
+}
+
 SITUATION(a_mapping)
 {
     uint64_t vmo = MUST(user, VMO_CREATE, user->account, 3 * PAGE_SIZE, 0);
@@ -273,6 +279,13 @@ SITUATION(a_large_mapping_of_another_account)
 {
     uint64_t vmo = MUST(user, VMO_CREATE, foreign, LARGE, 0);
     ABOUT(OK, VM_MAP, user->own_aspace, vmo, 0, AT, LARGE, PROT_READ);
+}
+
+SITUATION(a_mapping_through_a_slice)
+{
+    uint64_t vmo = MUST(user, VMO_CREATE, foreign, LARGE, 0);
+    uint64_t slice = MUST(user, VMO_SLICE, user->account, vmo, PAGE_SIZE, PAGE_SIZE, RIGHTS_VMO);
+    ABOUT(OK, VM_MAP, user->own_aspace, slice, 0, AT, PAGE_SIZE, PROT_READ);
 }
 
 SITUATION(a_channel)

@@ -203,8 +203,12 @@ static void say_vmo(const struct object *object)
     const struct vmo *vmo = (const struct vmo *)(const void *)object;
     say(WORD_PAGES, vmo->pages);
     say(WORD_CONTIGUOUS, vmo->block.page ? 1u << vmo->block.order : 0);
-    say(WORD_MAPPINGS, vmo->mapping_count);
+    say(WORD_MAPPINGS, vmo_is_slice(vmo) ? counter_read(&vmo->shown) : vmo->mapping_count);
     say(WORD_PINS, vmo->pin_count);
+    if (vmo_is_slice(vmo)) {
+        say(WORD_SLICE_OF, number_of(vmo->parent.object));
+        say(WORD_SLICE_FIRST, vmo->first);
+    }
 }
 
 static void say_pin(const struct object *object)
@@ -236,6 +240,7 @@ static void say_aspace(const struct object *object)
         say(WORD_MAPPED_PROTECTION, mapping->protection);
         say(WORD_MAPPED_RIGHTS, mapping->vmo_rights & PROTECTION_RIGHTS);
         say(WORD_MAPPED_VMO, number_of(&mapping->vmo->object));
+        say(WORD_MAPPED_SLICE, number_of(mapping->slice ? &mapping->slice->object : nullptr));
     }
 }
 

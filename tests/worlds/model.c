@@ -81,6 +81,8 @@ uint8_t object_make(uint8_t type, uint8_t payer)
                                     .parent = NOTHING,
                                     .owner = NOTHING,
                                     .exceptions = NOTHING,
+                                    .source = NOTHING,
+                                    .whole = NOTHING,
                                     .process = NOTHING,
                                     .aspace = NOTHING};
         return i;
@@ -211,7 +213,13 @@ void handle_drop(struct m_handle *handle)
 {
     uint8_t object = handle->object;
     *handle = (struct m_handle){};
-    if (object == NOTHING || --object_of(object)->handles > 0)
+    if (object != NOTHING)
+        handle_dropped(object);
+}
+
+void handle_dropped(uint8_t object)
+{
+    if (--object_of(object)->handles > 0)
         return;
     switch (object_of(object)->type) {
     case OBJECT_ACCOUNT: // one that was destroyed goes with its last handle

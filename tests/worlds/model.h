@@ -34,7 +34,8 @@ enum m_wait : uint8_t {
     M_REPLY
 };
 enum m_call_phase : uint8_t { M_NO_CALL, M_QUEUED, M_TAKEN, M_ABANDONED };
-enum m_life : uint8_t { M_FREE, M_LIVE, M_DYING, M_LAST_EVENT };
+// ENDING: a VMO, before what it waits for is looked at; never described.
+enum m_life : uint8_t { M_FREE, M_LIVE, M_DYING, M_LAST_EVENT, M_ENDING };
 
 struct m_handle {
     enum m_phase phase;
@@ -60,7 +61,7 @@ struct m_call {
 };
 
 struct m_mapping {
-    uint8_t vmo;
+    uint8_t vmo, slice; // NOTHING: made through none
     uint64_t page, pages, offset, protection;
     uint32_t rights; // of the handle that it was made with
     bool foreign;    // paid by its own account
@@ -94,6 +95,8 @@ struct m_object {
     uint64_t size;                // VMO, in pages
     uint64_t block;               // contiguous pages that it takes
     uint8_t holder;               // of those: the account
+    uint8_t source, whole;        // of a slice; NOTHING: it is none
+    uint64_t first;               // page of the whole
     bool orphan;
     uint8_t mapped;
     uint8_t mapping_count; // address space
@@ -194,6 +197,7 @@ void object_free(uint8_t object);                 // and what it costs its payer
 void give_handle(struct m_outcome *out, unsigned index, uint8_t actor, uint8_t object,
                  uint32_t rights);
 void handle_drop(struct m_handle *handle);
+void handle_dropped(uint8_t object); // one less
 void object_end(uint8_t object);
 void begin_end(uint8_t object); // its handles and waiters hear of it; the rest follows
 void account_take_down(uint8_t account);

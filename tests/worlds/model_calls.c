@@ -296,6 +296,7 @@ static uint8_t perform_call(const struct action *action, struct m_outcome *out)
     case SYSCALL_THREAD_SLEEP:
         return call_sleep(action);
     case SYSCALL_VMO_CREATE:
+    case SYSCALL_VMO_SLICE:
     case SYSCALL_VM_MAP:
     case SYSCALL_VM_UNMAP:
     case SYSCALL_VM_PROTECT:

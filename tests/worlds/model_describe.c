@@ -129,6 +129,7 @@ static void say_aspace(const struct m_object *space)
         say(WORD_MAPPED_PROTECTION, mapping->protection);
         say(WORD_MAPPED_RIGHTS, mapping->rights & PROTECTION_RIGHTS);
         say(WORD_MAPPED_VMO, number_of(mapping->vmo));
+        say(WORD_MAPPED_SLICE, number_of(mapping->slice));
     }
 }
 
@@ -152,6 +153,10 @@ static void say_kind(const struct m_object *object)
         say(WORD_CONTIGUOUS, object->block);
         say(WORD_MAPPINGS, object->mapped);
         say(WORD_PINS, object->pinned);
+        if (object->source != NOTHING) {
+            say(WORD_SLICE_OF, number_of(object->source));
+            say(WORD_SLICE_FIRST, object->first);
+        }
         break;
     case OBJECT_PIN:
         say(WORD_STATE, object->state);

@@ -155,6 +155,8 @@ static uint8_t call_pin(const struct action *action, struct m_outcome *out)
         uncharge(account, 0, 1);
         return status;
     }
+    if (object_of(vmo)->source != NOTHING)
+        vmo = object_of(vmo)->whole;
     uint8_t pin = object_make(OBJECT_PIN, account);
     object_of(pin)->vmo = vmo;
     object_of(pin)->size = pages;

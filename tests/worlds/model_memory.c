@@ -46,6 +46,33 @@ static uint8_t call_vmo_create(const struct action *action, struct m_outcome *ou
     return STATUS_OK;
 }
 
+static uint8_t call_vmo_slice(const struct action *action, struct m_outcome *out)
+{
+    uint8_t account, source;
+    uint8_t status = handle_argument(action, 0, OBJECT_ACCOUNT, RIGHT_CHARGE, &account);
+    if (status == STATUS_OK)
+        status = handle_argument(action, 1, OBJECT_VMO, RIGHT_DUPLICATE, &source);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t offset = value_argument(action, 2), bytes = value_argument(action, 3);
+    uint64_t rights = value_argument(action, 4), size = object_of(source)->size * PAGE;
+    if (offset % PAGE || bytes % PAGE || bytes == 0 || offset > size || bytes > size - offset ||
+        rights & ~(uint64_t)handle_in(action, 1)->rights)
+        return STATUS_INVALID;
+    status = charge(account, 0, 1);
+    if (status != STATUS_OK)
+        return status;
+    uint8_t slice = object_make(OBJECT_VMO, account);
+    bool nested = object_of(source)->source != NOTHING;
+    object_of(slice)->source = source;
+    object_of(slice)->whole = nested ? object_of(source)->whole : source;
+    object_of(slice)->first = object_of(source)->first + offset / PAGE;
+    object_of(slice)->size = bytes / PAGE;
+    object_of(source)->handles++;
+    give_handle(out, 0, action->actor, slice, (uint32_t)rights);
+    return STATUS_OK;
+}
+
 // Its life has ended. What is mapped or pinned stays until that ends; its own account
 // pays on, unless that ends too: then those who pay for their mappings keep it.
 void vmo_maybe_free(uint8_t vmo)
@@ -78,19 +105,67 @@ static void mapping_remove(uint8_t aspace, unsigned at)
             (space->mapping_count - at) * sizeof mapping);
     uncharge(space->payer, mapping.foreign ? mapping.pages : 0, mapping.foreign ? 2 : 1);
     object_of(mapping.vmo)->mapped--;
+    if (mapping.slice != NOTHING)
+        object_of(mapping.slice)->mapped--;
     if (object_of(mapping.vmo)->life == M_DYING)
         vmo_maybe_free(mapping.vmo);
 }
 
+// What was cut out of it ends first; with it, or not, what is mapped.
+static void slices_end(uint8_t vmo, bool revoked)
+{
+    for (uint8_t i = 0; i < M_OBJECTS; i++)
+        if (object_of(i)->life == M_LIVE && object_of(i)->type == OBJECT_VMO &&
+            object_of(i)->source == vmo) {
+            begin_end(i);
+            vmo_end(i, revoked);
+        }
+}
+
+// What is mapped through a slice stays, and is its source's matter; or goes.
+static void slice_end(uint8_t slice, bool revoked)
+{
+    uint8_t source = object_of(slice)->source;
+    uint8_t heir = object_of(source)->source == NOTHING ? NOTHING : source;
+    for (uint8_t i = 0; i < M_OBJECTS; i++)
+        for (unsigned n = object_of(i)->mapping_count; n-- > 0;) {
+            struct m_mapping *mapping = &object_of(i)->mappings[n];
+            if (mapping->slice != slice)
+                continue;
+            if (revoked) {
+                mapping_remove(i, n);
+                continue;
+            }
+            mapping->slice = heir;
+            if (heir != NOTHING)
+                object_of(heir)->mapped++;
+        }
+    object_free(slice);
+    if (object_of(source)->life == M_LIVE)
+        handle_dropped(source);
+}
+
+static void all_unmap(uint8_t vmo)
+{
+    for (uint8_t i = 0; i < M_OBJECTS; i++)
+        for (unsigned n = object_of(i)->mapping_count; n-- > 0;)
+            if (object_of(i)->mappings[n].vmo == vmo)
+                mapping_remove(i, n);
+}
+
 void vmo_end(uint8_t vmo, bool revoked)
 {
-    for (uint8_t i = 0; revoked && i < M_OBJECTS; i++)
-        for (unsigned n = object_of(i)->mapping_count; n-- > 0;)
-            if (object_of(i)->mappings[n].vmo == vmo) {
-                object_of(vmo)->life = M_LIVE; // not yet
-                mapping_remove(i, n);
-                object_of(vmo)->life = M_DYING;
-            }
+    bool slice = object_of(vmo)->source != NOTHING;
+    if (slice) {
+        slices_end(vmo, revoked);
+        slice_end(vmo, revoked);
+        return;
+    }
+    object_of(vmo)->life = M_ENDING; // it is not free before that is done
+    slices_end(vmo, revoked);
+    if (revoked)
+        all_unmap(vmo);
+    object_of(vmo)->life = M_DYING;
     vmo_maybe_free(vmo);
 }
 
@@ -164,16 +239,22 @@ static uint8_t call_map(const struct action *action)
     if (status != STATUS_OK)
         return status;
     struct m_object *space = object_of(aspace);
+    uint8_t slice = object_of(vmo)->source == NOTHING ? NOTHING : vmo;
     struct m_mapping mapping = {.vmo = vmo,
+                                .slice = slice,
                                 .page = address / PAGE,
                                 .pages = bytes / PAGE,
                                 .offset = offset / PAGE,
                                 .protection = protection,
-                                .rights = handle_in(action, 1)->rights,
-                                .foreign = object_of(vmo)->payer != space->payer};
+                                .rights = handle_in(action, 1)->rights};
     if (mapping.offset > object_of(vmo)->size ||
         mapping.pages > object_of(vmo)->size - mapping.offset)
         return STATUS_INVALID;
+    if (slice != NOTHING) {
+        mapping.vmo = vmo = object_of(slice)->whole;
+        mapping.offset += object_of(slice)->first;
+    }
+    mapping.foreign = object_of(vmo)->payer != space->payer;
     if (overlaps(space, mapping.page, mapping.pages))
         return STATUS_OVERLAP;
     uint64_t tables = tables_missing(aspace);
@@ -184,6 +265,8 @@ static uint8_t call_map(const struct action *action)
     space->tables += tables;
     mapping_insert(space, mapping);
     object_of(vmo)->mapped++;
+    if (slice != NOTHING)
+        object_of(slice)->mapped++;
     return STATUS_OK;
 }
 
@@ -234,6 +317,8 @@ uint8_t call_memory(const struct action *action, struct m_outcome *out)
     switch (action->number) {
     case SYSCALL_VMO_CREATE:
         return call_vmo_create(action, out);
+    case SYSCALL_VMO_SLICE:
+        return call_vmo_slice(action, out);
     case SYSCALL_VM_MAP:
         return call_map(action);
     case SYSCALL_VM_PROTECT:
