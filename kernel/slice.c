@@ -30,7 +30,7 @@ struct vmo *slice_to_whole(struct object_ref slice) NO_THREAD_SAFETY
     object_unlock(slice.object);
     if (!object_lock_inner(whole, RANK_VMO))
         return nullptr;
-    if (object_is(slice.object, slice.generation))
+    if (object_is(slice.object, slice.generation) || SEEDED_BUG("O2 slice dead"))
         return vmo_of(whole.object);
     object_unlock(whole.object);
     return nullptr;

@@ -87,6 +87,8 @@ DESTROYED_IN(event_create, "O2", , account, EVENT_CREATE, account);
 DESTROYED_IN(timer_create, "O2", , account, TIMER_CREATE, account);
 DESTROYED_IN(port_create, "O2", , account, PORT_CREATE, account);
 DESTROYED_IN(vmo_create, "O2", , account, VMO_CREATE, account, PAGE_SIZE, 0);
+DESTROYED_IN(vmo_slice, "O2", a_machine(), account, VMO_SLICE, account, vmo, 0, PAGE_SIZE,
+             RIGHT_READ);
 DESTROYED_IN(channel_create, "O2", , account, CHANNEL_CREATE, destroyer->account, account,
              ABI_CHANNEL_SHAPE(1, 64, 0, 0), OVERFLOW_REJECT);
 DESTROYED_IN(channel_create_first, "O2", , account, CHANNEL_CREATE, account, destroyer->account,
