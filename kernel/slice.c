@@ -105,7 +105,7 @@ static status_t cut(struct vmo *slice, struct object_ref parent_ref) NO_THREAD_S
 
 status_t sys_vmo_slice(struct entry *entry, const struct handle_lookup *account,
                        const struct handle_lookup *parent, uint64_t offset, uint64_t bytes,
-                       uint32_t rights)
+                       uint32_t rights) NO_THREAD_SAFETY
 {
     if ((offset | bytes) % PAGE_SIZE != 0 || bytes == 0 ||
         ((rights & ~parent->rights) && !SEEDED_BUG("O1 slice")))
@@ -147,7 +147,8 @@ enum step slices_end(struct vmo *vmo, bool revoke) NO_THREAD_SAFETY
         list_push_back(&vmo->ending_slices, node);
         slice = object_reference(&next->object);
         if (revoke)
-            atomic_store_explicit(&next->revoked, true, memory_order_relaxed);
+            // operation_resume, or the kill, has it seen: release is against load buffering alone.
+            atomic_store_explicit(&next->revoked, true, memory_order_release);
     }
     bool none = list_empty(&vmo->ending_slices);
     lock_release(&whole->object.lock);
@@ -206,7 +207,8 @@ enum step slice_teardown(struct vmo *slice) NO_THREAD_SAFETY
         return STEP_DONE;
     }
     if (!revoke)
-        return slice->device ? STEP_WAIT : STEP_MORE; // for those who map registers; or to hand up more
+        return slice->device ? STEP_WAIT
+                             : STEP_MORE; // for those who map registers; or to hand up more
     // One that is clearing already only needs to be waited for.
     return object_kill(mapping, object->operation.runnable.priority) ? STEP_MORE : STEP_WAIT;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Memory: VMOs own frames, mappings tie a slice of a VMO to a range of an address space, and
+// Memory: VMOs own frames, mappings tie a range of a VMO to a range of an address space, and
 // map and unmap are the only mutators of page tables.
 //
 // Shared memory is paid by everyone who maps or pins it: a mapping in an account other than the

@@ -265,8 +265,8 @@ enum step vmo_teardown(struct object *object) NO_THREAD_SAFETY
         return slice_teardown(vmo);
     bool account_dies = object->account && account_closed(object->account);
     // Device authority never outlives its account; memory that others map does, they paid for it.
-    bool revoke = atomic_load_explicit(&vmo->revoked, memory_order_relaxed) ||
-                  (vmo->device && account_dies);
+    bool revoke =
+        atomic_load_explicit(&vmo->revoked, memory_order_relaxed) || (vmo->device && account_dies);
     lock_acquire(&object->lock);
     bool sliced = !list_empty(&vmo->slices) || !list_empty(&vmo->ending_slices);
     struct list_node *node = list_first(&vmo->mappings);

@@ -253,8 +253,8 @@ static void visit_slice(struct object *object)
     CHECK(O2, parent->object.life == LIFE_LIVE || parent->object.life == LIFE_DYING);
     CHECK(M2, inside(parent, vmo->first, vmo->pages));
     CHECK(M2, vmo->device == parent->device && vmo->tables == parent->tables && !vmo->filled);
-    CHECK(M2, vmo->whole.object ==
-                  (vmo_is_slice(parent) ? parent->whole.object : vmo->parent.object));
+    CHECK(M2,
+          vmo->whole.object == (vmo_is_slice(parent) ? parent->whole.object : vmo->parent.object));
     uint64_t shown = 0;
     LIST_FOR_EACH(node, &vmo->mappings)
     shown++;

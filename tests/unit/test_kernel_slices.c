@@ -71,7 +71,7 @@ static uint64_t pages_used(struct actor *actor)
 
 // ---- what one shows
 
-// MEM-24
+// MEM-27
 TEST(a_slice_shows_its_range)
 {
     begin(40);
@@ -106,7 +106,7 @@ TEST(a_slice_shows_its_range)
     world_end();
 }
 
-// MEM-24
+// MEM-27
 TEST(a_slice_reaches_no_further)
 {
     begin(8);
@@ -149,7 +149,7 @@ TEST(a_slice_reaches_no_further)
     world_end();
 }
 
-// OBJ-3, MEM-24
+// OBJ-3, MEM-27
 TEST(a_slice_allows_no_more_than_its_source)
 {
     begin(4);
@@ -179,7 +179,7 @@ TEST(a_slice_allows_no_more_than_its_source)
 
 // ---- who pays
 
-// MEM-25
+// MEM-28
 TEST(a_slice_costs_an_object)
 {
     begin(40); // with a page of index
@@ -211,7 +211,7 @@ TEST(a_slice_costs_an_object)
 
 // ---- life
 
-// MEM-26
+// MEM-29
 TEST(a_slice_keeps_its_source)
 {
     begin(4);
@@ -239,8 +239,8 @@ static bool is_gone(struct actor *actor, uint64_t vmo)
 {
     return CALL(actor, HANDLE_DUPLICATE, vmo, 0).status == STATUS_GONE &&
            CALL(actor, OBJECT_INSPECT, vmo).status == STATUS_GONE &&
-           CALL(actor, VM_MAP, actor->own_aspace, vmo, 0, ELSEWHERE, PAGE_SIZE, PROT_READ)
-                   .status == STATUS_GONE &&
+           CALL(actor, VM_MAP, actor->own_aspace, vmo, 0, ELSEWHERE, PAGE_SIZE, PROT_READ).status ==
+               STATUS_GONE &&
            CALL(actor, VMO_SLICE, actor->account, vmo, 0, PAGE_SIZE, RIGHT_READ).status ==
                STATUS_GONE;
 }
@@ -279,7 +279,7 @@ static uint64_t received(void)
     return handle_of(owner, 0);
 }
 
-// MEM-27
+// MEM-30
 TEST(slices_end_with_their_source)
 {
     begin(4);
@@ -291,7 +291,7 @@ TEST(slices_end_with_their_source)
     world_end();
 }
 
-// MEM-27
+// MEM-30
 TEST(memory_stays_for_those_who_have_paid)
 {
     begin(4);
@@ -307,15 +307,15 @@ TEST(memory_stays_for_those_who_have_paid)
     world_end();
 }
 
-// MEM-27
+// MEM-30
 TEST(what_is_used_of_a_destroyed_source_is_gone_at_once)
 {
     begin(4);
     uint64_t slices[40], acc = owner->account;
     for (unsigned i = 0; i < ARRAY_SIZE(slices); i++)
         slices[i] = slice_of(owner, i % 2 ? slices[i - 1] : whole, i % 2, 3 - i % 2);
-    uint64_t space = MUST(owner, MACHINE_DMA_SPACE, grant(owner, world.boss, world.machine), acc,
-                          DEVICE);
+    uint64_t space =
+        MUST(owner, MACHINE_DMA_SPACE, grant(owner, world.boss, world.machine), acc, DEVICE);
     // Nothing of the end of the source has been done yet but its first step.
     hold(owner);
     EXPECT_STATUS(HELD(owner, OBJECT_DESTROY, whole).status, OK);
@@ -324,7 +324,8 @@ TEST(what_is_used_of_a_destroyed_source_is_gone_at_once)
         uint64_t slice = slices[i];
         live += is_live(owner, slice);
         EXPECT_STATUS(
-            HELD(owner, VM_MAP, owner->own_aspace, slice, 0, AT, PAGE_SIZE, PROT_READ).status, GONE);
+            HELD(owner, VM_MAP, owner->own_aspace, slice, 0, AT, PAGE_SIZE, PROT_READ).status,
+            GONE);
         EXPECT_STATUS(HELD(owner, VMO_SLICE, acc, slice, 0, PAGE_SIZE, RIGHT_READ).status, GONE);
         EXPECT_STATUS(HELD(owner, PIN_CREATE, space, acc, slice, 0, PAGE_SIZE, DMA_BOTH).status,
                       GONE);
@@ -336,7 +337,7 @@ TEST(what_is_used_of_a_destroyed_source_is_gone_at_once)
     world_end();
 }
 
-// MEM-28
+// MEM-31
 TEST(destroying_a_slice_takes_back_what_was_handed_out)
 {
     begin(4);
@@ -365,7 +366,7 @@ TEST(destroying_a_slice_takes_back_what_was_handed_out)
     world_end();
 }
 
-// MEM-28
+// MEM-31
 TEST(a_slice_ends_with_its_account)
 {
     begin(4);
@@ -421,8 +422,8 @@ static void begin_device(enum abi_memory_kind kind)
     owner = spawn(new_account(600, 100), 10);
     user = spawn(new_account(200, 100), 10);
     uint64_t machine = grant(owner, world.boss, world.machine);
-    whole = MUST(owner, MACHINE_DEVICE_MEMORY, machine, owner->account, DEVICE_AT, 4 * PAGE_SIZE,
-                 kind);
+    whole =
+        MUST(owner, MACHINE_DEVICE_MEMORY, machine, owner->account, DEVICE_AT, 4 * PAGE_SIZE, kind);
 }
 
 static status_t mint_again(uint64_t paddr)
@@ -439,7 +440,7 @@ static uint64_t one_register_page(uint64_t account, uint32_t rights)
     return MUST(owner, VMO_SLICE, account, whole, 2 * PAGE_SIZE, PAGE_SIZE, rights);
 }
 
-// MEM-14, MEM-24
+// MEM-14, MEM-27
 TEST(one_page_of_registers)
 {
     begin_device(MEMORY_DEVICE);
@@ -462,14 +463,14 @@ TEST(one_page_of_registers)
     // Exclusive until the last slice is gone.
     MUST(owner, HANDLE_CLOSE, whole);
     EXPECT_EQUAL(mint_again(DEVICE_AT), STATUS_OVERLAP);
-    MUST(owner, OBJECT_DESTROY, MUST(owner, HANDLE_DUPLICATE,
-                                     grant(owner, user, page), RIGHT_MANAGE));
+    MUST(owner, OBJECT_DESTROY,
+         MUST(owner, HANDLE_DUPLICATE, grant(owner, user, page), RIGHT_MANAGE));
     EXPECT(!can(user, AT));
     EXPECT_EQUAL(mint_again(DEVICE_AT + 2 * PAGE_SIZE), STATUS_OK);
     world_end();
 }
 
-// MEM-14, MEM-24
+// MEM-14, MEM-27
 TEST(a_slice_of_tables_is_read_only)
 {
     begin_device(MEMORY_TABLES);
@@ -481,7 +482,7 @@ TEST(a_slice_of_tables_is_read_only)
     world_end();
 }
 
-// MEM-15, MEM-27
+// MEM-15, MEM-30
 TEST(registers_are_taken_from_everybody)
 {
     for (unsigned way = 0; way < 2; way++) {
@@ -501,7 +502,7 @@ TEST(registers_are_taken_from_everybody)
     }
 }
 
-// MEM-15, MEM-28
+// MEM-15, MEM-31
 TEST(registers_do_not_outlive_the_account_of_their_slice)
 {
     for (unsigned way = 0; way < 4; way++) {
@@ -539,7 +540,7 @@ TEST(registers_do_not_outlive_the_account_of_their_slice)
 
 // ---- pins
 
-// MEM-24, MEM-17, MEM-19
+// MEM-27, MEM-17, MEM-19
 TEST(a_pin_of_a_slice)
 {
     begin(40);
@@ -593,18 +594,17 @@ TEST(a_source_goes_at_each_step_of_a_call)
             user = spawn_thread_on(1, owner, 10);
             uint64_t acc = owner->account, as = owner->own_aspace;
             whole = MUST(owner, VMO_CREATE, acc, 4 * PAGE_SIZE, 0);
-            uint64_t space = MUST(
-                owner, MACHINE_DMA_SPACE, grant(owner, world.boss, world.machine), acc, DEVICE);
+            uint64_t space = MUST(owner, MACHINE_DMA_SPACE, grant(owner, world.boss, world.machine),
+                                  acc, DEVICE);
             uint64_t slice = slice_of(owner, whole, 1, 2), used = objects_used(owner);
             uint64_t within = slice_of(owner, slice, 1, 1);
             uint64_t victims[] = {whole, slice, within};
             victim = victims[what % 3];
             meanwhile((void *)lock_acquire, nth, it_goes);
             struct outcome out =
-                what < 3 ? CALL(owner, VMO_SLICE, acc, within, 0, PAGE_SIZE, RIGHT_READ)
-                : what < 6
-                    ? CALL(owner, VM_MAP, as, within, 0, AT, PAGE_SIZE, PROT_READ)
-                    : CALL(owner, PIN_CREATE, space, acc, within, 0, PAGE_SIZE, DMA_BOTH);
+                what < 3   ? CALL(owner, VMO_SLICE, acc, within, 0, PAGE_SIZE, RIGHT_READ)
+                : what < 6 ? CALL(owner, VM_MAP, as, within, 0, AT, PAGE_SIZE, PROT_READ)
+                           : CALL(owner, PIN_CREATE, space, acc, within, 0, PAGE_SIZE, DMA_BOTH);
             bool done = meanwhile_happened();
             meanwhile(nullptr, 0, nullptr);
             settle();

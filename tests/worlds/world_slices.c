@@ -79,9 +79,8 @@ static void of_second(void)
     offer(CALLS(1, OBJECT_DESTROY, R(VMO)));
     offer(CALLS(1, OBJECT_DESTROY, R(SLICE)));
     for (uint64_t kind = 0; kind < 2; kind++)
-        offer((struct action){.kind = ACTION_ACCESS,
-                              .actor = 1,
-                              .argument = {V(BASE + PAGE + 8), V(kind)}});
+        offer((struct action){
+            .kind = ACTION_ACCESS, .actor = 1, .argument = {V(BASE + PAGE + 8), V(kind)}});
 }
 
 static void actions(void)

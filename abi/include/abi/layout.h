@@ -141,10 +141,10 @@ struct abi_fault_reply {
 // ---- object_inspect
 
 struct abi_inspect {
-    uint32_t type;  // enum abi_object
-    uint32_t state; // of the type's state table
-    uint64_t id;    // unique since boot
-    uint32_t handles;
+    uint32_t type;    // enum abi_object
+    uint32_t state;   // of the type's state table
+    uint64_t id;      // unique since boot
+    uint32_t handles; // of a VMO also the slices that were cut out of it
     uint32_t signals;
     char name[16];
     union {
@@ -166,7 +166,7 @@ struct abi_inspect {
             uint64_t mappings, pages, table_pages;
         } aspace;
         struct {
-            uint64_t bytes, mappings, pins, device, contiguous;
+            uint64_t bytes, mappings, pins, device, contiguous; // of a slice: mappings through it; pins 0
         } vmo;
         struct {
             uint64_t depth, message_bytes, queued, calls, calls_max, queued_high;

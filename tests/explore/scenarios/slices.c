@@ -16,8 +16,7 @@ static void three_of_them(void)
     owner = spawn_on(0, new_account(400, 200), 10);
     user = spawn_thread_on(1, owner, 10);
     whole = MUST(owner, VMO_CREATE, owner->account, 2 * PAGE_SIZE, 0);
-    slice =
-        MUST(owner, VMO_SLICE, owner->account, whole, PAGE_SIZE, PAGE_SIZE, RIGHTS_VMO);
+    slice = MUST(owner, VMO_SLICE, owner->account, whole, PAGE_SIZE, PAGE_SIZE, RIGHTS_VMO);
     within = MUST(owner, VMO_SLICE, owner->account, slice, 0, PAGE_SIZE, RIGHTS_VMO);
 }
 
@@ -49,34 +48,34 @@ static void sliced_or_gone(void)
     EXPLORE_CHECK(status_of(user, 0) != STATUS_OK || !is_live(user, value_of(user, 0, 0)));
 }
 
-#define AGAINST_DESTROY(name, bug, destroyed, finish_, ...)                                       \
-    static void name(void)                                                                        \
-    {                                                                                             \
-        three_of_them();                                                                          \
-        STEP(owner, OBJECT_DESTROY, destroyed);                                                   \
-        STEP(user, __VA_ARGS__);                                                                  \
-        both_run();                                                                               \
-    }                                                                                             \
+#define SCENARIO_AGAINST_DESTROY(name, bug, destroyed, finish_, ...) \
+    static void name(void)                                           \
+    {                                                                \
+        three_of_them();                                             \
+        STEP(owner, OBJECT_DESTROY, destroyed);                      \
+        STEP(user, __VA_ARGS__);                                     \
+        both_run();                                                  \
+    }                                                                \
     SCENARIO(name, .canary = bug, .setup = name, .finish = finish_)
 
-// MEM-27
-AGAINST_DESTROY(slice_against_end_of_whole, "O2 slice", whole, sliced_or_gone, VMO_SLICE,
-                user->account, whole, 0, PAGE_SIZE, RIGHT_READ);
-// MEM-27
-AGAINST_DESTROY(slice_within_against_end_of_whole, "O2 slice", whole, sliced_or_gone, VMO_SLICE,
-                user->account, slice, 0, PAGE_SIZE, RIGHT_READ);
-// MEM-28
-AGAINST_DESTROY(slice_against_end_of_slice, "O2 slice dead", slice, sliced_or_gone, VMO_SLICE,
-                user->account, slice, 0, PAGE_SIZE, RIGHT_READ);
-// MEM-28
-AGAINST_DESTROY(slice_within_against_end_of_slice, "O2 slice", slice, sliced_or_gone, VMO_SLICE,
-                user->account, within, 0, PAGE_SIZE, RIGHT_READ);
-// MEM-28
-AGAINST_DESTROY(map_against_end_of_slice, "O2 slice", slice, expect_nothing_left, VM_MAP,
-                user->own_aspace, slice, 0, AT, PAGE_SIZE, PROT_READ);
-// MEM-28
-AGAINST_DESTROY(map_within_against_end_of_slice, "O2 slice", slice, expect_nothing_left, VM_MAP,
-                user->own_aspace, within, 0, AT, PAGE_SIZE, PROT_READ);
+// MEM-30
+SCENARIO_AGAINST_DESTROY(slice_against_end_of_whole, "O2 slice", whole, sliced_or_gone, VMO_SLICE,
+                         user->account, whole, 0, PAGE_SIZE, RIGHT_READ);
+// MEM-30
+SCENARIO_AGAINST_DESTROY(slice_within_against_end_of_whole, "O2 slice", whole, sliced_or_gone,
+                         VMO_SLICE, user->account, slice, 0, PAGE_SIZE, RIGHT_READ);
+// MEM-31
+SCENARIO_AGAINST_DESTROY(slice_against_end_of_slice, "O2 slice dead", slice, sliced_or_gone,
+                         VMO_SLICE, user->account, slice, 0, PAGE_SIZE, RIGHT_READ);
+// MEM-31
+SCENARIO_AGAINST_DESTROY(slice_within_against_end_of_slice, "O2 slice", slice, sliced_or_gone,
+                         VMO_SLICE, user->account, within, 0, PAGE_SIZE, RIGHT_READ);
+// MEM-31
+SCENARIO_AGAINST_DESTROY(map_against_end_of_slice, "O2 slice", slice, expect_nothing_left, VM_MAP,
+                         user->own_aspace, slice, 0, AT, PAGE_SIZE, PROT_READ);
+// MEM-31
+SCENARIO_AGAINST_DESTROY(map_within_against_end_of_slice, "O2 slice", slice, expect_nothing_left,
+                         VM_MAP, user->own_aspace, within, 0, AT, PAGE_SIZE, PROT_READ);
 // A slice alone.
 static void map_slice_against_end_of_whole(void)
 {
@@ -87,7 +86,7 @@ static void map_slice_against_end_of_whole(void)
     STEP(user, VM_MAP, user->own_aspace, slice, 0, AT, PAGE_SIZE, PROT_READ);
     both_run();
 }
-// MEM-27
+// MEM-30
 SCENARIO(map_slice_against_end_of_whole, .canary = "O2 slice",
          .setup = map_slice_against_end_of_whole, .finish = expect_nothing_left);
 
@@ -123,7 +122,7 @@ static void unmapped_either_way(void)
     EXPLORE_CHECK(!is_live(owner, within) && is_live(owner, whole) && !is_mapped());
     seen(status);
 }
-// MEM-28
+// MEM-31
 SCENARIO(unmap_against_end_of_slice, .canary = "O2 slice", .setup = unmap_against_end_of_slice,
          .finish = unmapped_either_way);
 
@@ -140,7 +139,7 @@ static void closed_and_taken_back(void)
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK && status_of(user, 0) == STATUS_OK);
     EXPLORE_CHECK(!is_live(owner, slice) && is_live(owner, whole) && !is_mapped());
 }
-// MEM-28
+// MEM-31
 SCENARIO(close_against_end_of_slice, .canary = "O2 slice", .setup = close_against_end_of_slice,
          .finish = closed_and_taken_back);
 
@@ -159,7 +158,7 @@ static void all_back(void)
     // The process, its address space, two threads with their buffers, one handle table.
     EXPLORE_CHECK(account_behind(owner, owner->account)->objects.used == 6);
 }
-// MEM-26
+// MEM-29
 SCENARIO(close_against_close, .canary = "A2", .setup = close_against_close, .finish = all_back);
 
 // As the account does it: who maps memory has paid for it, and keeps it.
@@ -178,7 +177,7 @@ static void mapped_or_not(void)
     EXPLORE_CHECK(!is_live(owner, within) && !is_live(owner, slice) && is_live(owner, whole));
     seen(status);
 }
-// MEM-28
+// MEM-31
 SCENARIO(map_within_against_end_by_account, .canary = "O2 slice",
          .setup = map_within_against_end_by_account, .finish = mapped_or_not);
 
@@ -205,7 +204,7 @@ static void kept_or_gone(void)
     EXPLORE_CHECK((pagetable_get(user->process->aspace, AT).value != 0) == (status == STATUS_OK));
     seen(status);
 }
-// MEM-27
+// MEM-30
 SCENARIO(map_slice_against_account, .canary = "O2 slice", .setup = map_slice_against_account,
          .finish = kept_or_gone);
 

@@ -63,6 +63,13 @@ static status_t make_big_vmo(void)
     return keep(status, new.value);
 }
 
+static status_t make_slice(void)
+{
+    vmo_t new;
+    status_t status = vmo_slice(full, vmo, 0, PAGE_SIZE, RIGHT_READ, &new);
+    return keep(status, new.value);
+}
+
 static status_t make_channel(void)
 {
     channel_t end0, end1;
@@ -174,6 +181,7 @@ static const struct kind {
     {"thread", make_thread, FULL(NO_PAGES) | FULL(NO_OBJECTS)},
     {"vmo", make_vmo, FULL(NO_OBJECTS)},
     {"big vmo", make_big_vmo, FULL(NO_PAGES)},
+    {"slice", make_slice, FULL(NO_OBJECTS)},
     {"channel", make_channel, FULL(NO_PAGES) | FULL(NO_OBJECTS)},
     {"port", make_port, FULL(NO_OBJECTS)},
     {"event", make_event, FULL(NO_OBJECTS)},

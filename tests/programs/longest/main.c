@@ -300,6 +300,38 @@ static void memory(void)
     destroy(vmo.value);
 }
 
+// Side by side, and each within the one before; each with mappings of its own.
+static void slices(void)
+{
+    constexpr unsigned SLICES = 200;
+    static vmo_t cut[SLICES];
+    for (unsigned deep = 0; deep < 2; deep++) {
+        begin_case(deep ? "slices of slices" : "a VMO of many slices");
+        uint64_t at = (8 + 8 * deep) * HIGH; // what was there before may still be going
+        vmo_t vmo;
+        must(vmo_create(start.account, 64 * PAGE_SIZE, 0, &vmo), "vmo_create");
+        for (unsigned i = 0; i < SLICES; i++) {
+            must(vmo_slice(start.account, deep && i > 0 ? cut[i - 1] : vmo, 0, 64 * PAGE_SIZE,
+                           RIGHTS_VMO, &cut[i]),
+                 "vmo_slice");
+            must(vm_map(start.aspace, cut[i], 0, at + i * GIB, 64 * PAGE_SIZE, RW), "vm_map");
+        }
+        destroy(vmo.value);
+        for (unsigned i = 0; i < SLICES; i++)
+            must(handle_close((handle_t){cut[i].value}), "handle_close");
+    }
+    begin_case("a slice that hands its mappings up");
+    vmo_t vmo;
+    must(vmo_create(start.account, PAGE_SIZE, 0, &vmo), "vmo_create");
+    must(vmo_slice(start.account, vmo, 0, PAGE_SIZE, RIGHTS_VMO, &cut[0]), "vmo_slice");
+    must(vmo_slice(start.account, cut[0], 0, PAGE_SIZE, RIGHTS_VMO, &cut[1]), "vmo_slice");
+    for (unsigned i = 0; i < SLICES; i++)
+        must(vm_map(start.aspace, cut[1], 0, 24 * HIGH + i * PAGE_SIZE, PAGE_SIZE, RW), "vm_map");
+    for (unsigned i = 2; i-- > 0;)
+        must(handle_close((handle_t){cut[i].value}), "handle_close");
+    destroy(vmo.value);
+}
+
 static void pins(void)
 {
     begin_case("the largest pins");
@@ -441,6 +473,7 @@ static void cases(void *argument)
     waiters();
     ports();
     memory();
+    slices();
     pins();
     contiguous_memory();
     processes();

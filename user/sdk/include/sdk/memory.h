@@ -18,7 +18,7 @@ constexpr uint64_t MEMORY_FIRST = 0x1'0000'0000;
 // The same, and hands out the VMO, for sharing or pinning. `flags`: enum abi_vmo_flags.
 [[nodiscard]] status_t memory_create(uint64_t bytes, uint64_t flags, vmo_t *vmo, void **address);
 
-// Maps a slice of a VMO; offset is a multiple of the page size, bytes are rounded up.
+// Maps a range of a VMO; offset is a multiple of the page size, bytes are rounded up.
 // `protection`: enum abi_protection. Errors: those of vm_map.
 [[nodiscard]] status_t memory_map_vmo(vmo_t vmo, uint64_t offset, uint64_t bytes,
                                       uint64_t protection, void **address);
