@@ -98,6 +98,13 @@ status_t account_charge_ref(struct object_ref ref, uint64_t pages, uint64_t obje
     return status;
 }
 
+// Whether a dying account pays for nothing but its budgets any more. What is on its lists is paid for;
+// and another CPU may have paid for something that it is still making, which is on none.
+static bool pays_for_nothing(const struct account *account) REQUIRES(account->ledger)
+{
+    return account->pages.used == account->budget_pages && account->objects.used == 0;
+}
+
 void account_uncharge(struct account *account, uint64_t pages, uint64_t objects)
 {
     lock_acquire(&account->ledger);
@@ -105,7 +112,7 @@ void account_uncharge(struct account *account, uint64_t pages, uint64_t objects)
     if (!SEEDED_BUG("A2"))
         account->pages.used -= pages;
     account->objects.used -= objects;
-    bool last = account->closed && account->pages.used == 0 && account->objects.used == 0;
+    bool last = account->closed && pays_for_nothing(account);
     lock_release(&account->ledger);
     if (last)
         operation_resume(&account->object);
@@ -147,13 +154,10 @@ void account_forget(struct object *object)
         operation_resume(&account->object);
 }
 
-// Whether nothing is left that a dying account still has to wait for. What is on its lists is paid
-// for; and another CPU may have paid for something that it is still making, which is on none. What
-// contiguous memory came back since the last step is to move up first.
+// What contiguous memory came back since the last step is to move up first.
 static bool nothing_left(const struct account *account) REQUIRES(account->ledger)
 {
-    return account->pages.used == 0 && account->objects.used == 0 &&
-           (blocks_gone(account) || SEEDED_BUG("A4 gone"));
+    return pays_for_nothing(account) && (blocks_gone(account) || SEEDED_BUG("A4 gone"));
 }
 
 void account_quarantine(struct pin *pin)
@@ -284,6 +288,9 @@ enum step account_teardown(struct object *object) NO_THREAD_SAFETY
     lock_release(&account->ledger);
     if (!empty)
         return STEP_WAIT;
+    enum step step = budgets_teardown(account);
+    if (step != STEP_DONE)
+        return step;
     return_limit(account);
     lock_acquire(&object->lock);
     object_transition(object, ACCOUNT_DEAD);
@@ -331,7 +338,10 @@ status_t sys_account_create(struct entry *entry, const struct handle_lookup *par
     struct account *account = (struct account *)(void *)object;
     account_init(account);
     account->parent = object->account;
-    status = carve(account->parent, account, pages, objects, contiguous);
+    account->depth = (uint8_t)(account->parent->depth + 1);
+    status = account->depth <= ABI_ACCOUNT_DEPTH
+                 ? carve(account->parent, account, pages, objects, contiguous)
+                 : STATUS_INVALID;
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
         object_discard(object);

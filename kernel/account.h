@@ -10,6 +10,7 @@
 #pragma once
 
 #include "block.h"
+#include "budget.h"
 #include "object.h"
 
 enum account_state : uint8_t { ACCOUNT_LIVE, ACCOUNT_DYING, ACCOUNT_DEAD, ACCOUNT_STATES };
@@ -26,6 +27,7 @@ struct account {
     struct account *parent;
     char name[16];
     uint8_t priority; // of its teardown; written once, when it begins
+    uint8_t depth;    // below the root account
     struct spinlock ledger;
     bool closed GUARDED_BY(&ledger); // no new charge: teardown has begun
     struct account_figure pages GUARDED_BY(&ledger);
@@ -40,6 +42,8 @@ struct account {
     struct list live GUARDED_BY(&ledger);        // objects that it pays for
     struct list dying GUARDED_BY(&ledger);       // the same, teardown begun
     struct list quarantined GUARDED_BY(&ledger); // pins, of its own or of dead children
+    uint64_t budget_pages GUARDED_BY(&ledger);   // of those that it pays for
+    _Atomic(uint8_t *) budgets[BUDGET_PAGES_MAX]; // of its CPUs, BUDGETS_PER_PAGE to a page
 };
 OBJECT_BODY(account);
 

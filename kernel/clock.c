@@ -5,6 +5,7 @@
 
 #include <hal/hal.h>
 
+#include "budget.h"
 #include "cpu.h"
 #include "handlers.h"
 #include "process.h"
@@ -97,6 +98,7 @@ struct due {
     struct thread *thread; // won; nullptr: none
     struct timer *timer;
     struct object_ref timer_ref;
+    struct budget *budget;
 };
 
 static bool take_due(struct cpu *cpu, uint64_t now, struct due *out)
@@ -113,6 +115,8 @@ static bool take_due(struct cpu *cpu, uint64_t now, struct due *out)
         if (deadline->kind == DEADLINE_TIMER) {
             out->timer = CONTAINER_OF(deadline, struct timer, deadline);
             out->timer_ref = object_reference(&out->timer->object);
+        } else if (deadline->kind == DEADLINE_BUDGET) {
+            out->budget = CONTAINER_OF(deadline, struct budget, deadline);
         } else {
             struct thread *thread = CONTAINER_OF(deadline, struct thread, deadline);
             if (thread_win_wait(thread, deadline->wait_word))
@@ -134,6 +138,8 @@ void time_expire(struct cpu *cpu)
             thread_expired(due.thread);
         if (due.timer)
             timer_fire(due.timer, due.timer_ref, now);
+        if (due.budget)
+            budget_expired(cpu, due.budget);
     }
 }
 
@@ -143,6 +149,8 @@ void time_arm(struct cpu *cpu)
     uint64_t next = atomic_load_explicit(&cpu->first_ns, memory_order_relaxed);
     if (cpu->slice_end_ns < next)
         next = cpu->slice_end_ns;
+    if (cpu->budget_end_ns < next)
+        next = cpu->budget_end_ns;
     if (next == cpu->armed_ns)
         return;
     cpu->armed_ns = next;

@@ -8,7 +8,7 @@
 
 #include "object.h"
 
-enum deadline_kind : uint8_t { DEADLINE_THREAD, DEADLINE_TIMER };
+enum deadline_kind : uint8_t { DEADLINE_THREAD, DEADLINE_TIMER, DEADLINE_BUDGET };
 
 // A place in the deadlines of one CPU. Guarded by that CPU's timers_lock.
 struct deadline {
@@ -34,7 +34,7 @@ void deadline_clear(struct deadline *deadline);
 // Fires what is due, at most CPU_BATCH. For what is left the timer comes again.
 void time_expire(struct cpu *cpu);
 
-// Programs the CPU's hardware timer for the next deadline or the end of the slice.
+// Programs the CPU's hardware timer for the next deadline, the end of the slice or of the budget.
 void time_arm(struct cpu *cpu);
 
 struct timer {

@@ -23,6 +23,7 @@ constexpr unsigned CPU_LOCKS_MAX = 8;
 constexpr unsigned CPU_BATCH = 16;
 
 struct aspace;
+struct budget;
 
 enum cpu_arrival : uint8_t {
     CPU_COMING,   // told to start
@@ -55,6 +56,12 @@ struct cpu {
     uint64_t last_now_ns;      // dev builds: T1
     uint64_t armed_ns;         // what the hardware timer is set for
     uint64_t slice_end_ns;
+
+    uint64_t budget_epoch;    // moves when other budgets are active; no two CPUs' are ever the same
+    uint32_t active_budgets;  // of this CPU
+    struct budget *budget;    // what limits the current thread; nullptr: nothing does
+    uint64_t budget_end_ns;   // when it is used up; UINT64_MAX: nothing limits
+    uint64_t promised;        // of BUDGET_WHOLE; guarded by the root account's ledger
 
     uint64_t switched_ns; // when the current thread, or idling, began
     struct counter idle_ns,
@@ -109,6 +116,12 @@ void smp_start(const struct boot_info *boot);
 
 void sched_enqueue(struct cpu *cpu, struct runnable *runnable, bool front);
 void sched_dequeue(struct cpu *cpu, struct runnable *runnable);
+
+// Charges the time since it was charged last to whoever runs. Returns the time.
+uint64_t sched_charge(struct cpu *cpu);
+
+// What limits the current thread, or by how much, may have changed.
+void sched_budget_changed(struct cpu *cpu);
 
 // The priority of what runs on this CPU: what it causes is done at that priority.
 static inline uint8_t sched_priority(void)

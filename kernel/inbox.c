@@ -3,6 +3,7 @@
 // Posting to a CPU and handling what was posted. See inbox.h.
 #include "inbox.h"
 
+#include "budget.h"
 #include "cpu.h"
 #include "thread.h"
 
@@ -53,6 +54,9 @@ void inbox_drain(struct cpu *cpu)
             break;
         case POST_TICKET:
             tlb_round_over(cpu);
+            break;
+        case POST_BUDGET:
+            budget_take(cpu, CONTAINER_OF(post, struct budget, post));
             break;
         }
     }

@@ -14,7 +14,7 @@
 
 struct cpu;
 
-enum post_kind : uint8_t { POST_THREAD, POST_OPERATION, POST_TICKET };
+enum post_kind : uint8_t { POST_THREAD, POST_OPERATION, POST_TICKET, POST_BUDGET };
 
 struct post {
     struct post *next;

@@ -31,12 +31,16 @@ static const uint32_t process_transitions[PROCESS_STATES] = {
 
 static const uint32_t thread_transitions[THREAD_STATES] = {
     [THREAD_NEW] = TO(THREAD_READY, "it is started") | TO(THREAD_EXITING, "it is killed"),
-    [THREAD_READY] = TO(THREAD_RUNNING, "its CPU takes it up") | TO(THREAD_EXITING, "it is killed"),
+    [THREAD_READY] = TO(THREAD_RUNNING, "its CPU takes it up") |
+                     TO(THREAD_THROTTLED, "its budget on that CPU is used up") |
+                     TO(THREAD_EXITING, "it is killed"),
     [THREAD_RUNNING] = TO(THREAD_READY, "another is to run, or it moves away") |
                        TO(THREAD_BLOCKED, "it waits in a call, or its fault was reported") |
                        TO(THREAD_EXITING, "it exits or is killed"),
     [THREAD_BLOCKED] = TO(THREAD_READY, "what it waits for happens, or its wait is ended") |
                        TO(THREAD_EXITING, "it is killed"),
+    [THREAD_THROTTLED] = TO(THREAD_READY, "there is something left of its budget, or it moves away") |
+                         TO(THREAD_EXITING, "it is killed"),
     [THREAD_EXITING] = TO(THREAD_DEAD, "its teardown is complete"),
 };
 

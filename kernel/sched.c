@@ -7,6 +7,7 @@
 
 #include <hal/hal.h>
 
+#include "budget.h"
 #include "channel.h"
 #include "process.h"
 #include "thread.h"
@@ -17,7 +18,8 @@ constexpr uint64_t SLICE_NS = 10'000'000;
 void cpu_init(struct cpu *cpu, uint32_t number)
 {
     cpu->number = number;
-    cpu->armed_ns = UINT64_MAX;
+    cpu->armed_ns = cpu->budget_end_ns = UINT64_MAX;
+    cpu->budget_epoch = CPUS_MAX + number;
     lock_init(&cpu->timers_lock, RANK_TIMERS);
     atomic_init(&cpu->first_ns, UINT64_MAX);
     tlb_init(&cpu->flush_ticket);
@@ -52,12 +54,71 @@ static struct runnable *highest(struct cpu *cpu)
     return CONTAINER_OF(list_first(&cpu->ready[priority]), struct runnable, node);
 }
 
-// Charges the time since the last switch to whoever ran.
-static void account_time(struct cpu *cpu)
+uint64_t sched_charge(struct cpu *cpu)
 {
     uint64_t now = time_now_ns();
     counter_add(cpu->current ? &cpu->current->cpu_ns : &cpu->idle_ns, now - cpu->switched_ns);
+    if (cpu->budget)
+        budget_charge(cpu->budget, cpu->switched_ns, now);
     cpu->switched_ns = now;
+    return now;
+}
+
+// ---- budgets
+
+// The current thread, or the one that is about to be, goes by this one from now on.
+static void set_budget(struct cpu *cpu, struct budget *budget)
+{
+    cpu->budget = budget;
+    cpu->budget_end_ns = budget ? budget_end(budget, cpu->switched_ns) : UINT64_MAX;
+}
+
+void sched_budget_changed(struct cpu *cpu)
+{
+    if (cpu->current)
+        set_budget(cpu, budget_of_thread(cpu, cpu->current));
+}
+
+// Whether a thread that was just taken out of the run queue may run. If not, it is put aside.
+static bool lets_run(struct cpu *cpu, struct thread *thread)
+{
+    struct budget *budget = budget_of_thread(cpu, thread);
+    if (budget && !budget_lets_run(budget, cpu->switched_ns)) {
+        budget_throttle(cpu, budget, thread, cpu->switched_ns);
+        return false;
+    }
+    set_budget(cpu, budget);
+    return true;
+}
+
+// Whether the budget of the current thread is used up.
+static bool budget_is_over(struct cpu *cpu)
+{
+    if (time_now_ns() < cpu->budget_end_ns)
+        return false;
+    bool over = !budget_lets_run(cpu->budget, sched_charge(cpu));
+    set_budget(cpu, cpu->budget);
+    return over;
+}
+
+// Runs a step, on whose time: that of the account that pays for the object.
+static void run_operation(struct cpu *cpu, struct operation *operation)
+{
+    struct object *object = CONTAINER_OF(operation, struct object, operation);
+    struct budget *budget = cpu->active_budgets ? budget_of_object(cpu, object) : nullptr;
+    uint64_t from = budget ? time_now_ns() : 0;
+    (void)operation_run(operation);
+    if (budget && !SEEDED_BUG("C2 operation"))
+        budget_charge(budget, from, time_now_ns());
+}
+
+// ---- the current thread
+
+static void current_is_none(struct cpu *cpu)
+{
+    cpu->current = nullptr;
+    if (cpu->budget)
+        set_budget(cpu, nullptr);
 }
 
 // ---- FP and vector registers
@@ -99,10 +160,10 @@ static void current_waits(struct cpu *cpu)
 {
     if (!cpu->current || thread_state(cpu->current) == THREAD_RUNNING)
         return;
-    account_time(cpu);
+    (void)sched_charge(cpu);
     if (cpu->fpu)
         fpu_off(cpu);
-    cpu->current = nullptr;
+    current_is_none(cpu);
 }
 
 // Whether the current thread goes on running.
@@ -110,6 +171,8 @@ static bool current_stays(struct cpu *cpu)
 {
     const struct thread *thread = cpu->current;
     if (!thread || thread->killed || thread->moves)
+        return false;
+    if (cpu->budget && budget_is_over(cpu))
         return false;
     if (SEEDED_BUG("S3"))
         return true;
@@ -127,11 +190,12 @@ static void current_leaves(struct cpu *cpu)
     struct thread *thread = cpu->current;
     if (!thread)
         return;
-    account_time(cpu);
+    (void)sched_charge(cpu);
+    bool over = cpu->budget && cpu->budget->left_ns <= 0;
     bool late = SEEDED_BUG("F1 late") && thread->moves;
     if (cpu->fpu && !late)
         fpu_off(cpu);
-    cpu->current = nullptr;
+    current_is_none(cpu);
     if (thread->killed) {
         thread_begin_exit(thread);
         return;
@@ -144,11 +208,10 @@ static void current_leaves(struct cpu *cpu)
             fpu_off(cpu);
         return;
     }
-    // Preempted: first of its equals; its slice used up, or yielding: the last. One is ready, or it
-    // would have stayed.
+    // Preempted: first of its equals; its slice or its budget used up, or yielding: the last.
     const struct runnable *next = highest(cpu);
-    bool last = next->priority == thread->runnable.priority;
-    sched_enqueue(cpu, &thread->runnable, !last && !thread->yields);
+    bool preempted = next && next->priority > thread->runnable.priority;
+    sched_enqueue(cpu, &thread->runnable, preempted && !over && !thread->yields);
 }
 
 // What it gets is its own from when the last one stopped; the time is read once for both.
@@ -206,7 +269,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
             continue;
         if (!next) {
             interrupt_due(cpu);
-            account_time(cpu);
+            (void)sched_charge(cpu);
             idle(cpu);
             others = true;
             continue;
@@ -214,14 +277,18 @@ struct arch_context *sched_exit(struct cpu *cpu)
         sched_dequeue(cpu, next);
         cpu->priority = next->priority;
         if (next->kind == RUNNABLE_THREAD) {
+            struct thread *thread = CONTAINER_OF(next, struct thread, runnable);
             if (others)
-                account_time(cpu);
-            switch_to(cpu, CONTAINER_OF(next, struct thread, runnable));
-            switched = true;
-            break;
+                (void)sched_charge(cpu);
+            if (!cpu->active_budgets || lets_run(cpu, thread)) {
+                switch_to(cpu, thread);
+                switched = true;
+                break;
+            }
         }
         interrupt_due(cpu);
-        operation_run(CONTAINER_OF(next, struct operation, runnable));
+        if (next->kind == RUNNABLE_OPERATION)
+            run_operation(cpu, CONTAINER_OF(next, struct operation, runnable));
         others = true;
         arch_interrupt_window();
     }
@@ -230,6 +297,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
     cpu->priority = thread->runnable.priority;
     struct runnable *next = highest(cpu);
     CHECK(S3, !next || next->priority <= cpu->priority);
+    CHECK(C2, !cpu->budget || cpu->budget->left_ns > 0);
     CHECK(L1, cpu->locks_held == 0);
     CHECK(F1, cpu->fpu == thread->fpu);
     if (inbox_waiting(&cpu->inbox))

@@ -3,6 +3,7 @@
 // Threads: run states, waiting and waking.
 //
 //   NEW -> READY <-> RUNNING -> BLOCKED -> READY ...    any -> EXITING -> DEAD
+//          READY <-> THROTTLED    (its budget is used up: budget.h)
 //
 // Only the home CPU changes a thread's run state, its priority and its home. Others do two things:
 // win its wait word by compare-and-swap (the one winner may then write the thread's saved
@@ -34,6 +35,7 @@ enum thread_state : uint8_t {
     THREAD_READY,
     THREAD_RUNNING,
     THREAD_BLOCKED,
+    THREAD_THROTTLED, // its budget is used up
     THREAD_EXITING,
     THREAD_DEAD,
     THREAD_STATES,
@@ -70,14 +72,15 @@ struct thread {
     struct object object;
     struct process *process;
     _Atomic(struct cpu *) home;
-    _Atomic enum thread_state run_state; // changed along the type's table, as an object's state
     struct arch_context *context;        // a page of its own
     struct abi_message_buffer *message;  // the kernel's view of the message buffer
     struct object_ref buffer_mapping;
-    _Atomic bool buffer_unmapped;  // by the end of that mapping
     struct list_node process_node; // guarded by the process's table lock
 
-    struct runnable runnable; // owned by the home CPU, like the next three
+    struct runnable runnable; // owned by the home CPU, like the next six
+    struct budget *budget;    // as it was found in that epoch of the home CPU
+    uint64_t budget_epoch;
+    _Atomic enum thread_state run_state; // changed along the type's table, as an object's state
     bool killed;
     bool moves;  // its next exit moves it to the CPU that it is wanted on
     bool yields; // its next exit puts it behind its equals
@@ -86,6 +89,7 @@ struct thread {
     _Atomic uint32_t wanted_cpu;
     bool started;    // guarded by its own lock
     bool kill_asked; // by the end of its process; guarded by the process's table lock
+    _Atomic bool buffer_unmapped; // by the end of its mapping
     _Atomic bool left;
     _Atomic uint32_t requests;
     struct post post;
@@ -104,10 +108,10 @@ struct thread {
     uint16_t fault_slot;      // reserved in the exception handler's table at creation
     uint16_t held[ABI_MESSAGE_HANDLES];
     uint32_t reply_flag; // MSG_REPLY_FAILED for the next message, or 0
-    struct counter cpu_ns;
     bool restart, restarted; // STATUS_RESTART
     struct arch_fpu
         *fpu; // in the context page, where it does not run; nullptr: it has used none yet
+    struct counter cpu_ns;
 };
 OBJECT_BODY(thread);
 

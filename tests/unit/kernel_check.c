@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "channel.h"
 #include "cpu.h"
 #include "dma.h"
@@ -23,6 +24,7 @@ static struct tally {
     uint32_t handles;                          // to this object
     uint32_t queued; // how often this thread or operation is in a run queue
     uint32_t waits;  // how often this thread is on a queue of waiters
+    uint32_t throttled; // how often this thread is on a list of a budget
 } *tallies;
 static uint32_t tallies_size, tallies_used;
 
@@ -77,6 +79,8 @@ static void tally_costs(struct object *object)
         } else {
             charge(child, 0, 1); // its own slot
         }
+        for (unsigned i = 0; i < BUDGET_PAGES_MAX; i++)
+            charge(child, child->budgets[i] ? 1 : 0, 0);
         break;
     }
     case OBJECT_PROCESS:
@@ -137,6 +141,52 @@ static void check_account(struct object *object)
     CHECK(A1, account->contiguous.used + account->contiguous.children <= account->contiguous.limit);
     CHECK(A2, account->contiguous.used == tally->blocks);
     CHECK(A3, account->contiguous.children == tally->children_contiguous);
+}
+
+// ---- budgets
+
+static uint64_t shares_below(const struct account *account, uint32_t cpu)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < existing_count; i++) {
+        const struct account *child = (struct account *)(void *)existing[i];
+        if (existing[i]->type != OBJECT_ACCOUNT || child->parent != account)
+            continue;
+        const struct budget *budget = budget_at(child, cpu);
+        sum += budget ? budget->share : 0;
+    }
+    return sum;
+}
+
+static void check_budget(const struct budget *budget, const struct cpu *cpu)
+{
+    CHECK(C1, budget->children == shares_below(budget->account, cpu->number));
+    CHECK(C1, budget->children <= budget->share);
+    CHECK(S2, !budget->posted);
+    CHECK(C1, budget->active == (budget->share > 0));
+    CHECK(C1, budget->in_use == (budget->active || !list_empty(&budget->throttled)));
+    CHECK(S2, list_empty(&budget->throttled) || budget->allotment_ns == 0 ||
+                  budget->deadline.node.linked);
+    if (budget->deadline.node.linked)
+        CHECK(S2, budget->deadline.node.key > host_ticks);
+    LIST_FOR_EACH(node, &budget->throttled)
+    {
+        struct thread *thread = CONTAINER_OF(node, struct thread, runnable.node);
+        CHECK(S1, thread->home == cpu);
+        tally_of(thread)->throttled++;
+    }
+}
+
+static void check_budgets(struct object *object)
+{
+    const struct account *account = (struct account *)(void *)object;
+    for (uint32_t cpu = 0; cpu < world.cpus; cpu++) {
+        const struct budget *budget = budget_at(account, cpu);
+        if (!account->parent)
+            CHECK(C1, cpus[cpu]->promised == shares_below(account, cpu));
+        if (budget)
+            check_budget(budget, cpus[cpu]);
+    }
 }
 
 // ---- handles: in tables, in messages, in a process's exception channel
@@ -392,8 +442,10 @@ static void check_thread(struct object *object)
     // Its own place in a run queue, or its operation's.
     bool ready = list_node_linked(&thread->runnable.node);
     CHECK(S1, current == (thread_state(thread) == THREAD_RUNNING));
-    CHECK(S1, ready == (thread_state(thread) == THREAD_READY));
-    CHECK(S1, tally->queued == (ready ? 1 : 0));
+    bool throttled = thread_state(thread) == THREAD_THROTTLED;
+    CHECK(S1, ready == (throttled || thread_state(thread) == THREAD_READY));
+    CHECK(S1, tally->queued == (ready && !throttled ? 1 : 0));
+    CHECK(S1, tally->throttled == (throttled ? 1 : 0));
     CHECK(S2, thread->requests == 0 || thread->requests & REQUEST_CLOSED);
     if (thread_state(thread) == THREAD_BLOCKED)
         check_wait(thread);
@@ -482,6 +534,7 @@ void world_check(void)
     for_each_object(OBJECT_NONE, check_common);
     for_each_object(OBJECT_NONE, tally_costs);
     for_each_object(OBJECT_ACCOUNT, check_account);
+    for_each_object(OBJECT_ACCOUNT, check_budgets);
     for_each_object(OBJECT_PROCESS, tally_table);
     for_each_object(OBJECT_CHANNEL, check_channel);
     for_each_object(OBJECT_VMO, tally_slice);

@@ -205,8 +205,14 @@ static void visit_owner(struct object *object)
         if (channel_of(object)->calls)
             own_pointer(object, channel_of(object)->calls, FRAME_KERNEL);
         break;
-    case OBJECT_NONE:
     case OBJECT_ACCOUNT:
+        for (unsigned i = 0; i < BUDGET_PAGES_MAX; i++) {
+            const uint8_t *page = ((struct account *)(void *)object)->budgets[i];
+            if (page)
+                own_pointer(object, page, FRAME_KERNEL);
+        }
+        break;
+    case OBJECT_NONE:
     case OBJECT_PORT:
     case OBJECT_EVENT:
     case OBJECT_TIMER:

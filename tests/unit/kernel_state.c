@@ -61,6 +61,14 @@ static void say_account(const struct account *account)
         number(account->contiguous.used), number(account->contiguous.children),
         number(account->blocks_free));
     say_list("outlived", &account->outlived, offsetof(struct vmo, block.node));
+    for (uint32_t cpu = 0; cpu < world.cpus; cpu++) {
+        const struct budget *budget = budget_at(account, cpu);
+        if (!account->parent)
+            say(" promised %lu", number(cpus[cpu]->promised));
+        if (budget)
+            say(" share %lu %lu %u", number(budget->share), number(budget->children),
+                budget->wanted_period_ns);
+    }
     say_list("live", &account->live, offsetof(struct object, account_node));
     say_list("dying", &account->dying, offsetof(struct object, account_node));
     say_list("pins", &account->quarantined, offsetof(struct object, account_node));

@@ -234,6 +234,24 @@ struct abi_cpu_info {
 };
 static_assert(sizeof(struct abi_cpu_info) <= ABI_MESSAGE_BYTES);
 
+// ---- an account's share of a CPU
+
+constexpr unsigned ABI_ACCOUNT_DEPTH = 16; // accounts below each other, without the root
+constexpr uint64_t ABI_BUDGET_MIN_NS = 50'000;
+constexpr uint64_t ABI_BUDGET_PERIOD_MIN_NS = 1'000'000, ABI_BUDGET_PERIOD_MAX_NS = 1'000'000'000;
+
+// What account_cpu writes.
+struct abi_account_cpu {
+    uint64_t budget_ns, period_ns; // 0: it has no share of its own
+    uint64_t children_ns;          // of the budget, what its children hold
+    // Of what draws on this share, while it had one: not on a child's.
+    uint64_t used_ns;
+    uint64_t high_ns;      // the most that was used in a period that is over
+    uint64_t throttles;    // how often a thread was put aside because nothing was left
+    uint64_t throttled_ns; // how long any was, not counting those that are
+};
+static_assert(sizeof(struct abi_account_cpu) <= ABI_MESSAGE_BYTES);
+
 // ---- what the first process finds
 //
 // init's first thread starts with the number of handles as its argument and with its message
