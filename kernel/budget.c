@@ -51,7 +51,7 @@ static void periods_begin(struct budget *budget, uint64_t periods)
     constexpr uint64_t MOST = 1u << 30; // more than a debt of centuries takes
     int64_t allotment = (int64_t)budget->allotment_ns;
     budget->left_ns += (int64_t)(periods < MOST ? periods : MOST) * allotment;
-    if (budget->left_ns > allotment && !SEEDED_BUG("C2 kept"))
+    if (budget->left_ns > allotment)
         budget->left_ns = allotment;
 }
 
@@ -122,8 +122,7 @@ static void set_active(struct cpu *cpu, struct budget *budget, bool active)
 {
     budget->active = active;
     cpu->active_budgets += active ? 1 : -1u;
-    if (!SEEDED_BUG("C2 epoch"))
-        cpu->budget_epoch += CPUS_MAX; // another CPU's is never the same
+    cpu->budget_epoch += CPUS_MAX; // another CPU's is never the same
 }
 
 // ---- threads that are put aside
@@ -158,7 +157,7 @@ void budget_throttle(struct cpu *cpu, struct budget *budget, struct thread *thre
     if (!first)
         return;
     budget->throttled_since_ns = now;
-    if (!SEEDED_BUG("S1 throttled"))
+    if (!SEEDED_BUG("S2 throttled"))
         await(cpu, budget, now);
 }
 
@@ -211,7 +210,7 @@ static void adapt(struct cpu *cpu, struct budget *budget, uint64_t allotment_ns,
         budget->next_ns = now + period_ns;
     } else {
         come_to(budget, now);
-        if (allotment_ns < budget->allotment_ns && !SEEDED_BUG("C2 less"))
+        if (allotment_ns < budget->allotment_ns)
             budget->left_ns -= (int64_t)(budget->allotment_ns - allotment_ns);
         if (budget->next_ns > now + period_ns)
             budget->next_ns = now + period_ns;
@@ -228,7 +227,7 @@ static void end(struct cpu *cpu, struct budget *budget, uint64_t now)
     come_to(budget, now);
     set_active(cpu, budget, false);
     struct budget *above = find(cpu, budget->account->parent);
-    if (!above || budget->left_ns >= 0 || SEEDED_BUG("C2 debt"))
+    if (!above || budget->left_ns >= 0)
         return;
     come_to(above, now);
     above->left_ns += budget->left_ns;
@@ -322,7 +321,7 @@ static status_t set_terms(struct budget *budget, uint32_t cpu, uint64_t share, u
     struct account *account = budget->account;
     bool posts = false;
     lock_acquire(&account->ledger);
-    bool enough = budget->children <= share || SEEDED_BUG("C1 children");
+    bool enough = budget->children <= share;
     if (enough) {
         CHECK(C1, budget->children <= share);
         budget->share = share;
@@ -378,8 +377,7 @@ static status_t agree(struct account *parent, struct account *child, uint32_t cp
     if (!budget) {
         status = new_page(child, cpu);
         if (status != STATUS_OK) {
-            if (!SEEDED_BUG("C1 kept"))
-                (void)promise(parent, cpu, to, from);
+            (void)promise(parent, cpu, to, from);
             return status;
         }
         budget = budget_at(child, cpu);

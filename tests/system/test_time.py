@@ -31,3 +31,11 @@ def test_wall_clock(arch):
     guest = int(match[1]) / 1e9
     note(f"{guest:.4f} s in the guest were {host:.4f} s on the host")
     check(abs(guest / host - 1) < TOLERANCE, f"the guest's {guest} s were {host} s on the host")
+
+
+@limit(60)
+def test_budget(arch, seed):
+    """Shares of a CPU, measured (tests/programs/budget)."""
+    for line in run_program(arch, "budget", f"seed={seed}", VIRTUAL_TIME, timeout=50):
+        if line.startswith("ok "):
+            note(line.removeprefix("ok "))

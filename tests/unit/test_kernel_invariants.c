@@ -147,6 +147,20 @@ static void tour_threads(void)
     advance(200);
 }
 
+static void tour_budgets(void)
+{
+    uint64_t outer = new_account(200, 100);
+    uint64_t inner = MUST(world.boss, ACCOUNT_CREATE, outer, 100, 50);
+    struct actor *limited = spawn(inner, 8);
+    MUST(world.boss, ACCOUNT_BUDGET, world.root_account, outer, 0, 5'000'000, 10'000'000);
+    (void)CALL(world.boss, ACCOUNT_BUDGET, outer, inner, 0, 6'000'000, 10'000'000);
+    EXPECT_CALL(OK, world.boss, ACCOUNT_BUDGET, outer, inner, 0, 1'000'000, 10'000'000);
+    MUST(world.boss, THREAD_CANCEL, limited->thread_handle);
+    world_check();
+    advance(10'000'000);
+    EXPECT(limited->parked);
+}
+
 static void tour_cpus(void)
 {
     world_begin((struct world_options){.cpus = 2});
@@ -191,6 +205,7 @@ static void tour(void)
     tour_devices();
     tour_fpu();
     tour_blocks();
+    tour_budgets();
     world_end_after_quarantine(7);
     tour_cpus();
 }
@@ -230,6 +245,9 @@ static const struct seed {
     {"S2", "S2 interrupt", "a post that nobody looks for"},
     {"S3", "S3", "no preemption at the exit"},
     {"S4", "S4", "idling over a ready thread"},
+    {"C1", "C1", "more of a CPU than there is"},
+    {"C2", "C2", "a thread that runs on a budget that is used up"},
+    {"S2", "S2 throttled", "a throttled thread that nothing brings back"},
     {"T1", "T1", "a product that overflows"},
     {"T2", "T2", "a deadline that fires early"},
     {"T2", "T2 cancel", "a timer that fires after its cancel"},

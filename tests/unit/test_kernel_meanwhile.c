@@ -72,6 +72,26 @@ TEST(a_child_goes_before_it_is_resized)
     world_end();
 }
 
+TEST(a_child_goes_before_its_share_is_set)
+{
+    begin();
+    uint64_t above = new_account(50, 20);
+    uint64_t below = MUST(world.boss, ACCOUNT_CREATE, above, 10, 5);
+    uint64_t parent = grant(user, world.boss, above), child = grant(user, world.boss, below);
+    victim = child;
+    MUST(world.boss, HANDLE_CLOSE, below);
+    meanwhile((void *)object_lock, 1, it_goes_for_good);
+    EXPECT_CALL(GONE, user, ACCOUNT_BUDGET, parent, child, 0, 1'000'000, 10'000'000);
+    EXPECT(meanwhile_happened());
+    victim = parent;
+    MUST(world.boss, HANDLE_CLOSE, above);
+    meanwhile((void *)object_lock, 1, it_goes_for_good);
+    EXPECT_CALL(GONE, user, ACCOUNT_CPU, parent, 0);
+    EXPECT(meanwhile_happened());
+    settle();
+    world_end();
+}
+
 TEST(an_end_goes_before_its_peer_is_locked)
 {
     begin();

@@ -223,6 +223,26 @@ SITUATION(a_contiguous_vmo)
     ABOUT(OK, VMO_CREATE, user->account, 13 * PAGE_SIZE, VMO_CONTIGUOUS);
 }
 
+static uint64_t new_child_with_share(void)
+{
+    uint64_t account = grant(world.boss, user, user->account), child = new_child();
+    MUST(world.boss, ACCOUNT_BUDGET, world.root_account, account, 0, 10'000'000, 10'000'000);
+    advance(10'000'000);
+    return child;
+}
+
+SITUATION(a_share_of_a_cpu)
+{
+    ABOUT(OK, ACCOUNT_BUDGET, user->account, new_child_with_share(), 0, 1'000'000, 10'000'000);
+}
+
+SITUATION(a_share_grows)
+{
+    uint64_t child = new_child_with_share();
+    MUST(user, ACCOUNT_BUDGET, user->account, child, 0, 1'000'000, 10'000'000);
+    ABOUT(OK, ACCOUNT_BUDGET, user->account, child, 0, 2'000'000, 10'000'000);
+}
+
 SITUATION_WITH(a_process, 1)
 {
     ABOUT(OK, PROCESS_CREATE, user->account, 0);

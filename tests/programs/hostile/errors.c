@@ -142,6 +142,13 @@ static void one_value(void)
         {SYSCALL_ACCOUNT_RESIZE, 3, 1ull << 63},
         {SYSCALL_ACCOUNT_RESIZE, 4, 1ull << 40},
         {SYSCALL_ACCOUNT_RESIZE, 4, 1ull << 63},
+        {SYSCALL_ACCOUNT_BUDGET, 2, UINT64_MAX},
+        {SYSCALL_ACCOUNT_BUDGET, 3, 0},
+        {SYSCALL_ACCOUNT_BUDGET, 3, 99'000'000}, // more than the account has itself
+        {SYSCALL_ACCOUNT_BUDGET, 3, UINT64_MAX},
+        {SYSCALL_ACCOUNT_BUDGET, 4, 999'999},
+        {SYSCALL_ACCOUNT_BUDGET, 4, UINT64_MAX},
+        {SYSCALL_ACCOUNT_CPU, 1, UINT64_MAX},
         {SYSCALL_CHANNEL_CREATE, 2, 0},
         {SYSCALL_CHANNEL_CREATE, 2, UINT64_MAX},
         {SYSCALL_CHANNEL_CREATE, 2, ABI_CHANNEL_SHAPE(0xffff, 3584, 8, 64)},
@@ -254,6 +261,7 @@ static void states(void)
     ATTACK(SYSCALL_OBJECT_DESTROY, start.log.value);
     ATTACK(SYSCALL_OBJECT_DESTROY, world.dying.value);
     ATTACK(SYSCALL_ACCOUNT_RESIZE, start.account.value, world.dying.value, 0, 0);
+    ATTACK(SYSCALL_ACCOUNT_BUDGET, start.account.value, world.dying.value, 0, 1'000'000, 100'000'000);
     ATTACK(SYSCALL_ACCOUNT_RESIZE, world.spare.value, start.account.value, 0, 0); // no child of it
     ATTACK(SYSCALL_THREAD_CANCEL, world.new_thread.value);
     ATTACK(SYSCALL_INTERRUPT_ACKNOWLEDGE, world.interrupt.value);

@@ -24,6 +24,8 @@ static const struct child_spec attackers[] = {
      .priority = 30,
      .machine_rights = RIGHTS_MACHINE,
      .text_rights = RIGHTS_VMO,
+     .budget_ns = 9 * NS_PER_MS,
+     .period_ns = 10 * NS_PER_MS,
      .words = {MODE_CALLS}},
 };
 

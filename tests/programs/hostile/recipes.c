@@ -86,6 +86,10 @@ static bool prepare_object(uint32_t call, arguments_t a)
         ARGUMENTS(account, 1, 1, 1, 0x65'6d61'6e);
     case SYSCALL_ACCOUNT_RESIZE:
         ARGUMENTS(account, world.spare.value, 1, 1, 1);
+    case SYSCALL_ACCOUNT_BUDGET:
+        ARGUMENTS(account, world.spare.value, 0, 1'000'000, 100'000'000);
+    case SYSCALL_ACCOUNT_CPU:
+        ARGUMENTS(account, 0);
     case SYSCALL_PROCESS_CREATE:
         ARGUMENTS(account, 0, 0x65'6d61'6e);
     case SYSCALL_THREAD_CREATE:
@@ -336,6 +340,10 @@ void undo(uint32_t call, const arguments_t a, const struct raw_result *result)
             must(account_resize((account_t){a[0]}, (account_t){a[1]}, -(int64_t)a[2],
                                 -(int64_t)a[3], -(int64_t)a[4]),
                  "account_resize");
+        break;
+    case SYSCALL_ACCOUNT_BUDGET:
+        if (ok)
+            must(account_budget((account_t){a[0]}, (account_t){a[1]}, a[2], 0, 0), "account_budget");
         break;
     case SYSCALL_VM_MAP:
     case SYSCALL_VM_UNMAP:

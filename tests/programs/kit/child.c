@@ -139,6 +139,14 @@ static status_t start_thread(struct child *child, const struct child_spec *spec,
     return thread_start(child->thread, elf.entry, ABI_INIT_STACK_TOP, 0, (handle_t){theirs.value});
 }
 
+static status_t set_budgets(account_t parent, account_t account, const struct child_spec *spec)
+{
+    status_t status = STATUS_OK;
+    for (uint64_t cpu = 0; status == STATUS_OK; cpu++)
+        status = account_budget(parent, account, cpu, spec->budget_ns, spec->period_ns);
+    return status == STATUS_INVALID ? STATUS_OK : status; // there is no such CPU
+}
+
 status_t child_create(struct child *child, const struct child_spec *spec)
 {
     *child = (struct child){};
@@ -150,7 +158,9 @@ status_t child_create(struct child *child, const struct child_spec *spec)
     if (status != STATUS_OK)
         return status;
     channel_t theirs = {};
-    if (!spec->no_exceptions)
+    if (spec->period_ns != 0)
+        status = set_budgets(parent, child->account, spec);
+    if (status == STATUS_OK && !spec->no_exceptions)
         status = channel_create(child->account, child->account, EXCEPTION_SHAPE, OVERFLOW_REJECT,
                                 &child->exceptions, &theirs);
     if (status == STATUS_OK)

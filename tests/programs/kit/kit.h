@@ -61,6 +61,7 @@ struct child_spec {
     bool no_exceptions;      // its faults end it
     handle_t extra;          // the child gets a copy; .value 0: none
     uint32_t extra_rights;
+    uint64_t budget_ns, period_ns; // its account's share of each CPU; 0: none
     uint64_t words[CHILD_WORDS];
 };
 

@@ -401,7 +401,9 @@ static void processes(void)
 {
     begin_case("a process of many threads, in an account of many children");
     account_t top = new_account(start.account, 3200, 1800), below = top;
-    for (unsigned i = 0; i < 20; i++)
+    uint64_t bytes;
+    must(account_budget(start.account, top, 0, 500'000'000, ABI_BUDGET_PERIOD_MAX_NS), "account_budget");
+    for (unsigned i = 1; i < ABI_ACCOUNT_DEPTH; i++)
         below = new_account(below, 2900 - i * 10, 1400 - i * 5);
     process_t process;
     aspace_t aspace;
@@ -415,6 +417,10 @@ static void processes(void)
     for (unsigned i = 0; i < MANY; i++) {
         account_t beside = new_account(top, 1, 2);
         must(account_resize(top, beside, 0, 1, 0), "account_resize");
+        // A page of the account's only one.
+        must(account_budget(top, beside, 0, ABI_BUDGET_MIN_NS, ABI_BUDGET_PERIOD_MAX_NS),
+             "account_budget");
+        must(account_cpu(beside, 0, &bytes), "account_cpu");
         event_t event;
         must(event_create(beside, &event), "event_create");
         must(handle_close((handle_t){beside.value}), "handle_close");
