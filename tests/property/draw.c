@@ -162,6 +162,11 @@ static void make_sensible(struct action *action)
         argument[3] = V(ONE_OF(0, 1, 2, (uint64_t)-1, (uint64_t)-2, INT64_MAX, 1ull << 63));
         argument[4] = V(ONE_OF(0, 0, 1, (uint64_t)-1, INT64_MAX, 1ull << 63));
         break;
+    case SYSCALL_ACCOUNT_BUDGET: // what is given away is given back in no time that passes here
+        argument[2] = V(ONE_OF(0, 0, 1, 2));
+        argument[3] = V(1000 * ONE_OF(50, 75, 100, 150, 0, 49, UINT64_MAX / 1000));
+        argument[4] = V(argument[3].value == 0 ? 0 : ONE_OF(1, 1, 1, 2, 3) * 500'000'000);
+        break;
     case SYSCALL_CHANNEL_CREATE: // one that drops messages carries nothing else
         if (argument[3].value == OVERFLOW_DROP_OLDEST && draw_below(8))
             argument[2] = V(ABI_CHANNEL_SHAPE(1 + draw_below(2), 8, 0, 0));

@@ -94,6 +94,24 @@ static const struct kind accounts = {
     .bugs = {BUG("A4 twice", 3), BUG("A1", 3), BUG("A2", 3), BUG("A3", 2), BUG("A resize", 4)},
 };
 
+// ---- shares of CPUs
+
+static void setup_shares(void)
+{
+    two_actors(8, 9);
+    gives(0, ACCOUNT, 1, NEXT);
+    for (uint32_t cpu = 0; cpu < world_cpus; cpu++)
+        give_cpu(0, cpu);
+}
+
+static const struct kind shares_of_cpus = {
+    .name = "shares",
+    .setup = setup_shares,
+    .calls = CALLS_DRAWN(C(ACCOUNT_CREATE), C(ACCOUNT_CREATE), C(ACCOUNT_BUDGET), C(ACCOUNT_BUDGET),
+                         C(ACCOUNT_BUDGET), C(ACCOUNT_BUDGET), C(VMO_CREATE)),
+    .bugs = {BUG("C1", 4)},
+};
+
 // ---- processes and threads
 
 static void setup_processes(void)
@@ -247,7 +265,7 @@ static const struct kind pins = {
     .bugs = {BUG("M4", 5), BUG("M7", 6)},
 };
 
-const struct kind *const kinds[] = {&handles, &events,     &timers,    &accounts, &processes,
+const struct kind *const kinds[] = {&handles, &events,     &timers,    &accounts, &shares_of_cpus, &processes,
                                     &threads, &mappings,   &vmos,      &slices,   &channels,
                                     &ports,   &interrupts, &io_ranges, &pins};
 const unsigned kind_count = ARRAY_SIZE(kinds);

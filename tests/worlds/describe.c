@@ -133,6 +133,13 @@ static void say_account(const struct object *object)
     say(WORD_CONTIGUOUS_LIMIT, account->contiguous.limit);
     say(WORD_CONTIGUOUS_USED, account->contiguous.used);
     say(WORD_CONTIGUOUS_CHILDREN, account->contiguous.children);
+    for (unsigned cpu = 0; cpu < world_cpus; cpu++) {
+        const struct budget *budget = budget_at(account, cpu);
+        if (budget && budget->share != 0)
+            say(WORD_SHARE, budget->share);
+        if (budget && budget->children != 0)
+            say(WORD_SHARES_BELOW, budget->children);
+    }
     LIST_FOR_EACH(node, &account->live)
     {
         const struct object *child = CONTAINER_OF(node, struct object, account_node);

@@ -281,6 +281,13 @@ void account_take_down(uint8_t account)
         parent->pages.children -= dying->pages.limit;
         parent->objects.children -= dying->objects.limit;
     }
+    for (unsigned cpu = 0; cpu < M_CPUS; cpu++) {
+        if (parent)
+            parent->shares_below[cpu] -= dying->share[cpu];
+        dying->share[cpu] = 0;
+    }
+    dying->pages.used -= dying->budget_page;
+    dying->budget_page = false;
     dying->pages.limit = dying->objects.limit = dying->contiguous.limit = 0;
     dying->state = 2;
     raise_signals(account, SIGNAL_TERMINATED);
@@ -436,4 +443,12 @@ void actor_end(uint8_t number)
     // Pages: message buffer and context, tables, root, handle table. Objects: the buffer's mapping.
     uncharge(actor->account, 7, 1);
     raise_signals(actor->thread, SIGNAL_TERMINATED);
+}
+
+void model_whole_cpu(uint8_t actor, uint32_t cpu)
+{
+    struct m_object *account = object_of(model.actors[actor].account);
+    account->share[cpu] = 1ull << 32;
+    account->pages.used += !account->budget_page;
+    account->budget_page = true;
 }

@@ -60,6 +60,8 @@ struct m_call {
     uint32_t serial; // what a token stands for
 };
 
+constexpr unsigned M_CPUS = 2;
+
 struct m_mapping {
     uint8_t vmo, slice; // NOTHING: made through none
     uint64_t page, pages, offset, protection;
@@ -81,6 +83,8 @@ struct m_object {
     } pages, objects, contiguous;
     uint8_t parent;
     struct m_list children;
+    uint64_t share[M_CPUS], shares_below[M_CPUS]; // of each CPU, of 2^32
+    bool budget_page;
     uint8_t peer; // channel
     uint32_t message_bytes, message_handles, depth, calls_max;
     uint8_t ceiling, reach; // of those who wait for this end, and for its peer
@@ -159,6 +163,9 @@ extern struct model {
 } model;
 
 // ---- for perform.c
+
+// The actor's account has all of a CPU, from outside.
+void model_whole_cpu(uint8_t actor, uint32_t cpu);
 
 // One more actor. The figures of its account are those of the kernel's.
 void model_actor(uint8_t priority, uint64_t pages_limit, uint64_t pages_used,

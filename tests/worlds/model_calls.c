@@ -152,6 +152,44 @@ static uint8_t call_account_resize(const struct action *action)
     return STATUS_OK;
 }
 
+static uint8_t call_account_budget(const struct action *action)
+{
+    constexpr uint64_t US = 1000, MS = 1000 * US;
+    uint8_t parent, child;
+    uint8_t status = handle_argument(action, 0, OBJECT_ACCOUNT, RIGHT_CHARGE, &parent);
+    if (status == STATUS_OK)
+        status = handle_argument(action, 1, OBJECT_ACCOUNT, RIGHT_MANAGE, &child);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t cpu = value_argument(action, 2);
+    uint64_t budget = value_argument(action, 3), period = value_argument(action, 4);
+    bool none = budget == 0 && period == 0;
+    bool sensible =
+        period >= MS && period <= 1000 * MS && budget >= 50 * US && budget <= period;
+    struct m_object *above = object_of(parent), *below = object_of(child);
+    if (cpu >= world_cpus || !(none || sensible) || below->parent != parent)
+        return STATUS_INVALID;
+    if (below->state != 0)
+        return STATUS_BAD_STATE;
+    uint64_t share = none ? 0 : (uint64_t)(((unsigned __int128)budget << 32) / period);
+    uint64_t before = below->share[cpu];
+    if (none && !below->budget_page)
+        return STATUS_OK;
+    if (share < below->shares_below[cpu])
+        return STATUS_NO_RESOURCE;
+    if (share >= before && above->state != 0)
+        return STATUS_BAD_STATE;
+    if (share > before && share - before > above->share[cpu] - above->shares_below[cpu])
+        return STATUS_NO_RESOURCE;
+    if (!below->budget_page && unused_pages(below) == 0)
+        return STATUS_NO_PAGES;
+    below->pages.used += !below->budget_page;
+    below->budget_page = true;
+    below->share[cpu] = share;
+    above->shares_below[cpu] += share - before;
+    return STATUS_OK;
+}
+
 static uint8_t call_wait(const struct action *action, struct m_outcome *out)
 {
     uint8_t object;
@@ -279,6 +317,8 @@ static uint8_t perform_call(const struct action *action, struct m_outcome *out)
         return call_account_create(action, out);
     case SYSCALL_ACCOUNT_RESIZE:
         return call_account_resize(action);
+    case SYSCALL_ACCOUNT_BUDGET:
+        return call_account_budget(action);
     case SYSCALL_EVENT_CREATE:
         return call_create(action, OBJECT_EVENT, RIGHTS_EVENT, out);
     case SYSCALL_TIMER_CREATE:

@@ -86,6 +86,12 @@ static void say_account(const struct m_object *account)
     say(WORD_CONTIGUOUS_LIMIT, account->contiguous.limit);
     say(WORD_CONTIGUOUS_USED, account->contiguous.used);
     say(WORD_CONTIGUOUS_CHILDREN, account->contiguous.children);
+    for (unsigned cpu = 0; cpu < world_cpus; cpu++) {
+        if (account->share[cpu] != 0)
+            say(WORD_SHARE, account->share[cpu]);
+        if (account->shares_below[cpu] != 0)
+            say(WORD_SHARES_BELOW, account->shares_below[cpu]);
+    }
     for (unsigned i = 0; i < account->children.count; i++)
         say(WORD_CHILD, number_of(account->children.at[i]));
     for (unsigned i = 0; i < account->quarantined.count; i++)

@@ -25,6 +25,7 @@ static struct {
     uint64_t pages, objects;
     uint8_t priority, cpu;
     bool machine;
+    uint32_t whole_cpus;
 } rooms[M_ACTORS];
 static struct action setup[SETUP_MAX];
 static struct done setup_done[SETUP_MAX];
@@ -59,6 +60,21 @@ uint8_t make_actor(uint64_t pages, uint64_t objects)
     model_actor(actor_priority, payer->pages.limit, payer->pages.used, payer->objects.limit,
                 payer->objects.used, here->contiguous, handles);
     return number;
+}
+
+// From its next period on, a second later, it has more than all that is done here takes, however
+// often parts of it go to children and come back.
+void give_cpu(uint8_t actor, uint32_t cpu)
+{
+    constexpr uint64_t SECOND = 1'000'000'000;
+    struct actor *of = hands[actor].actor;
+    uint64_t account = grant(world.boss, of, of->account);
+    MUST(world.boss, ACCOUNT_BUDGET, world.root_account, account, cpu, SECOND, SECOND);
+    MUST(world.boss, HANDLE_CLOSE, account);
+    model_whole_cpu(actor, cpu);
+    model_time(SECOND);
+    advance(SECOND);
+    rooms[actor].whole_cpus |= 1u << cpu;
 }
 
 uint8_t give_machine(uint8_t actor)
@@ -575,6 +591,12 @@ void setup_print(void)
         for (unsigned n = FIRST; n < register_count; n++)
             printf(", %#lx", (unsigned long)NO_HANDLE);
         printf("}, token%u;\n", i);
+        for (uint32_t cpu = 0; cpu < world_cpus; cpu++)
+            if (rooms[i].whole_cpus >> cpu & 1)
+                printf("    MUST(world.boss, ACCOUNT_BUDGET, world.root_account, "
+                       "grant(world.boss, a%u, a%u->account), %u, 1'000'000'000, 1'000'000'000);\n"
+                       "    advance(1'000'000'000);\n",
+                       i, i, cpu);
         if (rooms[i].machine)
             printf("    r%u[%u] = grant(a%u, world.boss, world.machine);\n", i, FIRST, i);
     }

@@ -102,6 +102,55 @@ static void actions_reservations(void)
     resizes(ACCOUNT, ASPACE, 1, 0);
 }
 
+// ---- shares of a CPU
+
+static void setup_shares(void)
+{
+    register_count = whole ? FIRST + 3 : FIRST + 2;
+    (void)make_actor(4, 8);
+    give_cpu(0, 0);
+}
+
+static void sets(uint8_t parent, uint8_t child, uint64_t budget_us, uint64_t period_us)
+{
+    offer(CALLS(0, ACCOUNT_BUDGET, R(parent), R(child), V(0), V(budget_us * 1000), V(period_us * 1000)));
+}
+
+static void actions_shares(void)
+{
+    constexpr uint64_t SECOND_US = 1'000'000;
+    creates(R(ACCOUNT), 2, 4);
+    creates(R(ACCOUNT), 1, 2);
+    creates(R(FIRST), 1, 1);
+    for (uint8_t r = FIRST; r < register_count; r++) {
+        offer((struct action){
+            .number = SYSCALL_VMO_CREATE, .argument = {R(r), V(PAGE), V(0)}, .new_handles = 1});
+        offer(CALLS(0, HANDLE_CLOSE, R(r)));
+        offer(CALLS(0, OBJECT_DESTROY, R(r)));
+        sets(ACCOUNT, r, 50, SECOND_US);
+        sets(ACCOUNT, r, 150, SECOND_US);
+        sets(ACCOUNT, r, 0, 0);
+    }
+    sets(FIRST, FIRST + 1, 50, SECOND_US);
+    sets(FIRST, FIRST + 1, 100, SECOND_US);
+    sets(FIRST, FIRST + 1, 50, SECOND_US / 2); // the same share
+    sets(FIRST, FIRST + 1, 0, 0);
+    // Whatever the state.
+    sets(ACCOUNT, FIRST, 49, SECOND_US);
+    sets(ACCOUNT, FIRST, SECOND_US, SECOND_US + 1);
+    sets(ACCOUNT, FIRST, 999, 999);
+    sets(ACCOUNT, FIRST, 0, SECOND_US);
+    sets(ACCOUNT, FIRST, 50, 0);
+    sets(ACCOUNT, ACCOUNT, 50, SECOND_US);
+    sets(FIRST, ACCOUNT, 50, SECOND_US);
+    sets(ASPACE, FIRST, 50, SECOND_US);
+    sets(ACCOUNT, ASPACE, 50, SECOND_US);
+    offer(CALLS(0, ACCOUNT_BUDGET, R(ACCOUNT), R(FIRST), V(1), V(50'000), V(SECOND_US * 1000)));
+}
+
+WORLD(shares, .about = "shares of a CPU that move between accounts",
+      .bugs = {"C1", "A2"}, .setup = setup_shares, .actions = actions_shares);
+
 WORLD(reservations, .about = "reservations that move between accounts",
       .bugs = {"A1", "A2", "A3", "A resize"}, .setup = setup_reservations,
       .actions = actions_reservations);

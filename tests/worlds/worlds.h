@@ -90,6 +90,9 @@ extern bool whole; // the long form
 enum { ACCOUNT, ASPACE, THREAD, FIRST };
 extern uint8_t register_count; // of each actor; set by the setup
 uint8_t make_actor(uint64_t pages, uint64_t objects);
+
+// In setup: the actor's account gets all of a CPU, at the cost of one of its pages.
+void give_cpu(uint8_t actor, uint32_t cpu);
 extern uint8_t actor_priority;       // of those that are made next
 extern uint8_t actor_cpu;            // the same
 extern unsigned world_cpus;          // before the world is made

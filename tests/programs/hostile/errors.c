@@ -459,6 +459,19 @@ static void full_exceptions(void)
         handle_close((handle_t){handles[i]});
 }
 
+// An account without a page for its budgets.
+static void poor_account(void)
+{
+    account_t account;
+    vmo_t page;
+    must(account_create(start.account, 1, 4, 0, 0, &account), "account_create");
+    must(vmo_create(account, PAGE_SIZE, 0, &page), "vmo_create");
+    ATTACK(SYSCALL_ACCOUNT_BUDGET, start.account.value, account.value, 0, NS_PER_MS, NS_PER_S);
+    must(object_destroy((handle_t){account.value}), "object_destroy");
+    handle_close((handle_t){page.value});
+    handle_close((handle_t){account.value});
+}
+
 // A process whose account has no page for a handle table.
 static void poor_table(void)
 {
@@ -691,6 +704,7 @@ void errors_phase(void)
     low_ceiling();
     full_exceptions();
     poor_table();
+    poor_account();
     full_table();
     crowds();
     no_resource();

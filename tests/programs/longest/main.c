@@ -408,7 +408,7 @@ static void processes(void)
     process_t process;
     aspace_t aspace;
     must(process_create(below, (channel_t){0}, 0, 0, &process, &aspace), "process_create");
-    thread_t threads[MANY];
+    static thread_t threads[MANY];
     for (unsigned i = 0; i < MANY; i++) {
         must(thread_create(process, 5, HIGH + i * PAGE_SIZE, &threads[i]), "thread_create");
         must(thread_set_priority(threads[i], 6), "thread_set_priority");
