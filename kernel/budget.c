@@ -404,6 +404,15 @@ static enum step give_back(struct account *account, uint32_t cpu) NO_THREAD_SAFE
     return STEP_MORE;
 }
 
+// M1: no CPU has anything more to do with what is in a page that goes.
+static void unused_check(const uint8_t *page)
+{
+    for (unsigned i = 0; page && i < BUDGETS_PER_PAGE; i++) {
+        const struct budget *budget = (const struct budget *)(const void *)(page + i * BUDGET_BYTES);
+        CHECK(M1, !budget->in_use && !budget->posted && list_empty(&budget->throttled));
+    }
+}
+
 enum step budgets_teardown(struct account *account) NO_THREAD_SAFETY
 {
     enum step step = STEP_DONE;
@@ -421,6 +430,7 @@ enum step budgets_teardown(struct account *account) NO_THREAD_SAFETY
         uint8_t *page = atomic_load_explicit(&account->budgets[i], memory_order_relaxed);
         atomic_store_explicit(&account->budgets[i], nullptr, memory_order_relaxed);
         account->budget_pages -= page ? 1 : 0;
+        unused_check(page);
         lock_release(&account->ledger);
         if (!page)
             continue;
