@@ -408,7 +408,8 @@ static enum step give_back(struct account *account, uint32_t cpu) NO_THREAD_SAFE
 static void unused_check(const uint8_t *page)
 {
     for (unsigned i = 0; page && i < BUDGETS_PER_PAGE; i++) {
-        const struct budget *budget = (const struct budget *)(const void *)(page + i * BUDGET_BYTES);
+        const struct budget *budget =
+            (const struct budget *)(const void *)(page + i * BUDGET_BYTES);
         CHECK(M1, !budget->in_use && !budget->posted && list_empty(&budget->throttled));
     }
 }
@@ -427,8 +428,8 @@ enum step budgets_teardown(struct account *account) NO_THREAD_SAFETY
         return step;
     for (unsigned i = 0; i < BUDGET_PAGES_MAX; i++) {
         lock_acquire(&account->ledger); // somebody may look at them
-        uint8_t *page = atomic_load_explicit(&account->budgets[i], memory_order_relaxed);
-        atomic_store_explicit(&account->budgets[i], nullptr, memory_order_relaxed);
+        uint8_t *page =
+            atomic_exchange_explicit(&account->budgets[i], nullptr, memory_order_relaxed);
         account->budget_pages -= page ? 1 : 0;
         unused_check(page);
         lock_release(&account->ledger);

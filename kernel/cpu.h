@@ -57,11 +57,11 @@ struct cpu {
     uint64_t armed_ns;         // what the hardware timer is set for
     uint64_t slice_end_ns;
 
-    uint64_t budget_epoch;    // moves when other budgets are active; no two CPUs' are ever the same
-    uint32_t active_budgets;  // of this CPU
-    struct budget *budget;    // what limits the current thread; nullptr: nothing does
-    uint64_t budget_end_ns;   // when it is used up; UINT64_MAX: nothing limits
-    uint64_t promised;        // of BUDGET_WHOLE; guarded by the root account's ledger
+    uint64_t budget_epoch;   // moves when other budgets are active; no two CPUs' are ever the same
+    uint32_t active_budgets; // of this CPU
+    struct budget *budget;   // what limits the current thread; nullptr: nothing does
+    uint64_t budget_end_ns;  // when it is used up; UINT64_MAX: nothing limits
+    uint64_t promised;       // of BUDGET_WHOLE; guarded by the root account's ledger
 
     uint64_t switched_ns; // when the current thread, or idling, began
     struct counter idle_ns,

@@ -39,8 +39,9 @@ static const uint32_t thread_transitions[THREAD_STATES] = {
                        TO(THREAD_EXITING, "it exits or is killed"),
     [THREAD_BLOCKED] = TO(THREAD_READY, "what it waits for happens, or its wait is ended") |
                        TO(THREAD_EXITING, "it is killed"),
-    [THREAD_THROTTLED] = TO(THREAD_READY, "there is something left of its budget, or it moves away") |
-                         TO(THREAD_EXITING, "it is killed"),
+    [THREAD_THROTTLED] =
+        TO(THREAD_READY, "there is something left of its budget, or it moves away") |
+        TO(THREAD_EXITING, "it is killed"),
     [THREAD_EXITING] = TO(THREAD_DEAD, "its teardown is complete"),
 };
 

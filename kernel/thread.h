@@ -72,8 +72,8 @@ struct thread {
     struct object object;
     struct process *process;
     _Atomic(struct cpu *) home;
-    struct arch_context *context;        // a page of its own
-    struct abi_message_buffer *message;  // the kernel's view of the message buffer
+    struct arch_context *context;       // a page of its own
+    struct abi_message_buffer *message; // the kernel's view of the message buffer
     struct object_ref buffer_mapping;
     struct list_node process_node; // guarded by the process's table lock
 
@@ -87,8 +87,8 @@ struct thread {
     _Atomic uint8_t priority, wanted_priority;
     _Atomic uint8_t end_priority; // of the most urgent of those who asked for its end
     _Atomic uint32_t wanted_cpu;
-    bool started;    // guarded by its own lock
-    bool kill_asked; // by the end of its process; guarded by the process's table lock
+    bool started;                 // guarded by its own lock
+    bool kill_asked;              // by the end of its process; guarded by the process's table lock
     _Atomic bool buffer_unmapped; // by the end of its mapping
     _Atomic bool left;
     _Atomic uint32_t requests;
@@ -107,7 +107,7 @@ struct thread {
     uint32_t sending;         // WAIT_SEND, WAIT_REPLY: its message, a msginfo
     uint16_t fault_slot;      // reserved in the exception handler's table at creation
     uint16_t held[ABI_MESSAGE_HANDLES];
-    uint32_t reply_flag; // MSG_REPLY_FAILED for the next message, or 0
+    uint32_t reply_flag;     // MSG_REPLY_FAILED for the next message, or 0
     bool restart, restarted; // STATUS_RESTART
     struct arch_fpu
         *fpu; // in the context page, where it does not run; nullptr: it has used none yet

@@ -22,8 +22,8 @@ static struct tally {
     uint64_t children_pages, children_objects; // limits carved out of this account
     uint64_t blocks, children_contiguous;      // contiguous pages that are used, or lent
     uint32_t handles;                          // to this object
-    uint32_t queued; // how often this thread or operation is in a run queue
-    uint32_t waits;  // how often this thread is on a queue of waiters
+    uint32_t queued;    // how often this thread or operation is in a run queue
+    uint32_t waits;     // how often this thread is on a queue of waiters
     uint32_t throttled; // how often this thread is on a list of a budget
 } *tallies;
 static uint32_t tallies_size, tallies_used;

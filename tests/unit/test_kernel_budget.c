@@ -17,7 +17,7 @@ static uint64_t account;
 static struct actor *low, *high; // the account's high one spins, the root's low one is always ready
 
 static status_t ask(uint64_t parent, uint64_t child, uint64_t cpu, uint64_t budget_ns,
-                       uint64_t period_ns)
+                    uint64_t period_ns)
 {
     return CALL(world.boss, ACCOUNT_BUDGET, parent, child, cpu, budget_ns, period_ns).status;
 }
@@ -196,9 +196,9 @@ TEST(an_account_that_ends_has_none_to_give_or_take)
     hold(world.boss);
     EXPECT_STATUS(HELD(world.boss, OBJECT_DESTROY, account).status, OK);
     // The teardown has not begun: the boss goes on.
-    EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, world.root_account, account, 0, MS, 10 * MS)
-                      .status,
-                  BAD_STATE);
+    EXPECT_STATUS(
+        HELD(world.boss, ACCOUNT_BUDGET, world.root_account, account, 0, MS, 10 * MS).status,
+        BAD_STATE);
     EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 0, 2 * MS, 10 * MS).status,
                   BAD_STATE);
     EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 0, MS / 2, 10 * MS).status, OK);
@@ -207,6 +207,7 @@ TEST(an_account_that_ends_has_none_to_give_or_take)
     world_end();
 }
 
+// OBJ-38
 TEST(sixteen_accounts_below_each_other)
 {
     world_begin((struct world_options){});
@@ -267,6 +268,7 @@ TEST(a_budget_of_all_but_nothing)
     world_end();
 }
 
+// OBJ-35
 TEST(what_is_left_is_not_kept)
 {
     begin_spinning(2 * MS, 10 * MS);
@@ -343,6 +345,7 @@ TEST(a_cpu_rests_rather_than_run_what_is_throttled)
 
 // ---- whose budget it is
 
+// OBJ-36
 TEST(below_an_account_all_draw_on_its_share)
 {
     begin_spinning(0, 0);
@@ -396,11 +399,12 @@ static void move_share(void)
     struct entry entry = {};
     const struct handle_lookup from = {.object = parent, .generation = parent->generation};
     const struct handle_lookup to = {.object = child, .generation = child->generation};
-    EXPECT_STATUS(
-        sys_account_budget(&entry, &from, &to, 0, moved_ns, moved_ns > 0 ? 10 * MS : 0), OK);
+    EXPECT_STATUS(sys_account_budget(&entry, &from, &to, 0, moved_ns, moved_ns > 0 ? 10 * MS : 0),
+                  OK);
 }
 
 // What goes to and fro between an account and its child gives neither of them more.
+// OBJ-35
 TEST(moving_shares_gains_nothing)
 {
     begin_spinning(5 * MS, 10 * MS);
@@ -448,6 +452,7 @@ TEST(a_throttled_thread_is_killed_at_once)
     world_end();
 }
 
+// OBJ-37
 TEST(an_account_ends_with_its_threads_throttled)
 {
     begin_throttled(1);
@@ -576,6 +581,7 @@ static bool time_passes(void *function)
 
 // What is cleared away is the account's matter, though another asks for it; and a child's that has ended is
 // its parent's.
+// OBJ-36
 TEST(operations_are_paid_by_the_account)
 {
     begin_spinning(2 * MS, 10 * MS);

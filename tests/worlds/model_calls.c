@@ -164,8 +164,7 @@ static uint8_t call_account_budget(const struct action *action)
     uint64_t cpu = value_argument(action, 2);
     uint64_t budget = value_argument(action, 3), period = value_argument(action, 4);
     bool none = budget == 0 && period == 0;
-    bool sensible =
-        period >= MS && period <= 1000 * MS && budget >= 50 * US && budget <= period;
+    bool sensible = period >= MS && period <= 1000 * MS && budget >= 50 * US && budget <= period;
     struct m_object *above = object_of(parent), *below = object_of(child);
     if (cpu >= world_cpus || !(none || sensible) || below->parent != parent)
         return STATUS_INVALID;

@@ -113,7 +113,8 @@ static void setup_shares(void)
 
 static void sets(uint8_t parent, uint8_t child, uint64_t budget_us, uint64_t period_us)
 {
-    offer(CALLS(0, ACCOUNT_BUDGET, R(parent), R(child), V(0), V(budget_us * 1000), V(period_us * 1000)));
+    offer(CALLS(0, ACCOUNT_BUDGET, R(parent), R(child), V(0), V(budget_us * 1000),
+                V(period_us * 1000)));
 }
 
 static void actions_shares(void)
@@ -148,8 +149,8 @@ static void actions_shares(void)
     offer(CALLS(0, ACCOUNT_BUDGET, R(ACCOUNT), R(FIRST), V(1), V(50'000), V(SECOND_US * 1000)));
 }
 
-WORLD(shares, .about = "shares of a CPU that move between accounts",
-      .bugs = {"C1", "A2"}, .setup = setup_shares, .actions = actions_shares);
+WORLD(shares, .about = "shares of a CPU that move between accounts", .bugs = {"C1", "A2"},
+      .setup = setup_shares, .actions = actions_shares);
 
 WORLD(reservations, .about = "reservations that move between accounts",
       .bugs = {"A1", "A2", "A3", "A resize"}, .setup = setup_reservations,

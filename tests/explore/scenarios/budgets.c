@@ -75,8 +75,8 @@ static void share_is_there(void)
     seen_it_went_on();
 }
 // OBJ-31
-SCENARIO(first_share_against_switch, .canary = "weak new budget page", .weak_only = true, .setup = first_share_against_switch,
-         .finish = share_is_there);
+SCENARIO(first_share_against_switch, .canary = "weak new budget page", .weak_only = true,
+         .setup = first_share_against_switch, .finish = share_is_there);
 
 // A share of another CPU is set in a page that is looked through on this one, and looked at.
 static void first_share_against_look(void)
@@ -91,7 +91,8 @@ static void looked(void)
 {
     EXPLORE_CHECK(status_of(setter, 0) == STATUS_OK && status_of(user, 0) == STATUS_OK);
 }
-SCENARIO(first_share_against_look, .canary = "S2 interrupt", .setup = first_share_against_look, .finish = looked);
+SCENARIO(first_share_against_look, .canary = "S2 interrupt", .setup = first_share_against_look,
+         .finish = looked);
 
 // Of one share, for two children: one of them gets it.
 static void two_for_one_share(void)

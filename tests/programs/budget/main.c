@@ -85,18 +85,16 @@ static void watch(const char *what, enum mode mode, uint64_t threads, uint64_t b
         failed("%s: of %lu ns it got %lu, not %lu; what is below it %lu", what, time, ran, fair,
                below);
     else
-        say("ok %s: %lu of %lu us, fair were %lu; below it %lu; %lu throttled, most %lu us; ended in %lu us",
+        say("ok %s: %lu of %lu us, fair were %lu; below it %lu; %lu throttled, most %lu us; ended "
+            "in %lu us",
             what, ran / 1000, time / 1000, fair / 1000, below / 1000, share.throttles,
             share.high_ns / 1000, took / 1000);
 }
 
 void root_main(void)
 {
-    const struct child_spec spec = {.name = "rest",
-                                    .pages = 256,
-                                    .objects = 64,
-                                    .priority = LOW,
-                                    .words = {MODE_SPIN, 1}};
+    const struct child_spec spec = {
+        .name = "rest", .pages = 256, .objects = 64, .priority = LOW, .words = {MODE_SPIN, 1}};
     must(child_create(&rest, &spec), "starting the rest");
     struct figures before, after;
     watch("a fifth", MODE_SPIN, 1, 2 * NS_PER_MS, 10 * NS_PER_MS, 100'000);

@@ -261,7 +261,8 @@ static void states(void)
     ATTACK(SYSCALL_OBJECT_DESTROY, start.log.value);
     ATTACK(SYSCALL_OBJECT_DESTROY, world.dying.value);
     ATTACK(SYSCALL_ACCOUNT_RESIZE, start.account.value, world.dying.value, 0, 0);
-    ATTACK(SYSCALL_ACCOUNT_BUDGET, start.account.value, world.dying.value, 0, 1'000'000, 100'000'000);
+    ATTACK(SYSCALL_ACCOUNT_BUDGET, start.account.value, world.dying.value, 0, 1'000'000,
+           100'000'000);
     ATTACK(SYSCALL_ACCOUNT_RESIZE, world.spare.value, start.account.value, 0, 0); // no child of it
     ATTACK(SYSCALL_THREAD_CANCEL, world.new_thread.value);
     ATTACK(SYSCALL_INTERRUPT_ACKNOWLEDGE, world.interrupt.value);

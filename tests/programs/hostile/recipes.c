@@ -343,7 +343,8 @@ void undo(uint32_t call, const arguments_t a, const struct raw_result *result)
         break;
     case SYSCALL_ACCOUNT_BUDGET:
         if (ok)
-            must(account_budget((account_t){a[0]}, (account_t){a[1]}, a[2], 0, 0), "account_budget");
+            must(account_budget((account_t){a[0]}, (account_t){a[1]}, a[2], 0, 0),
+                 "account_budget");
         break;
     case SYSCALL_VM_MAP:
     case SYSCALL_VM_UNMAP:

@@ -402,7 +402,8 @@ static void processes(void)
     begin_case("a process of many threads, in an account of many children");
     account_t top = new_account(start.account, 3200, 1800), below = top;
     uint64_t bytes;
-    must(account_budget(start.account, top, 0, 500'000'000, ABI_BUDGET_PERIOD_MAX_NS), "account_budget");
+    must(account_budget(start.account, top, 0, 500'000'000, ABI_BUDGET_PERIOD_MAX_NS),
+         "account_budget");
     for (unsigned i = 1; i < ABI_ACCOUNT_DEPTH; i++)
         below = new_account(below, 2900 - i * 10, 1400 - i * 5);
     process_t process;
