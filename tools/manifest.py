@@ -14,15 +14,17 @@ import re
 import struct
 import sys
 import tomllib
+from fractions import Fraction
 from pathlib import Path
 
 MAGIC, VERSION = b"SKSYSTEM", 3
 SERVICES_MAX, MATCHES_MAX, MATCH_BYTES = 32, 8, 64
 CPUS_MAX, CPU_ANY = 64, 0xffffffff  # kernel/cpu.h; user/init/manifest.h
+BUDGET_MIN_US, PERIOD_MIN_US, PERIOD_MAX_US = 50, 1000, 1000000  # abi/layout.h
 HEADER = struct.Struct("<8sIIQQQ")
 # name, program, family; start, restart, priority, roles; role[8]; rights[8]; allows, heartbeat_ms, cpu;
-# pages, objects, contiguous, connects, shape; argument; match count, pad; matches
-SERVICE = struct.Struct("<16s48s16s4B8B8IIIIQQQQQ256sII" + f"{MATCH_BYTES}s" * MATCHES_MAX)
+# pages, objects, contiguous, connects, shape; argument; match count, budget_us, period_us, pad; matches
+SERVICE = struct.Struct("<16s48s16s4B8B8IIIIQQQQQ256sIIII" + f"{MATCH_BYTES}s" * MATCHES_MAX)
 
 STARTS = ["boot", "device", "hand"]
 RESTARTS = ["never", "always"]
@@ -36,7 +38,7 @@ ROLES = {
     "machine": ("machine", ["INSPECT"]),
 }
 KEYS = {"name", "program", "start", "priority", "pages", "objects", "contiguous", "handles", "connects", "allows",
-        "channel", "restart", "heartbeat_ms", "cpu", "matches", "instances", "argument"}
+        "channel", "restart", "heartbeat_ms", "cpu", "share", "matches", "instances", "argument"}
 CHANNEL = {"depth": (1, 64, 4), "bytes": (64, 3584, 512), "handles": (0, 8, 0), "calls": (0, 64, 4)}
 
 
@@ -90,6 +92,7 @@ class Service:
         self.contiguous = number(where, row, "contiguous", 0, 1 << 18, 0)
         self.heartbeat_ms = number(where, row, "heartbeat_ms", 0, 60000, 0)
         self.cpu = number(where, row, "cpu", 0, CPUS_MAX - 1) if "cpu" in row else CPU_ANY
+        self.budget_us, self.period_us = self.share(where, row["share"]) if "share" in row else (0, 0)
         self.instances = number(where, row, "instances", 1, 8, 1)
         self.argument = text(where, "argument", row.get("argument", ""), 255)
         self.handles = [self.role(where, h, bits, objects) for h in row.get("handles", [])]
@@ -118,6 +121,12 @@ class Service:
             choice(where, f"right of {name}", right, objects[kind])
         rights = names.split("|") if names else rights
         return list(ROLES).index(name) + 1, sum(bits[r] for r in rights)
+
+    def share(self, where, table):
+        if not isinstance(table, dict) or set(table) != {"budget_us", "period_us"}:
+            raise Refused(f"{where}: share = {{budget_us = ..., period_us = ...}}")
+        period_us = number(where, table, "period_us", PERIOD_MIN_US, PERIOD_MAX_US)
+        return number(where, table, "budget_us", BUDGET_MIN_US, period_us), period_us
 
     def shape(self):
         c = self.channel
@@ -170,6 +179,9 @@ def load(path, programs):
         total = sum(getattr(s, key) * s.instances for s in services)
         if total > limit:
             raise Refused(f"{key} of all services add up to {total}; [system] sets aside {limit}")
+    total = sum(Fraction(s.budget_us, s.period_us) * s.instances for s in services if s.period_us)
+    if total > 1:
+        raise Refused(f"shares of all services add up to {float(total):.0%} of each CPU")
     return system, services
 
 
@@ -196,7 +208,7 @@ def compiled(system, services):
                             STARTS.index(s.start), RESTARTS.index(s.restart), s.priority, len(s.handles),
                             *roles, *rights, sum(1 << ALLOWS.index(a) for a in s.allows), s.heartbeat_ms,
                             s.cpu, s.pages, s.objects, s.contiguous, connects, s.shape(), s.argument.encode(),
-                            len(s.matches), 0, *matches)
+                            len(s.matches), s.budget_us, s.period_us, 0, *matches)
     return out
 
 

@@ -53,6 +53,13 @@ REFUSED = [
     ('priority = 10', 'priority = 10\ncpu = -1', "cpu must be a number from 0 to 63"),
     ('priority = 10', 'priority = 10\ncpu = 64', "cpu must be a number from 0 to 63"),
     ('priority = 10', 'priority = 10\ncpu = "any"', "cpu must be a number from 0 to 63"),
+    ('priority = 10', 'priority = 10\nshare = 20', "share = {"),
+    ('priority = 10', 'priority = 10\nshare = {budget_us = 2000}', "share = {"),
+    ('priority = 10', 'priority = 10\nshare = {budget_us = 49, period_us = 1000}', "budget_us must be"),
+    ('priority = 10', 'priority = 10\nshare = {budget_us = 1001, period_us = 1000}', "from 50 to 1000"),
+    ('priority = 10', 'priority = 10\nshare = {budget_us = 500, period_us = 999}', "period_us must be"),
+    ('handles = ["account"]', 'handles = ["account"]\nstart = "device"\nmatches = ["x"]\ninstances = 3\n'
+     'share = {budget_us = 4000, period_us = 10000}', "add up to 120%"),
 ]
 
 

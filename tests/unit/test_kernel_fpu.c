@@ -32,7 +32,7 @@ static uint64_t state_of(const struct actor *actor, unsigned index)
     return actor->thread->fpu->value[index];
 }
 
-// OBJ-31
+// OBJ-39
 TEST(kept_while_another_uses_them)
 {
     begin(1);
@@ -48,7 +48,7 @@ TEST(kept_while_another_uses_them)
     world_end();
 }
 
-// OBJ-31
+// OBJ-39
 TEST(kept_while_preempted_and_while_waiting)
 {
     begin(1);
@@ -71,7 +71,7 @@ TEST(kept_while_preempted_and_while_waiting)
     world_end();
 }
 
-// OBJ-31
+// OBJ-39
 TEST(taken_along_to_another_cpu)
 {
     begin(3);
@@ -94,7 +94,7 @@ TEST(taken_along_to_another_cpu)
     world_end();
 }
 
-// OBJ-31
+// OBJ-39
 TEST(those_that_do_not_use_them_cannot_look)
 {
     begin(1);
@@ -112,7 +112,7 @@ TEST(those_that_do_not_use_them_cannot_look)
     world_end();
 }
 
-// OBJ-32
+// OBJ-40
 TEST(clean_at_the_first_use)
 {
     begin(1);
@@ -132,7 +132,7 @@ TEST(clean_at_the_first_use)
     world_end();
 }
 
-// OBJ-32
+// OBJ-40
 TEST(clean_after_a_thread_that_ended)
 {
     begin(1);

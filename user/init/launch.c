@@ -29,6 +29,19 @@ static status_t watch(uint64_t object, struct source *source, uint32_t signals)
     return loop_bind(&init.loop, object, source, signals);
 }
 
+// On every CPU, since its threads may go to any.
+static status_t limit(const struct service *s)
+{
+    const struct manifest_service *m = s->manifest;
+    uint64_t bytes;
+    status_t status = machine_info(init.machine, &bytes);
+    const uint32_t cpus = ((const struct abi_machine_info *)message_buffer()->data)->cpus;
+    for (uint32_t cpu = 0; cpu < cpus && status == STATUS_OK; cpu++)
+        status = account_budget(start.account, s->account, cpu, 1000ull * m->budget_us,
+                                1000ull * m->period_us);
+    return status;
+}
+
 static status_t make_process(struct service *s)
 {
     const struct manifest_service *m = s->manifest;
@@ -40,6 +53,7 @@ static status_t make_process(struct service *s)
         return status;
     channel_t theirs = {};
     if ((status = watch(s->account.value, &s->on_account, SIGNAL_TERMINATED)) != STATUS_OK ||
+        (m->period_us != 0 && (status = limit(s)) != STATUS_OK) ||
         (status = channel_create(s->account, s->account, EXCEPTION_SHAPE, OVERFLOW_REJECT,
                                  &s->exceptions, &theirs)) != STATUS_OK ||
         (status = watch(s->exceptions.value, &s->on_exception, SIGNAL_READABLE)) != STATUS_OK ||

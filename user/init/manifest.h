@@ -36,7 +36,9 @@ struct manifest_service {
     uint64_t connects; // bit per index of a service
     uint64_t shape;    // of the channels to it: ABI_CHANNEL_SHAPE
     char argument[256];
-    uint32_t match_count, padding1;
+    uint32_t match_count;
+    uint32_t budget_us, period_us; // of each CPU; 0: not limited
+    uint32_t padding1;
     char matches[MANIFEST_MATCHES_MAX][64];
 };
 static_assert(sizeof(struct manifest_service) == 952);

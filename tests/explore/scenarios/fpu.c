@@ -40,7 +40,7 @@ static void it_ran_on(void)
     EXPLORE_CHECK(status_of(mover, 0) == STATUS_OK && status_of(moved, 2) == STATUS_OK);
     EXPLORE_CHECK(moved->thread->home == cpus[0]);
 }
-// OBJ-31
+// OBJ-39
 SCENARIO(fpu_moves_while_it_runs, .canary = "F1 late", .canary_kind = "race",
          .setup = fpu_moves_while_it_runs, .finish = it_ran_on);
 
@@ -60,7 +60,7 @@ static void it_woke(void)
     EXPLORE_CHECK(status_of(moved, 1) == STATUS_OK && status_of(moved, 2) == STATUS_OK);
     EXPLORE_CHECK(status_of(mover, 2) == STATUS_OK);
 }
-// OBJ-31
+// OBJ-39
 SCENARIO(fpu_moves_while_it_waits, .canary = "F1 restore", .canary_kind = "panic",
          .setup = fpu_moves_while_it_waits, .finish = it_woke);
 
@@ -80,6 +80,6 @@ static void both_went_on(void)
 {
     EXPLORE_CHECK(status_of(moved, 2) == STATUS_OK && status_of(mover, 2) == STATUS_OK);
 }
-// OBJ-32
+// OBJ-40
 SCENARIO(fpu_of_two_on_one_cpu, .canary = "F1", .canary_kind = "panic",
          .setup = fpu_of_two_on_one_cpu, .finish = both_went_on);
