@@ -29,20 +29,20 @@ struct account {
     uint8_t priority; // of its teardown; written once, when it begins
     uint8_t depth;    // below the root account
     struct spinlock ledger;
-    bool closed GUARDED_BY(&ledger); // no new charge: teardown has begun
+    bool closed GUARDED_BY(&ledger);          // no new charge: teardown has begun
+    uint8_t budget_pages GUARDED_BY(&ledger); // of those that it pays for
     struct account_figure pages GUARDED_BY(&ledger);
     struct account_figure objects GUARDED_BY(&ledger);
-    uint64_t quarantined_pages GUARDED_BY(&ledger);
-    // Contiguous memory (block.h): pages, those that are free, the first free block of each order (a
-    // page number; 0: none), and blocks in use of accounts below that have ended.
+    uint32_t quarantined_pages GUARDED_BY(&ledger);
+    uint32_t blocks_free GUARDED_BY(&blocks_lock); // pages of contiguous memory
+    // Contiguous memory (block.h): pages, the first free block of each order (a page number; 0: none),
+    // and blocks in use of accounts below that have ended.
     struct account_figure contiguous GUARDED_BY(&blocks_lock);
-    uint64_t blocks_free GUARDED_BY(&blocks_lock);
     uint32_t blocks[BLOCK_ORDERS] GUARDED_BY(&blocks_lock);
     struct list outlived GUARDED_BY(&blocks_lock);
     struct list live GUARDED_BY(&ledger);        // objects that it pays for
     struct list dying GUARDED_BY(&ledger);       // the same, teardown begun
     struct list quarantined GUARDED_BY(&ledger); // pins, of its own or of dead children
-    uint64_t budget_pages GUARDED_BY(&ledger);   // of those that it pays for
     _Atomic(uint8_t *) budgets[BUDGET_PAGES_MAX]; // of its CPUs, BUDGETS_PER_PAGE to a page
 };
 OBJECT_BODY(account);

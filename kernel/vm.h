@@ -71,15 +71,18 @@ struct vmo {
     struct list mappings; // by vmo_node; of a slice, by slice_node, guarded by the whole's lock
     // Guarded by the whole's lock: cut out of it, by slice_node, and those of them that it has ended.
     struct list slices, ending_slices;
-    struct object_ref parent, whole; // of a slice: what it is cut out of, and who has the pages
-    uint64_t first;                  // page of the whole
-    struct list_node slice_node;     // guarded by the whole's lock
-    struct counter shown;            // mappings made through it; written under the whole's lock
-    // Frame numbers + 1 (0: none): in the slot, in one leaf, or in a root of leaves.
+    struct object_ref whole; // of a slice: who has the pages
+    uint64_t first;          // page of the whole, where a slice begins
     union {
+        // Frame numbers + 1 (0: none): in the slot, in one leaf, or in a root of leaves.
         uint32_t inlined[VMO_INLINE_PAGES];
         uint32_t *leaf;
         uint32_t **root;
+        struct { // of a slice
+            struct object_ref parent;    // what it is cut out of
+            struct list_node slice_node; // guarded by the whole's lock
+            struct counter shown;        // mappings made through it; written under the whole's lock
+        };
     };
 };
 OBJECT_BODY(vmo);

@@ -277,7 +277,7 @@ static void tally_table(struct object *object)
 static void tally_slice(struct object *object)
 {
     const struct object_ref *parent = &vmo_of(object)->parent;
-    if (object->life == LIFE_GHOST || !parent->object)
+    if (object->life == LIFE_GHOST || !vmo_is_slice(vmo_of(object)))
         return;
     if (parent->object->life == LIFE_LIVE)
         CHECK(O2, parent->object->generation == parent->generation);

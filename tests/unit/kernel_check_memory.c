@@ -250,12 +250,10 @@ static bool inside(const struct vmo *slice, uint64_t first, uint64_t pages)
 // A slice reaches no further than what it was cut out of; it lists what is mapped through it.
 static void visit_slice(struct object *object)
 {
-    const struct vmo *vmo = vmo_of(object), *parent = vmo_of(vmo->parent.object);
-    if (object->life == LIFE_GHOST)
+    const struct vmo *vmo = vmo_of(object);
+    if (object->life == LIFE_GHOST || !vmo_is_slice(vmo))
         return;
-    CHECK(M2, vmo_is_slice(vmo) == (parent != nullptr));
-    if (!parent)
-        return;
+    const struct vmo *parent = vmo_of(vmo->parent.object);
     CHECK(O2, parent->object.life == LIFE_LIVE || parent->object.life == LIFE_DYING);
     CHECK(M2, inside(parent, vmo->first, vmo->pages));
     CHECK(M2, vmo->device == parent->device && vmo->tables == parent->tables && !vmo->filled);

@@ -41,7 +41,7 @@ struct manifest_service {
     uint32_t padding1;
     char matches[MANIFEST_MATCHES_MAX][64];
 };
-static_assert(sizeof(struct manifest_service) == 952);
+static_assert(sizeof(struct manifest_service) == 960);
 static_assert(offsetof(struct manifest_service, pages) == 136);
 
 struct manifest {

@@ -465,7 +465,7 @@ static void poor_account(void)
 {
     account_t account;
     vmo_t page;
-    must(account_create(start.account, 1, 4, 0, 0, &account), "account_create");
+    must(account_create(start.account, 1, 4, 0, 0, 0, &account), "account_create");
     must(vmo_create(account, PAGE_SIZE, 0, &page), "vmo_create");
     ATTACK(SYSCALL_ACCOUNT_BUDGET, start.account.value, account.value, 0, NS_PER_MS, NS_PER_S);
     must(object_destroy((handle_t){account.value}), "object_destroy");
