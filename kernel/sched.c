@@ -192,8 +192,7 @@ static void current_leaves(struct cpu *cpu)
         return;
     (void)sched_charge(cpu);
     bool over = cpu->budget && cpu->budget->left_ns <= 0;
-    bool late = SEEDED_BUG("F1 late") && thread->moves;
-    if (cpu->fpu && !late)
+    if (cpu->fpu && !SEEDED_BUG("F1 late"))
         fpu_off(cpu);
     current_is_none(cpu);
     if (thread->killed) {
@@ -204,7 +203,7 @@ static void current_leaves(struct cpu *cpu)
     if (thread->moves) {
         thread->moves = false;
         thread_move_away(thread);
-        if (cpu->fpu && late)
+        if (SEEDED_BUG("F1 late"))
             fpu_off(cpu);
         return;
     }

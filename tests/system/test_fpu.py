@@ -2,7 +2,7 @@
 """FP and vector registers (tests/programs/fpu): each thread's own, on one CPU and on four."""
 
 from harness import arches, check, limit, note
-from test_hostile import run_program
+from test_hostile import program_lines, run_program
 
 
 def run_fpu(arch, seed, cpus, cpu=None, rounds=1500):
@@ -23,3 +23,8 @@ def test_registers_of_threads(arch, seed):
 def test_registers_of_threads_without_avx(arch, seed):
     """FXSAVE instead of XSAVE."""
     check("AVX" not in run_fpu(arch, seed, 2, cpu="qemu64")[0], "there is AVX")
+
+
+def test_registers_of_a_kernel_that_mixes_them(arch, seed):
+    lines = program_lines(arch, "fpu", f"seed={seed} rounds=100", cpus=2, bug="F1 restore")
+    check(any("differs" in line for line in lines), "nothing was noticed")

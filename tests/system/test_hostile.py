@@ -16,10 +16,20 @@ VIRTUAL_TIME = ["-icount", "shift=0,sleep=off"]
 def run_program(arch, name, command_line, extra=(), build="dev", cpu=None,
                 cpus=1, timeout=100):
     """Runs a test program to its end; its own lines, without time and name."""
+    lines = program_lines(arch, name, command_line, extra, build, cpu, cpus, timeout)
+    wrong = [line for line in lines if line.startswith("FAIL")]
+    check(not wrong and lines[-1] == "END 0", "\n".join(wrong or lines[-1:]))
+    return lines
+
+
+def program_lines(arch, name, command_line, extra=(), build="dev", cpu=None, cpus=1, timeout=100,
+                  bug=None):
+    """What a test program says to its end, whatever that is; on a kernel with a planted bug."""
     bundle = TOP / "build" / f"{arch}-{build}" / "tests" / f"{name}.img"
     check(bundle.is_file(), f"{bundle} is not built")
     # The last -initrd counts.
     machine = Machine(arch=arch, build=build, cpu=cpu, cpus=cpus, command_line=command_line,
+                      build_folder=bug and TOP / "build" / f"{arch}-{build}-bug-{bug.replace(' ', '-')}",
                       extra=[*extra, "-initrd", str(bundle)])
     with machine:
         machine.expect(rf"{name}: END \d+\r?\n|PANIC".encode(), timeout)
@@ -28,12 +38,7 @@ def run_program(arch, name, command_line, extra=(), build="dev", cpu=None,
         machine.wait(10)
     text = machine.text()
     check("PANIC" not in text, "the kernel panicked")
-    lines = re.findall(rf"^\[ *[\d.]+\] {name}: (.*)$", text, re.MULTILINE)
-    wrong = [line for line in lines if line.startswith("FAIL")]
-    check(not wrong and lines[-1] == "END 0", "\n".join(wrong or lines[-1:]))
-    return lines
-
-
+    return re.findall(rf"^\[ *[\d.]+\] {name}: (.*)$", text, re.MULTILINE)
 
 
 @limit(150)

@@ -28,7 +28,9 @@ static void fill(struct actor *actor)
 // What the thread would find, were it to run.
 static uint64_t state_of(const struct actor *actor, unsigned index)
 {
-    EXPECT(actor->thread->fpu && actor->thread->context->fpu_used);
+    const struct thread *thread = actor->thread;
+    EXPECT(thread->fpu && thread->context->fpu_used);
+    EXPECT((uintptr_t)thread->fpu / PAGE_SIZE == (uintptr_t)thread->context / PAGE_SIZE);
     return actor->thread->fpu->value[index];
 }
 

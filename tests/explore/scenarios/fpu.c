@@ -30,14 +30,16 @@ static void fpu_moves_while_it_runs(void)
 {
     actors();
     plan_fpu(moved);
-    STEP(mover, THREAD_SET_CPU, its_thread, 0);
     STEP(moved, EVENT_SIGNAL, theirs, 1);
+    STEP(moved, CLOCK_READ);
     plan_fpu(moved);
+    STEP(mover, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    STEP(mover, THREAD_SET_CPU, its_thread, 0);
     both_run();
 }
 static void it_ran_on(void)
 {
-    EXPLORE_CHECK(status_of(mover, 0) == STATUS_OK && status_of(moved, 2) == STATUS_OK);
+    EXPLORE_CHECK(status_of(mover, 1) == STATUS_OK && status_of(moved, 3) == STATUS_OK);
     EXPLORE_CHECK(moved->thread->home == cpus[0]);
 }
 // OBJ-39
