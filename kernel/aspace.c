@@ -20,11 +20,14 @@ static struct {
     uint64_t used[(ASID_MAX + 1) / 64] GUARDED_BY(&lock);
 } asids;
 
-void vm_init(void)
+void vm_init(void) NO_THREAD_SAFETY
 {
     lock_init(&asids.lock, RANK_SLOTS);
     asids.limit = arch_asid_limit();
-    memset(asids.used, 0, sizeof asids.used); // a simulated machine starts more than once
+    ASSERT(asids.limit <= ASID_MAX);
+    memset(asids.used, 0xff, sizeof asids.used); // what is not there is never free
+    for (uint32_t number = 1; number <= asids.limit; number++)
+        asids.used[number / 64] &= ~(1ull << number % 64);
     kernel_root = frame_allocate(FRAME_TABLE, nullptr);
     arch_root_init(arch_ram(kernel_root));
 }
@@ -39,12 +42,10 @@ static status_t asid_allocate(uint16_t *out)
     status_t status = STATUS_NO_RESOURCE;
     lock_acquire(&asids.lock);
     for (uint32_t word = 0; word < ARRAY_SIZE(asids.used) && status != STATUS_OK; word++) {
-        uint64_t free = ~asids.used[word] & (word == 0 ? ~1ull : ~0ull);
-        uint32_t number = word * 64 + (free ? (uint32_t)__builtin_ctzll(free) : 0);
+        uint64_t free = ~asids.used[word];
         if (!free)
             continue;
-        if (number > asids.limit)
-            break;
+        uint32_t number = word * 64 + (uint32_t)__builtin_ctzll(free);
         asids.used[word] |= 1ull << number % 64;
         *out = (uint16_t)number;
         status = STATUS_OK;

@@ -22,7 +22,7 @@ enum invariant : uint8_t {
 static_assert(INVARIANT_COUNT <= ABI_INVARIANTS);
 
 // Each is counted by every CPU, without an atomic addition: one that meets another may be lost.
-extern struct counter invariant_evaluations[INVARIANT_COUNT];
+extern struct counter invariant_evaluations[ABI_INVARIANTS];
 
 [[noreturn]] void invariant_failed(enum invariant invariant, const char *condition,
                                    const char *file, unsigned line);

@@ -11,6 +11,7 @@
 #include "interrupt.h"
 
 #include <hal/hal.h>
+#include <lib/string.h>
 
 #include "clock.h"
 #include "cpu.h"
@@ -36,8 +37,7 @@ void interrupts_init(void *table)
     lock_init(&interrupts.lock, RANK_IRQ);
     interrupts.lines = table;
     interrupts.count = hal.irq->lines;
-    for (uint32_t i = 0; i < interrupts.count; i++)
-        interrupts.lines[i] = nullptr;
+    memset(table, 0, interrupts_table_bytes());
 }
 
 static struct interrupt *interrupt_of(struct object *object)

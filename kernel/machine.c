@@ -271,7 +271,7 @@ status_t sys_machine_info(struct entry *entry, const struct handle_lookup *handl
     info->message_interrupts = hal.irq->message_allocate != nullptr;
     info->dev_build = dev_build;
     memcpy(info->command_line, machine.boot.command_line, sizeof info->command_line);
-    for (unsigned i = 0; i < INVARIANT_COUNT; i++)
+    for (unsigned i = 0; i < ABI_INVARIANTS; i++)
         info->checks[i] = counter_read(&invariant_evaluations[i]);
     entry->result[0] = sizeof *info;
     return STATUS_OK;

@@ -14,7 +14,7 @@
 #include "process.h"
 #include "thread.h"
 
-struct counter invariant_evaluations[INVARIANT_COUNT];
+struct counter invariant_evaluations[ABI_INVARIANTS];
 
 static const struct {
     const char *name, *text;

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from source import plain
 
-CLASSES = ["order", "barrier", "lock", "mask", "tlb", "rights", "quota", "relational",
-           "arithmetic", "logical", "deletion", "value"]
+CLASSES = ["order", "barrier", "lock", "mask", "tlb", "rights", "quota", "refcount", "bounds",
+           "relational", "arithmetic", "logical", "deletion", "value"]
 
 # What a change is about, by what is named in the statement part that it changes.
 ABOUT_TLB = re.compile(r"\b((arch_)?tlb_\w+|arch_table_sync|arch_root_load|aspace_load_kernel|ask|"
@@ -21,6 +21,9 @@ PLANTED = re.compile(r"SEEDED_BUG|RUNS_OUT")
 ABOUT_QUOTA = re.compile(r"\b(used|limit|children|high|quarantined_pages|charged_\w+|figure_\w+|"
                          r"account_(un)?charge\w*|handles_(un)?reserve|handles_(used|reserved|"
                          r"retired)|reserved_handles)\b")
+ABOUT_COUNTS = re.compile(r"->handles\b|\bobject_handle_(added|dropped)\w*|"
+                          r"\b(waiter|binding|mapping|pin|thread|vector)_count\b|"
+                          r"\b(populating|unpaid|vmo_page_released\w*)\b")
 ABOUT_MASKING = re.compile(r"\bhal\.irq->(un)?mask\b|\birq_(un)?mask\w*\b")
 
 RELATIONS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"],
@@ -119,6 +122,8 @@ class Finder:
                 operator = "mask"
             elif operator != "mask" and ABOUT_QUOTA.search(about):
                 operator = "quota"
+            elif operator != "mask" and ABOUT_COUNTS.search(about):
+                operator = "refcount"
         self.changes[Change(place[0], place[1], kind, operator, plain(becomes))] = None
 
     def text(self, node):
@@ -255,7 +260,8 @@ class Finder:
         opcode = node["opcode"]
         if opcode in RELATIONS:
             for other in RELATIONS[opcode]:
-                self.replace(node, "relational", self.between(left, right, opcode, other))
+                self.replace(node, "relational" if opcode in ("==", "!=") else "bounds",
+                             self.between(left, right, opcode, other))
         elif opcode in ("&&", "||"):
             texts = [self.text(left) or "", self.text(right) or ""]
             if not any(PLANTED.search(t) for t in texts):

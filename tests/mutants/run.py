@@ -46,7 +46,8 @@ ARGUMENTS = {
 }
 WHOLE = {"locks"}  # programs that are one test
 SCHEDULES = {"explore", "locks"}  # programs that try many schedules
-GOAL = {"order", "barrier", "lock", "mask", "tlb", "rights"}  # all of them are to be killed
+# All of these are to be killed.
+GOAL = {"order", "barrier", "lock", "mask", "tlb", "rights", "quota", "refcount", "bounds"}
 ABOUT_ORDER = {"order", "barrier", "lock", "tlb"}
 # A trial's time: so many times its usual one, and at least so many seconds of the processor.
 PATIENCE, SECONDS_LEAST = 5, 0.1
@@ -261,6 +262,8 @@ def listed_survivors():
         one.setdefault("nth", 1)
         if ("equivalent" in one) == ("survives" in one):
             sys.exit(f"{LISTED.name}: either `equivalent` or `survives`: {one}")
+        if one["class"] in GOAL and "survives" in one:
+            sys.exit(f"{LISTED.name}: to be killed, or equivalent: {one}")
     return {identity(one): one for one in found}
 
 

@@ -766,6 +766,9 @@ void world_begin(struct world_options options)
     size_t ram = options.ram_bytes ? options.ram_bytes : 64 << 20;
     world.cpus = options.cpus ? options.cpus : 1;
     host_reset(ram, options.asids == UINT32_MAX ? 0 : options.asids ? options.asids : 15);
+    struct random dirt = {1};
+    for (size_t i = 0; options.dirty && i < ram / sizeof(uint64_t); i++)
+        ((uint64_t *)(void *)host_ram)[i] = random_next(&dirt);
     if (options.clock)
         hal.clock = options.clock;
     boot = (struct boot_info){.ram_count = 1, .firmware = FIRMWARE_ACPI, .cpu_count = world.cpus};

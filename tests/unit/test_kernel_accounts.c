@@ -3,6 +3,7 @@
 //
 // Accounts: limits, reservations, teardown of everything, whoever shares memory (A1-A3, M8).
 #include "cpu.h"
+#include "frame.h"
 #include "kernel_world.h"
 
 static uint64_t pages_used(uint64_t account)
@@ -439,6 +440,54 @@ TEST(an_orphan_is_not_its_owners_any_more)
         hold_after(watch, 0);
         settle();
         EXPECT(!vmo->object.account);
+        world_end();
+    }
+}
+
+static const struct account *dying;
+
+static void it_still_pays(void)
+{
+    EXPECT(dying->pages.used > 0);
+}
+
+TEST(memory_is_paid_for_until_its_last_frame_is_free)
+{
+    unsigned nth = 1;
+    for (bool happened = true; happened; nth++) {
+        world_begin((struct world_options){});
+        uint64_t account = new_account(60, 20);
+        dying = account_behind(world.boss, account);
+        MUST(world.boss, VMO_CREATE, account, 40 * PAGE_SIZE, 0);
+        meanwhile((void *)frame_free, nth, it_still_pays);
+        MUST(world.boss, OBJECT_DESTROY, account);
+        happened = meanwhile_happened();
+        meanwhile(nullptr, 0, nullptr);
+        world_end();
+    }
+    EXPECT(nth > 40);
+}
+
+// The table of objects, as often as the machine starts.
+TEST(the_root_account_has_every_slot)
+{
+    uint64_t last = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        world_begin((struct world_options){.ram_bytes = 8 << 20});
+        struct outcome out;
+        do
+            out = CALL(world.boss, EVENT_CREATE, world.root_account);
+        while (out.status == STATUS_OK);
+        EXPECT_STATUS(out.status, NO_OBJECTS);
+        EXPECT_EQUAL(objects_free(), 0);
+        for (uint32_t slot = 0; slot < objects_total(); slot++) {
+            EXPECT_EQUAL(object_at(slot)->life, LIFE_LIVE);
+            if (slot == objects_total() - 1) {
+                EXPECT(i == 0 || object_at(slot)->id == last); // ids begin anew
+                last = object_at(slot)->id;
+            }
+        }
+        EXPECT(object_at(0)->id > 0);
         world_end();
     }
 }

@@ -261,3 +261,33 @@ TEST(each_step_is_short)
     EXPECT_EQUAL(step.most_frames, VMO_FILL_STEP_PAGES);
     world_end();
 }
+
+// The steps of what `pages` pages are made to do.
+static unsigned looks_of(uint64_t pages, bool unmap)
+{
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, pages * PAGE_SIZE, 0);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, pages * PAGE_SIZE, RW);
+    begin_steps();
+    if (unmap)
+        MUST(a, VM_UNMAP, a->own_aspace, AT);
+    else
+        MUST(a, VM_PROTECT, a->own_aspace, AT, PROT_READ);
+    end_steps();
+    unsigned looks = step.looks;
+    if (!unmap)
+        MUST(a, VM_UNMAP, a->own_aspace, AT);
+    MUST(a, HANDLE_CLOSE, vmo);
+    return looks;
+}
+
+TEST(a_step_is_for_so_many_pages)
+{
+    begin();
+    for (unsigned unmap = 0; unmap < 2; unmap++)
+        for (uint64_t steps = 1; steps < 4; steps++) {
+            unsigned looks = looks_of(steps * VM_STEP_PAGES, unmap);
+            EXPECT_EQUAL(looks_of((steps - 1) * VM_STEP_PAGES + 1, unmap), looks);
+            EXPECT(looks_of(steps * VM_STEP_PAGES + 1, unmap) > looks);
+        }
+    world_end();
+}

@@ -6,6 +6,8 @@
 #include <entry/entry.h>
 #include <string.h>
 
+#include <hal/hal.h>
+
 #include "cpu.h"
 #include "dma.h"
 #include "frame.h"
@@ -502,6 +504,112 @@ TEST(more_pins_than_one_quiet_ends)
     world_end();
 }
 
+// ---- controllers
+
+static const struct irq_controller *simulated;
+static unsigned open_claims; // that were not completed
+static bool nonsense;        // the next claim is of a line that there is not
+
+static uint32_t odd_claim(void)
+{
+    uint32_t line = nonsense ? simulated->lines : simulated->claim();
+    nonsense = false;
+    open_claims += line != IRQ_NONE;
+    return line;
+}
+
+static void odd_complete(uint32_t line)
+{
+    open_claims--;
+    simulated->complete(line);
+}
+
+static void odd_mask(uint32_t line)
+{
+    EXPECT(line < simulated->lines);
+    simulated->mask(line);
+}
+
+// The simulated controller, with each claim counted until it is complete.
+static void watch_the_controller(void)
+{
+    static struct irq_controller odd;
+    simulated = hal.irq;
+    odd = *simulated;
+    odd.claim = odd_claim;
+    odd.complete = odd_complete;
+    odd.mask = odd_mask;
+    hal.irq = &odd;
+    open_claims = 0;
+}
+
+// Behind the table of lines stands anything.
+TEST(a_line_that_the_controller_does_not_have)
+{
+    world_begin((struct world_options){.dirty = true});
+    a = spawn(new_account(600, 300), 10);
+    machine = grant(a, world.boss, world.machine);
+    uint64_t interrupt = MUST(a, MACHINE_INTERRUPT, machine, a->account, 10, TRIGGER_EDGE);
+    watch_the_controller();
+    uint64_t spurious = counter_read(&cpus[0]->spurious);
+    nonsense = true;
+    host_line_pulse(10);
+    settle();
+    EXPECT(!nonsense);
+    EXPECT_EQUAL(counter_read(&cpus[0]->spurious), spurious + 1);
+    EXPECT(is_raised(interrupt));
+    EXPECT_EQUAL(open_claims, 0);
+}
+
+TEST(each_claim_is_completed)
+{
+    world_begin((struct world_options){.cpus = 2});
+    a = spawn(new_account(600, 300), 10);
+    machine = grant(a, world.boss, world.machine);
+    struct actor *other = spawn_on(1, new_account(30, 30), 10);
+    uint64_t interrupt = MUST(a, MACHINE_INTERRUPT, machine, a->account, 10, TRIGGER_EDGE);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    uint64_t theirs = grant(other, a, event);
+    watch_the_controller();
+    EXPECT_CALL(BLOCKED, other, OBJECT_WAIT, theirs, 1, ABI_DEADLINE_NEVER);
+    uint64_t asked = counter_read(&cpus[1]->asked);
+    MUST(a, EVENT_SIGNAL, event, 1);
+    EXPECT_STATUS(ended(other).status, OK);
+    EXPECT(counter_read(&cpus[1]->asked) > asked);
+    EXPECT_EQUAL(open_claims, 0); // another CPU's question
+    EXPECT_CALL(BLOCKED, a, THREAD_SLEEP, host_ticks + 1000);
+    advance(1000);
+    EXPECT_STATUS(ended(a).status, OK);
+    EXPECT_EQUAL(open_claims, 0); // the timer
+    host_line_pulse(10);
+    settle();
+    EXPECT(is_raised(interrupt));
+    EXPECT_EQUAL(open_claims, 0);
+    world_end();
+}
+
+TEST(a_machine_whose_ram_holds_anything)
+{
+    world_begin((struct world_options){.dirty = true, .ram_bytes = 8 << 20});
+    uint64_t free = frames_free();
+    uint32_t objects = objects_free();
+    account = new_account(600, 300);
+    a = spawn(account, 10);
+    machine = grant(a, world.boss, world.machine);
+    for (uint32_t line = HOST_LINE_FIRST; line < HOST_MESSAGE_FIRST; line++)
+        MUST(a, MACHINE_INTERRUPT, machine, a->account, line, TRIGGER_EDGE);
+    for (unsigned message = 0; message < 4; message++)
+        MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, a->account, 0xd000'1000, message, 8);
+    EXPECT_CALL(OK, a, VMO_CREATE, a->account, 20 * PAGE_SIZE, 0);
+    new_channel(a, 4, 64, 1, 1);
+    MUST(world.boss, OBJECT_DESTROY, account);
+    MUST(world.boss, HANDLE_CLOSE, account);
+    for (unsigned i = 0; i < 3; i++)
+        MUST(world.boss, HANDLE_CLOSE, (&a->process_handle)[i]);
+    EXPECT_EQUAL(frames_free(), free);
+    EXPECT_EQUAL(objects_free(), objects);
+}
+
 // ---- the machine and the log
 
 TEST(machine_info_and_power)
@@ -513,7 +621,7 @@ TEST(machine_info_and_power)
     EXPECT_EQUAL(info->pages_free, frames_free());
     EXPECT_EQUAL(info->cpus, 1);
     EXPECT_EQUAL(info->ram_bytes, host_ram_bytes);
-    for (unsigned i = 0; i < INVARIANT_COUNT; i++)
+    for (unsigned i = 0; i < ABI_INVARIANTS; i++)
         EXPECT_EQUAL(info->checks[i] > 0, counter_read(&invariant_evaluations[i]) > 0);
     EXPECT(info->checks[0] > 0);
     // What the timer raises is not a device's.

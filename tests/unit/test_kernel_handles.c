@@ -215,6 +215,87 @@ TEST(the_table_has_a_limit)
     world_end();
 }
 
+// ---- pages of the table that are paid for before they are there
+
+static uint64_t pages_paid(const struct actor *actor)
+{
+    return actor->process->pages_paid;
+}
+
+// A table of one page with so many handles, and so many slots retired.
+static uint64_t fill(struct actor *actor, uint32_t handles, uint32_t retired)
+{
+    uint64_t event = MUST(actor, EVENT_CREATE, actor->account);
+    for (uint32_t i = 0; i < retired; i++) {
+        uint32_t slot = (uint32_t)MUST(actor, HANDLE_DUPLICATE, event, 0);
+        uint64_t last = (uint64_t)UINT32_MAX << 32 | slot;
+        actor->process->pages[0][slot].tag = (uint64_t)UINT32_MAX << 2 | HANDLE_LIVE;
+        MUST(actor, HANDLE_CLOSE, last);
+    }
+    while (actor->process->handles_used < handles)
+        MUST(actor, HANDLE_DUPLICATE, event, RIGHTS_EVENT);
+    EXPECT_EQUAL(actor->process->handles_retired, retired);
+    EXPECT_EQUAL(pages_paid(actor), 1);
+    return event;
+}
+
+static struct outcome call_for(struct actor *actor, uint64_t end, unsigned given, unsigned wanted)
+{
+    return CALL(actor, CHANNEL_CALL, end, MSG_WITH_REPLY_HANDLES(MSG(0, given), wanted),
+                ABI_DEADLINE_NEVER);
+}
+
+TEST(room_for_a_reply_is_given_back_when_a_handle_is_closed)
+{
+    struct actor *a = begin(), *b = spawn_thread(a, 9);
+    struct ends ends = new_channel(a, 1, 64, 1, 1);
+    uint64_t event = fill(a, HANDLES_PER_PAGE, 0);
+    uint64_t used = account_behind(a, a->account)->pages.used;
+    EXPECT_STATUS(call_for(b, ends.end0, 0, 1).status, BLOCKED);
+    EXPECT_EQUAL(pages_paid(a), 2);
+    EXPECT_EQUAL(account_behind(a, a->account)->pages.used, used + 1);
+    MUST(a, HANDLE_CLOSE, event); // its place is the reply's
+    EXPECT_EQUAL(pages_paid(a), 1);
+    EXPECT_EQUAL(account_behind(a, a->account)->pages.used, used);
+    world_end();
+}
+
+TEST(room_for_a_reply_is_where_the_handle_was_that_the_call_sent)
+{
+    struct actor *a = begin(), *b = spawn_thread(a, 9), *server = spawn(new_account(30, 30), 10);
+    struct ends ends = new_channel(a, 1, 64, 1, 1);
+    uint64_t end1 = grant(server, a, ends.end1);
+    uint64_t event = fill(a, HANDLES_PER_PAGE, 0);
+    uint64_t used = account_behind(a, a->account)->pages.used;
+    set_handles(b, 1, &event);
+    EXPECT_STATUS(call_for(b, ends.end0, 1, 1).status, BLOCKED);
+    EXPECT_EQUAL(pages_paid(a), 2);
+    EXPECT_CALL(OK, server, CHANNEL_RECEIVE, end1, 0);
+    EXPECT_EQUAL(pages_paid(a), 1);
+    EXPECT_EQUAL(account_behind(a, a->account)->pages.used, used);
+    world_end();
+}
+
+// What is retired takes room: the page for the reply stays paid.
+TEST(room_for_a_reply_beside_slots_that_are_retired)
+{
+    struct actor *a = begin(), *b = spawn_thread(a, 9), *c = spawn_thread(a, 8);
+    struct ends ends = new_channel(a, 1, 64, 1, 1), others = new_channel(a, 1, 64, 2, 1);
+    uint64_t event = fill(a, HANDLES_PER_PAGE - 2, 2);
+    EXPECT_STATUS(call_for(b, ends.end0, 0, 1).status, BLOCKED);
+    EXPECT_STATUS(call_for(c, others.end0, 0, 2).status, BLOCKED);
+    EXPECT_EQUAL(pages_paid(a), 2);
+    MUST(a, THREAD_CANCEL, c->own_thread); // which gives back its own room, and no more
+    EXPECT_STATUS(ended(c).status, CANCELLED);
+    EXPECT_EQUAL(pages_paid(a), 2);
+    struct outcome call = CALL(c, CHANNEL_RECEIVE, ends.end1, 0);
+    EXPECT_STATUS(call.status, OK);
+    set_handles(c, 1, &event);
+    EXPECT_CALL(OK, c, CHANNEL_REPLY, ends.end1, call.value[1], MSG(0, 1));
+    EXPECT_STATUS(ended(b).status, OK);
+    world_end();
+}
+
 static struct object_ref stale;
 
 static void expect_stale(void)

@@ -92,6 +92,40 @@ TEST(a_child_goes_before_its_share_is_set)
     world_end();
 }
 
+static void its_process_goes(void)
+{
+    EXPECT_CALL(OK, other, OBJECT_DESTROY, victim);
+    settle();
+}
+
+TEST(an_address_space_goes_before_it_is_locked)
+{
+    begin();
+    uint64_t vmo = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        struct outcome out = CALL(user, PROCESS_CREATE, user->account, 0);
+        victim = out.value[0];
+        MUST(user, VM_MAP, out.value[1], vmo, 0, 0x4000'0000, PAGE_SIZE, PROT_READ);
+        if (i == 0)
+            EXPECT_MEANWHILE(GONE, object_lock, 1, its_process_goes, VM_PROTECT, out.value[1],
+                             0x4000'0000, PROT_READ);
+        else if (i == 1)
+            EXPECT_MEANWHILE(GONE, object_lock, 1, its_process_goes, VM_UNMAP, out.value[1],
+                             0x4000'0000);
+        else
+            EXPECT_MEANWHILE(GONE, object_lock, 1, its_process_goes, VM_MAP, out.value[1], vmo, 0,
+                             0x5000'0000, PAGE_SIZE, PROT_READ);
+    }
+    // What no mapping can have is told before it is looked at.
+    struct outcome out = CALL(user, PROCESS_CREATE, user->account, 0);
+    victim = out.value[0];
+    meanwhile((void *)object_lock, 1, its_process_goes);
+    EXPECT_CALL(INVALID, user, VM_PROTECT, out.value[1], 0x4000'0000, PROT_WRITE);
+    EXPECT(!meanwhile_happened());
+    meanwhile(nullptr, 0, nullptr);
+    world_end();
+}
+
 TEST(an_end_goes_before_its_peer_is_locked)
 {
     begin();

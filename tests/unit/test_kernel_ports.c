@@ -107,6 +107,37 @@ TEST(many_bindings_that_have_nothing_to_tell)
     world_end();
 }
 
+// How often whoever receives lets interrupts in, where so many bindings have nothing to tell.
+static unsigned windows_of(unsigned bindings)
+{
+    static uint64_t events[32];
+    static unsigned made;
+    for (; made < bindings; made++) {
+        events[made] = MUST(a, EVENT_CREATE, a->account);
+        MUST(a, PORT_BIND, port, events[made], made, 1);
+    }
+    for (unsigned i = 0; i < bindings; i++) {
+        MUST(a, EVENT_SIGNAL, events[i], 1);
+        MUST(a, EVENT_CLEAR, events[i], 1);
+    }
+    windows = 0;
+    host_on_window = count_windows;
+    EXPECT_CALL(TIMED_OUT, a, PORT_RECEIVE, port, 0);
+    host_on_window = nullptr;
+    return windows;
+}
+
+TEST(after_each_sixteen_bindings_that_have_nothing_to_tell)
+{
+    begin();
+    unsigned none = windows_of(0);
+    EXPECT_EQUAL(windows_of(15), none);
+    EXPECT_EQUAL(windows_of(16), none + 1);
+    EXPECT_EQUAL(windows_of(31), none + 1);
+    EXPECT_EQUAL(windows_of(32), none + 2);
+    world_end();
+}
+
 // IPC-44
 TEST(a_waiting_receiver_is_told_at_once)
 {
@@ -531,5 +562,23 @@ TEST(a_bound_process_goes_with_its_account)
     MUST(world.boss, OBJECT_DESTROY, account);
     EXPECT_EQUAL(ended(b).value[0], 3);
     EXPECT_EQUAL(b->out.value[1], SIGNAL_GONE);
+    world_end();
+}
+
+TEST(a_call_that_a_port_brings_is_answered_by_its_token)
+{
+    begin();
+    struct ends ends = new_channel(a, 1, 64, 0, 1);
+    MUST(a, PORT_BIND, port, ends.end1, 6, SIGNAL_READABLE);
+    for (unsigned i = 0; i < 3; i++) {
+        EXPECT_CALL(BLOCKED, b, CHANNEL_CALL, ends.end0, MSG(1, 0), ABI_DEADLINE_NEVER);
+        struct outcome out = CALL(a, PORT_RECEIVE, port, 0);
+        EXPECT_STATUS(out.status, OK);
+        EXPECT_EQUAL(out.value[1], SIGNAL_READABLE);
+        set_text(a, "so");
+        EXPECT_CALL(OK, a, CHANNEL_REPLY, ends.end1, out.value[3], MSG(3, 0));
+        EXPECT_STATUS(ended(b).status, OK);
+        EXPECT(strcmp(text_of(b), "so") == 0);
+    }
     world_end();
 }

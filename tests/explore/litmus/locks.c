@@ -18,7 +18,7 @@ constexpr unsigned CPUS = 3;
 // ---- what lock.c needs of the rest
 
 const char *seeded_bug;
-struct counter invariant_evaluations[INVARIANT_COUNT];
+struct counter invariant_evaluations[ABI_INVARIANTS];
 struct arch_percpu *host_running;
 
 bool seeded_bug_is(const char *name)
