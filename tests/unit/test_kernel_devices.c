@@ -508,13 +508,22 @@ TEST(more_pins_than_one_quiet_ends)
 
 static const struct irq_controller *simulated;
 static unsigned open_claims; // that were not completed
-static bool nonsense;        // the next claim is of a line that there is not
+static struct {
+    bool wanted;
+    uint32_t cpu, line;
+} next_claim; // which the simulated controller would not make
 
 static uint32_t odd_claim(void)
 {
-    uint32_t line = nonsense ? simulated->lines : simulated->claim();
-    nonsense = false;
-    open_claims += line != IRQ_NONE;
+    open_claims++;
+    if (next_claim.wanted && next_claim.cpu == cpu_self()->number) {
+        next_claim.wanted = false;
+        if (next_claim.line < simulated->lines)
+            host_lines[next_claim.line].claimed++;
+        return next_claim.line;
+    }
+    uint32_t line = simulated->claim();
+    open_claims -= line == IRQ_NONE;
     return line;
 }
 
@@ -530,6 +539,12 @@ static void odd_mask(uint32_t line)
     simulated->mask(line);
 }
 
+static void odd_message_free(uint32_t line)
+{
+    EXPECT(line >= HOST_MESSAGE_FIRST);
+    simulated->message_free(line);
+}
+
 // The simulated controller, with each claim counted until it is complete.
 static void watch_the_controller(void)
 {
@@ -539,6 +554,7 @@ static void watch_the_controller(void)
     odd.claim = odd_claim;
     odd.complete = odd_complete;
     odd.mask = odd_mask;
+    odd.message_free = odd_message_free;
     hal.irq = &odd;
     open_claims = 0;
 }
@@ -552,10 +568,12 @@ TEST(a_line_that_the_controller_does_not_have)
     uint64_t interrupt = MUST(a, MACHINE_INTERRUPT, machine, a->account, 10, TRIGGER_EDGE);
     watch_the_controller();
     uint64_t spurious = counter_read(&cpus[0]->spurious);
-    nonsense = true;
+    next_claim.wanted = true;
+    next_claim.cpu = 0;
+    next_claim.line = simulated->lines;
     host_line_pulse(10);
     settle();
-    EXPECT(!nonsense);
+    EXPECT(!next_claim.wanted);
     EXPECT_EQUAL(counter_read(&cpus[0]->spurious), spurious + 1);
     EXPECT(is_raised(interrupt));
     EXPECT_EQUAL(open_claims, 0);
@@ -585,6 +603,29 @@ TEST(each_claim_is_completed)
     settle();
     EXPECT(is_raised(interrupt));
     EXPECT_EQUAL(open_claims, 0);
+    world_end();
+}
+
+TEST(a_line_that_another_cpu_claims)
+{
+    world_begin((struct world_options){.cpus = 2});
+    a = spawn(new_account(600, 300), 10);
+    machine = grant(a, world.boss, world.machine);
+    struct actor *other = spawn_on(1, new_account(30, 30), 10);
+    uint64_t interrupt = MUST(a, MACHINE_INTERRUPT, machine, a->account, 10, TRIGGER_EDGE);
+    watch_the_controller();
+    next_claim.wanted = true;
+    next_claim.cpu = 1;
+    next_claim.line = 10;
+    EXPECT_CALL(BLOCKED, other, THREAD_SLEEP, host_ticks + 1000);
+    advance(1000); // of its interrupts the timer's comes second
+    EXPECT_STATUS(ended(other).status, OK);
+    EXPECT(is_raised(interrupt));
+    EXPECT_EQUAL(open_claims, 0);
+    MUST(a, OBJECT_INSPECT, interrupt);
+    EXPECT_EQUAL(((const struct abi_inspect *)(const void *)text_of(a))->interrupt.cpu, 1);
+    MUST(a, INTERRUPT_ACKNOWLEDGE, interrupt);
+    MUST(a, HANDLE_CLOSE, interrupt); // it is no message
     world_end();
 }
 

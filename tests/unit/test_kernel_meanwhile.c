@@ -126,6 +126,19 @@ TEST(an_address_space_goes_before_it_is_locked)
     world_end();
 }
 
+// What was made of the process is taken back, its address-space number too.
+TEST(the_place_for_faults_goes_before_it_is_taken)
+{
+    begin_with(4);
+    for (unsigned i = 0; i < 8; i++) {
+        struct ends ends = new_channel(user, 1, 64, 0, 1);
+        victim = ends.end0;
+        EXPECT_MEANWHILE(GONE, object_new, 1, it_goes, PROCESS_CREATE, user->account, ends.end0);
+    }
+    EXPECT_CALL(OK, user, PROCESS_CREATE, user->account, 0);
+    world_end();
+}
+
 TEST(an_end_goes_before_its_peer_is_locked)
 {
     begin();
