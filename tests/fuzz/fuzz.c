@@ -212,6 +212,12 @@ size_t mutate_records(uint8_t *data, size_t bytes, size_t room, size_t record, s
     return count * record;
 }
 
+uint8_t *insert_record(uint8_t *data, size_t count, size_t at, size_t record)
+{
+    memmove(data + (at + 1) * record, data + at * record, (count - at) * record);
+    return data + at * record;
+}
+
 void put_low_first(uint8_t *at, uint64_t value, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++)

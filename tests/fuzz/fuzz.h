@@ -71,6 +71,9 @@ size_t mutate_bytes(uint8_t *data, size_t bytes, size_t room);
 // repeated and exchanged.
 size_t mutate_records(uint8_t *data, size_t bytes, size_t room, size_t record, struct dice *dice);
 
+// Makes room for a record before the one at `at` of `count`; where it is to be written.
+uint8_t *insert_record(uint8_t *data, size_t count, size_t at, size_t record);
+
 // Puts a number of 1 to 8 bytes, the first the lowest or the highest.
 void put_low_first(uint8_t *at, uint64_t value, unsigned bytes);
 void put_high_first(uint8_t *at, uint64_t value, unsigned bytes);

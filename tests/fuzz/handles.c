@@ -92,15 +92,15 @@ static status_t model_lookup(struct side *side, uint64_t value, uint32_t rights)
 static uint64_t choose(struct side *side, struct input *input)
 {
     struct side *other = side == &sides[0] ? &sides[1] : &sides[0];
-    uint64_t how = input_below(input, 8), value = input_number(input, 2);
-    const struct side *from = how == 5 ? other : side;
-    if (how < 7)
+    uint64_t how = input_below(input, 16), value = input_number(input, 2);
+    const struct side *from = how == 13 ? other : side;
+    if (how < 15)
         value = from->count ? from->values[value % from->count].value : value;
-    if (how < 2 && from->count) // the newest
+    if (how < 8 && from->count) // the newest
         value = from->values[from->count - 1].value;
-    if (how == 6)
+    if (how == 14)
         value ^= 1ull << input_below(input, 64);
-    if (how == 7)
+    if (how == 15)
         value |= input_number(input, 1) << 32;
     return is_fixed(side, value) ? 0 : value;
 }
@@ -221,37 +221,40 @@ static void age(struct side *side, struct input *input)
         entry->tag = generation << 2 | HANDLE_FREE;
 }
 
+enum what : uint8_t { MAKE, DUPLICATE, CLOSE, DESTROY, SEND, RECEIVE, SIGNAL, AGE, LOOK, WHATS };
+
 static void one_step(struct input *record)
 {
     uint64_t what = record->bytes ? input_number(record, 1) : 0;
     struct side *side = &sides[what & 1];
     uint64_t value = choose(side, record);
-    switch ((what >> 1) % 10) {
-    case 0:
+    switch ((enum what)((what >> 1) % WHATS)) {
+    case MAKE:
         make(side);
         break;
-    case 1:
+    case DUPLICATE:
         duplicate(side, value, record);
         break;
-    case 2:
+    case CLOSE:
         close_one(side, value);
         break;
-    case 3:
+    case DESTROY:
         destroy(side, value);
         break;
-    case 4:
+    case SEND:
         send(side, value);
         break;
-    case 5:
+    case RECEIVE:
         receive(side);
         break;
-    case 6:
+    case SIGNAL:
         raise_signal(side, value, record);
         break;
-    case 7:
+    case AGE:
         age(side, record);
         break;
-    default:
+    case LOOK:
+    case WHATS:
         look(side, value);
         break;
     }
@@ -297,7 +300,30 @@ void fuzz_one(const uint8_t *data, size_t bytes)
     kernel_end();
 }
 
+// What belongs together is put in together: what one side does to the newest that it has.
+static const enum what chains[][4] = {
+    {MAKE, DUPLICATE, CLOSE, LOOK}, {MAKE, DUPLICATE, DESTROY, LOOK},
+    {AGE, MAKE, CLOSE, MAKE},       {AGE, MAKE, SEND, MAKE},
+    {MAKE, SIGNAL, LOOK, CLOSE},    {MAKE, DUPLICATE, SIGNAL, LOOK},
+    {MAKE, SEND, LOOK, MAKE},       {RECEIVE, LOOK, SIGNAL, CLOSE},
+};
+
+static size_t put_chain(uint8_t *data, size_t count, struct dice *dice)
+{
+    const enum what *chain = chains[dice_below(dice, ARRAY_SIZE(chains))];
+    uint64_t side = dice_below(dice, 2), at = dice_below(dice, count + 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(chains[0]); i++) {
+        uint8_t *record = insert_record(data, count++, at++, RECORD);
+        put_low_first(record, dice_next(dice), RECORD);
+        record[0] = (uint8_t)((unsigned)chain[i] << 1 | side);
+        record[1] &= 7; // the newest
+    }
+    return count * RECORD;
+}
+
 size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
 {
+    if (dice_below(dice, 3) == 0 && bytes / RECORD + ARRAY_SIZE(chains[0]) <= room / RECORD)
+        return put_chain(data, bytes / RECORD, dice);
     return mutate_records(data, bytes, room, RECORD, dice);
 }

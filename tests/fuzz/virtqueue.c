@@ -115,6 +115,8 @@ static void lie(struct input *input)
 {
     uint16_t at = (uint16_t)input_number(input, 2);
     uint32_t value = (uint32_t)input_number(input, 4);
+    if (at & 8) // near what is still right
+        value = queue.size + value % 4 - 2;
     honest = false;
     if (at & 1) // a used entry and an index that covers it
         *word_at(VIRTQUEUE_USED + 2) = (uint16_t)(queue.taken + 1 + (at >> 14));

@@ -22,5 +22,8 @@ void draw_call(struct actor *actor, uint64_t number, bool sensible, uint64_t arg
 // A call is over: of one that was taken, the end and the token are remembered for its reply.
 void draw_note(const struct actor *actor);
 
+// The token of the call that an actor's last call took; 0: it took none.
+uint64_t draw_token(const struct actor *actor);
+
 // Whether a call may answer this status, by the table.
 bool draw_is_listed(uint64_t number, status_t status);
