@@ -3,7 +3,8 @@
 //
 // What survivors see when a process or an account dies, at every step of a request. A client gives
 // memory to a service, the service to a driver, which has a device write into it; another thread of the
-// client's waits for room to send. Any of the three may own the memory, and pay for the channels. The
+// client's waits for room to send. Any of the three may own the memory, and pay for the channels, and
+// what is handed on may be a slice. The
 // request is cut behind each system call, by the end of each party's process or account; and that end
 // is stopped after each of its steps.
 //
@@ -42,13 +43,14 @@ static struct {
     unsigned payer;   // of the channels
     enum party victim;
     bool by_account; // its account ends, not its process alone
+    bool sliced;     // the client hands out a slice of the memory, which it pays for
 } cut;
 
 static struct side {
     struct actor *actor, *prober; // the prober: another thread of its process, with its handles
     uint64_t account;             // the boss's handle
     uint64_t memory, port;        // handles; 0: none yet
-    bool mapped;
+    bool mapped, has_slice;
     enum waits waits_for;
     uint64_t pages, objects; // charged before the death
 } sides[PARTIES];
@@ -56,8 +58,8 @@ static struct side {
 static struct actor *sender;
 static uint64_t ends[ENDS], client_token, driver_token, gift, service_gift, pin, line;
 static uint64_t addresses[PAGES], expected_page; // of the second page: what it holds
-static bool call_queued, driver_called, send_waits, send_queued, clients_call, services_call,
-    pinned, started, gift_moved, interrupted;
+static bool called, call_queued, driver_called, send_waits, send_queued, clients_call,
+    services_call, pinned, started, gift_moved, interrupted;
 static uint64_t end_pages; // that an end costs its account
 
 static struct actor *actor_for(enum party party)
@@ -110,8 +112,8 @@ static void begin(void)
 {
     world_begin((struct world_options){.ram_bytes = 4 << 20});
     memset(sides, 0, sizeof sides);
-    call_queued = driver_called = send_waits = send_queued = clients_call = services_call = pinned =
-        started = gift_moved = interrupted = false;
+    called = call_queued = driver_called = send_waits = send_queued = clients_call = services_call =
+        pinned = started = gift_moved = interrupted = false;
     expected_page = UNTOUCHED;
     for (enum party party = CLIENT; party < PARTIES; party++) {
         struct side *side = &sides[party];
@@ -152,6 +154,9 @@ static void map_memory(enum party party)
 
 static uint64_t copy_of_memory(enum party party)
 {
+    if (party == CLIENT && cut.sliced)
+        return MUST(actor_for(CLIENT), VMO_SLICE, actor_for(CLIENT)->account, sides[CLIENT].memory,
+                    0, PAGES * PAGE_SIZE, RIGHTS_VMO);
     return MUST(actor_for(party), HANDLE_DUPLICATE, sides[party].memory, RIGHTS_VMO);
 }
 
@@ -180,7 +185,7 @@ static void client_calls(void)
     EXPECT_CALL(BLOCKED, actor_for(CLIENT), CHANNEL_CALL, ends[CLIENTS_END],
                 MSG_WITH_REPLY_HANDLES(MSG(8, 1), 1), NEVER);
     waits(CLIENT, A_REPLY);
-    call_queued = clients_call = true;
+    called = call_queued = clients_call = true;
 }
 
 static void another_sends(void)
@@ -196,6 +201,7 @@ static void service_receives(void)
     EXPECT_EQUAL(got.value[2], MSG(8, 1) | MSG_CALL);
     client_token = got.value[3];
     sides[SERVICE].memory = handle_of(actor_for(SERVICE), 0);
+    sides[SERVICE].has_slice = cut.sliced;
     EXPECT_STATUS(ended(sender).status, OK);
     call_queued = send_waits = false;
     send_queued = true;
@@ -222,6 +228,7 @@ static void driver_receives(void)
     driver_token = got.value[3];
     driver_called = true;
     sides[DRIVER].memory = handle_of(actor_for(DRIVER), 0);
+    sides[DRIVER].has_slice = cut.sliced;
 }
 
 static void driver_pins(void)
@@ -341,6 +348,20 @@ static bool memory_lives(void)
     return !cut.by_account || cut.owner != cut.victim;
 }
 
+static status_t memory_answers(bool slice)
+{
+    bool lives = memory_lives() && !(slice && cut.by_account && cut.victim == CLIENT);
+    return lives ? STATUS_OK : STATUS_GONE;
+}
+
+// The slice goes with the memory, and with the last who has a handle to it; one in a message that was
+// not taken goes back.
+static bool slice_ended(void)
+{
+    bool nobody = cut.victim == SERVICE && !call_queued && !driver_called;
+    return cut.sliced && called && (nobody || !memory_lives());
+}
+
 // What a wait at the end may have ended with; STATUS_BLOCKED: it goes on.
 static bool may_wake_with(enum end end, status_t status)
 {
@@ -435,7 +456,7 @@ static void check_port(enum party party, enum end end, unsigned messages)
     if (!gone)
         EXPECT_EQUAL((heard.signals & SIGNAL_PEER_CLOSED) != 0, drains);
     if (heard.messages > 0 && party == DRIVER)
-        EXPECT_EQUAL(heard.handle, memory_lives() ? STATUS_OK : STATUS_GONE);
+        EXPECT_EQUAL(heard.handle, memory_answers(cut.sliced));
 }
 
 // The answer that is owed: to one who waits, or does not any more.
@@ -460,7 +481,7 @@ static void check_memory_of(enum party party)
     struct side *side = &sides[party];
     struct actor *prober = side->prober;
     if (side->memory) {
-        status_t status = memory_lives() ? STATUS_OK : STATUS_GONE;
+        status_t status = memory_answers(side->has_slice);
         EXPECT_EQUAL(CALL(prober, OBJECT_INSPECT, side->memory).status, status);
         EXPECT_EQUAL(CALL(prober, VM_MAP, prober->own_aspace, side->memory, 0, ELSEWHERE, PAGE_SIZE,
                           PROT_READ)
@@ -504,6 +525,7 @@ static void check_charge(enum party party)
     // In the queue of an end that has gone; or moved to who has gone.
     if (party == CLIENT && send_queued && is_dead_end(SERVICES_END))
         objects--;
+    objects -= party == CLIENT && slice_ended();
     if (party == CLIENT && gift_moved && cut.victim == SERVICE)
         objects--;
     if (party == SERVICE && gift_moved && cut.victim == CLIENT)
@@ -659,14 +681,15 @@ static void end_world(void)
 }
 
 // The way-th of the ways to end that party, whoever owns and pays. false: there are no more.
-constexpr unsigned WAYS = 2 * PARTIES * (PARTIES + 1);
+constexpr unsigned WAYS = 2 * 2 * PARTIES * (PARTIES + 1);
 
 static bool choose(enum party victim, unsigned way)
 {
     cut.victim = victim;
     cut.by_account = way & 1;
-    cut.owner = (enum party)(way / 2 % PARTIES);
-    cut.payer = way / 2 / PARTIES;
+    cut.sliced = way >> 1 & 1;
+    cut.owner = (enum party)(way / 4 % PARTIES);
+    cut.payer = way / 4 / PARTIES;
     return way < WAYS;
 }
 
@@ -721,7 +744,7 @@ static void call_in_between(enum party party)
     struct side *side = &sides[party];
     struct actor *prober = side->prober;
     uint64_t as = prober->own_aspace;
-    status_t lives = memory_lives() ? STATUS_OK : STATUS_GONE, status;
+    status_t lives = memory_answers(side->has_slice), status;
     for (enum end end = CLIENTS_END; end < ENDS; end++)
         if (holder_of[end] == party) {
             status = HELD(prober, CHANNEL_SEND, SEND_TOO_MUCH(end)).status;
@@ -775,7 +798,7 @@ static unsigned calls_of(enum party party, unsigned request, unsigned first, uns
 
 static void calls_in_between(enum party victim)
 {
-    unsigned stride = 400 / test_amount(10, 40), reached = 0, tried = 0;
+    unsigned stride = 400 / test_amount(5, 80), reached = 0, tried = 0;
     for (unsigned way = 0; choose(victim, way); way = next_way(way))
         for (unsigned request = 0; request <= STEPS; request++)
             for (enum party party = CLIENT; party < PARTIES; party++)
