@@ -92,10 +92,8 @@ static status_t cut(struct vmo *slice, struct object_ref parent_ref) NO_THREAD_S
     slice->device = parent->device;
     slice->tables = parent->tables;
     object_handle_added_locked(&parent->object);
-    if (vmo_is_slice(parent) && !slice_to_whole(parent_ref)) {
-        object_handle_dropped(parent_ref);
-        return STATUS_GONE;
-    }
+    if (vmo_is_slice(parent) && !slice_to_whole(parent_ref))
+        return STATUS_GONE; // with one of the two: the parent's handles count no more, or soon
     // With the whole still locked: the end of the parent ends the slices that it finds.
     list_push_back(&parent->slices, &slice->slice_node);
     object_publish(&slice->object);
@@ -206,9 +204,9 @@ enum step slice_teardown(struct vmo *slice) NO_THREAD_SAFETY
         object_handle_dropped(slice->parent);
         return STEP_DONE;
     }
-    if (!revoke)
-        return slice->device ? STEP_WAIT
-                             : STEP_MORE; // for those who map registers; or to hand up more
-    // One that is clearing already only needs to be waited for.
-    return object_kill(mapping, object->operation.runnable.priority) ? STEP_MORE : STEP_WAIT;
+    if (!revoke && !slice->device)
+        return STEP_MORE; // to hand up
+    if (revoke)
+        (void)object_kill(mapping, object->operation.runnable.priority);
+    return STEP_WAIT; // for its end, or that of one that maps registers
 }

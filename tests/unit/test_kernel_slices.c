@@ -95,6 +95,7 @@ TEST(a_slice_shows_its_range)
     for (uint64_t i = 0; i < ARRAY_SIZE(shown); i++)
         EXPECT_EQUAL(*word_at(owner, ELSEWHERE + i * PAGE_SIZE, HOST_LOAD), shown[i]);
     EXPECT_EQUAL(inspect(owner, slice).vmo.bytes, 10 * PAGE_SIZE);
+    EXPECT_EQUAL(inspect(owner, slice).state, VMO_READY);
     EXPECT_EQUAL(inspect(owner, slice).vmo.mappings, 1);
     EXPECT_EQUAL(inspect(owner, inner).vmo.mappings, 1);
     EXPECT_EQUAL(inspect(owner, whole).vmo.mappings, 4);
@@ -414,6 +415,33 @@ TEST(many_mappings_of_a_slice_that_ends)
     }
 }
 
+static struct vmo *heir;
+static uint64_t handed_up, most_at_once;
+
+static void count_handed_up(void)
+{
+    uint64_t now = counter_read(&heir->shown);
+    if (now - handed_up > most_at_once)
+        most_at_once = now - handed_up;
+    handed_up = now;
+}
+
+TEST(so_many_mappings_are_handed_up_in_one_step)
+{
+    constexpr unsigned MANY = 2 * VM_STEP_PAGES + 3;
+    begin(2);
+    uint64_t outer = slice_of(owner, whole, 0, 2), slice = slice_of(owner, outer, 1, 1);
+    for (unsigned i = 0; i < MANY; i++)
+        MUST(owner, VM_MAP, owner->own_aspace, slice, 0, AT + i * PAGE_SIZE, PAGE_SIZE, RW);
+    heir = vmo_of(object_behind(owner, outer));
+    host_on_window = count_handed_up;
+    MUST(owner, HANDLE_CLOSE, slice);
+    host_on_window = nullptr;
+    EXPECT_EQUAL(counter_read(&heir->shown), MANY);
+    EXPECT_EQUAL(most_at_once, VM_STEP_PAGES);
+    world_end();
+}
+
 // ---- devices
 
 static void begin_device(enum abi_memory_kind kind)
@@ -583,8 +611,8 @@ static void it_goes(void)
     (void)CALL(user, OBJECT_DESTROY, victim);
 }
 
-// Another CPU destroys one of the VMOs at the nth lock that the call takes.
-TEST(a_source_goes_at_each_step_of_a_call)
+// Another CPU destroys one of the VMOs at the nth lock that the call takes, or is about to.
+static void goes_at_each(void *function, unsigned at_least)
 {
     unsigned happened = 0;
     for (unsigned what = 0; what < 9; what++)
@@ -600,7 +628,7 @@ TEST(a_source_goes_at_each_step_of_a_call)
             uint64_t within = slice_of(owner, slice, 1, 1);
             uint64_t victims[] = {whole, slice, within};
             victim = victims[what % 3];
-            meanwhile((void *)lock_acquire, nth, it_goes);
+            meanwhile(function, nth, it_goes);
             struct outcome out =
                 what < 3   ? CALL(owner, VMO_SLICE, acc, within, 0, PAGE_SIZE, RIGHT_READ)
                 : what < 6 ? CALL(owner, VM_MAP, as, within, 0, AT, PAGE_SIZE, PROT_READ)
@@ -623,5 +651,68 @@ TEST(a_source_goes_at_each_step_of_a_call)
             if (!done)
                 break;
         }
-    EXPECT(happened > 40);
+    EXPECT(happened >= at_least);
+}
+
+TEST(a_source_goes_at_each_lock_of_a_call)
+{
+    goes_at_each((void *)lock_acquire, 40);
+}
+
+TEST(a_source_goes_before_it_is_locked)
+{
+    goes_at_each((void *)object_lock_inner, 9);
+}
+
+static void begin_on_two_cpus(void)
+{
+    world_begin((struct world_options){.cpus = 2});
+    owner = spawn_on(0, new_account(600, 100), 10);
+    user = spawn_thread_on(1, owner, 10);
+    whole = MUST(owner, VMO_CREATE, owner->account, 4 * PAGE_SIZE, 0);
+}
+
+static const struct object *waiting_source;
+
+static void source_goes_and_waits(void)
+{
+    EXPECT_CALL(OK, user, OBJECT_DESTROY, victim);
+    EXPECT(!is_live(user, victim) && waiting_source->life == LIFE_DYING);
+}
+
+// The end of a slice stops before its first step: until it is over its source is not.
+// MEM-30
+TEST(a_source_waits_for_its_slices)
+{
+    for (unsigned nested = 0; nested < 2; nested++) {
+        begin_on_two_cpus();
+        victim = nested ? slice_of(owner, whole, 0, 2) : whole;
+        waiting_source = object_behind(owner, victim);
+        uint64_t slice = slice_of(owner, victim, 0, 1);
+        meanwhile((void *)slice_teardown, 1, source_goes_and_waits);
+        MUST(owner, HANDLE_CLOSE, slice);
+        EXPECT(meanwhile_happened());
+        settle();
+        EXPECT_EQUAL(waiting_source->life, LIFE_FREE);
+        world_end();
+    }
+}
+
+// Whoever ends what a slice is cut out of has to wait until it is published.
+TEST(a_slice_is_made_before_it_ends)
+{
+    for (unsigned nested = 0; nested < 2; nested++) {
+        begin_on_two_cpus();
+        victim = nested ? slice_of(owner, whole, 0, 2) : whole;
+        meanwhile((void *)account_adopt, 1, it_goes);
+        struct outcome made =
+            CALL(owner, VMO_SLICE, owner->account, victim, 0, PAGE_SIZE, RIGHTS_VMO);
+        EXPECT(meanwhile_happened());
+        settle();
+        EXPECT_STATUS(made.status, OK);
+        EXPECT(!is_live(owner, victim) && !is_live(owner, made.value[0]));
+        EXPECT_EQUAL(is_live(owner, whole), nested);
+        world_check();
+        world_end();
+    }
 }
