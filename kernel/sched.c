@@ -56,18 +56,26 @@ static struct runnable *highest(struct cpu *cpu)
 
 uint64_t sched_charge(struct cpu *cpu)
 {
-    uint64_t now = time_now_ns();
-    counter_add(cpu->current ? &cpu->current->cpu_ns : &cpu->idle_ns, now - cpu->switched_ns);
+    uint64_t from = cpu->switched_ns, now = time_now_ns();
+    counter_add(cpu->current ? &cpu->current->cpu_ns : &cpu->idle_ns, now - from);
     if (cpu->budget)
-        budget_charge(cpu->budget, cpu->switched_ns, now);
+        budget_charge(cpu->budget, from, now);
     cpu->switched_ns = now;
     return now;
 }
 
-// ---- budgets
+// The same while no thread is current.
+static void charge_idle(struct cpu *cpu)
+{
+    uint64_t now = time_now_ns();
+    counter_add(&cpu->idle_ns, now - cpu->switched_ns);
+    cpu->switched_ns = now;
+}
+
+// ---- budgets: out of line, so that who has none goes by
 
 // The current thread, or the one that is about to be, goes by this one from now on.
-static void set_budget(struct cpu *cpu, struct budget *budget)
+[[gnu::noinline]] static void set_budget(struct cpu *cpu, struct budget *budget)
 {
     cpu->budget = budget;
     cpu->budget_end_ns = budget ? budget_end(budget, cpu->switched_ns) : UINT64_MAX;
@@ -80,7 +88,7 @@ void sched_budget_changed(struct cpu *cpu)
 }
 
 // Whether a thread that was just taken out of the run queue may run. If not, it is put aside.
-static bool lets_run(struct cpu *cpu, struct thread *thread)
+[[gnu::noinline]] static bool lets_run(struct cpu *cpu, struct thread *thread)
 {
     struct budget *budget = budget_of_thread(cpu, thread);
     if (budget && !budget_lets_run(budget, cpu->switched_ns)) {
@@ -92,7 +100,7 @@ static bool lets_run(struct cpu *cpu, struct thread *thread)
 }
 
 // Whether the budget of the current thread is used up.
-static bool budget_is_over(struct cpu *cpu)
+[[gnu::noinline]] static bool budget_is_over(struct cpu *cpu)
 {
     if (time_now_ns() < cpu->budget_end_ns)
         return false;
@@ -102,7 +110,7 @@ static bool budget_is_over(struct cpu *cpu)
 }
 
 // Runs a step, on whose time: that of the account that pays for the object.
-static void run_operation(struct cpu *cpu, struct operation *operation)
+[[gnu::noinline]] static void run_operation(struct cpu *cpu, struct operation *operation)
 {
     struct object *object = CONTAINER_OF(operation, struct object, operation);
     struct budget *budget = cpu->active_budgets ? budget_of_object(cpu, object) : nullptr;
@@ -112,13 +120,25 @@ static void run_operation(struct cpu *cpu, struct operation *operation)
         budget_charge(budget, from, time_now_ns());
 }
 
+// Whether there is nothing left of the budget of the thread that has just stopped.
+[[gnu::noinline]] static bool leave_budget(struct cpu *cpu, uint64_t from)
+{
+    struct budget *budget = cpu->budget;
+    budget_charge(budget, from, cpu->switched_ns);
+    set_budget(cpu, nullptr);
+    return budget->left_ns <= 0;
+}
+
 // ---- the current thread
 
-static void current_is_none(struct cpu *cpu)
+// It stops running. Returns whether its budget is used up.
+static bool current_stops(struct cpu *cpu)
 {
+    uint64_t from = cpu->switched_ns, now = time_now_ns();
+    counter_add(&cpu->current->cpu_ns, now - from);
+    cpu->switched_ns = now;
     cpu->current = nullptr;
-    if (cpu->budget)
-        set_budget(cpu, nullptr);
+    return cpu->budget && leave_budget(cpu, from);
 }
 
 // ---- FP and vector registers
@@ -160,10 +180,9 @@ static void current_waits(struct cpu *cpu)
 {
     if (!cpu->current || thread_state(cpu->current) == THREAD_RUNNING)
         return;
-    (void)sched_charge(cpu);
     if (cpu->fpu)
         fpu_off(cpu);
-    current_is_none(cpu);
+    (void)current_stops(cpu);
 }
 
 // Whether the current thread goes on running.
@@ -190,11 +209,9 @@ static void current_leaves(struct cpu *cpu)
     struct thread *thread = cpu->current;
     if (!thread)
         return;
-    (void)sched_charge(cpu);
-    bool over = cpu->budget && cpu->budget->left_ns <= 0;
     if (cpu->fpu && !SEEDED_BUG("F1 late"))
         fpu_off(cpu);
-    current_is_none(cpu);
+    bool over = current_stops(cpu);
     if (thread->killed) {
         thread_begin_exit(thread);
         return;
@@ -208,8 +225,7 @@ static void current_leaves(struct cpu *cpu)
         return;
     }
     // Preempted: first of its equals; its slice or its budget used up, or yielding: the last.
-    const struct runnable *next = highest(cpu);
-    bool preempted = next && next->priority > thread->runnable.priority;
+    bool preempted = cpu->ready_mask >> thread->runnable.priority >> 1 != 0;
     sched_enqueue(cpu, &thread->runnable, preempted && !over && !thread->yields);
 }
 
@@ -268,7 +284,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
             continue;
         if (!next) {
             interrupt_due(cpu);
-            (void)sched_charge(cpu);
+            charge_idle(cpu);
             idle(cpu);
             others = true;
             continue;
@@ -278,7 +294,7 @@ struct arch_context *sched_exit(struct cpu *cpu)
         if (next->kind == RUNNABLE_THREAD) {
             struct thread *thread = CONTAINER_OF(next, struct thread, runnable);
             if (others)
-                (void)sched_charge(cpu);
+                charge_idle(cpu);
             if (!cpu->active_budgets || lets_run(cpu, thread)) {
                 switch_to(cpu, thread);
                 switched = true;
