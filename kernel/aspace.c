@@ -140,7 +140,10 @@ static status_t mapping_make(struct aspace *aspace, struct vmo *vmo, const struc
         return STATUS_OVERLAP;
     bool foreign = vmo && vmo->object.account != account && !SEEDED_BUG("M8");
     uint64_t pages = foreign && !vmo->device ? vmo_share_pages(vmo, wanted->pages) : 0;
-    uint64_t tables = pagetable_missing(aspace, wanted->address, wanted->pages);
+    // Where it is known beforehand that frames lie side by side, and as large pages want them.
+    bool large = vmo && (vmo->device || vmo->block.page) &&
+                 (vmo_page(vmo, wanted->offset_pages).value - wanted->address) % LARGE_BYTES == 0;
+    uint64_t tables = pagetable_missing(aspace, wanted->address, wanted->pages, large);
     status_t status = account_charge(account, pages + tables, 1u + foreign);
     if (status != STATUS_OK)
         return status;
@@ -215,36 +218,102 @@ static paddr_t page_of(const struct mapping *mapping, uint64_t page)
     return mapping->vmo ? vmo_page(mapping->vmo, mapping->offset_pages + page) : mapping->buffer;
 }
 
-static pte_t entry_for(const struct mapping *mapping, paddr_t frame)
+static enum arch_memory memory_of(const struct mapping *mapping)
 {
     const struct vmo *vmo = mapping->vmo;
-    bool registers = vmo && vmo->device && !vmo->tables;
-    uint64_t protection = mapping->protection | (SEEDED_BUG("M2") ? PROT_WRITE : 0);
-    return pte_make_page(frame, protection, registers ? ARCH_MEMORY_DEVICE : ARCH_MEMORY_NORMAL);
+    return vmo && vmo->device && !vmo->tables ? ARCH_MEMORY_DEVICE : ARCH_MEMORY_NORMAL;
 }
 
-static void set_entry(struct mapping *mapping, uint64_t page) NO_THREAD_SAFETY
+static uint64_t protection_of(const struct mapping *mapping)
 {
-    struct vmo *vmo = mapping->vmo;
-    paddr_t frame = page_of(mapping, page);
-    pagetable_set(mapping->aspace, mapping->address + (page << PAGE_SHIFT),
-                  entry_for(mapping, frame), &mapping->charged_tables);
-    if (!vmo || !vmo->device)
-        if (!SEEDED_BUG("M3"))
+    return mapping->protection | (SEEDED_BUG("M2") ? PROT_WRITE : 0);
+}
+
+static uint64_t address_of(const struct mapping *mapping, uint64_t page)
+{
+    return mapping->address + (page << PAGE_SHIFT);
+}
+
+// Sets entries of one table, the next ones. The address space and the VMO are locked.
+static void set_pages(struct mapping *mapping, unsigned count) NO_THREAD_SAFETY
+{
+    bool counted = !mapping->vmo || !mapping->vmo->device;
+    bool code = mapping->protection & PROT_EXECUTE;
+    uint64_t protection = protection_of(mapping);
+    enum arch_memory memory = memory_of(mapping);
+    pte_t leaves[VM_STEP_PAGES];
+    for (unsigned i = 0; i < count; i++) {
+        paddr_t frame = page_of(mapping, mapping->cursor + i);
+        leaves[i] = pte_make_page(frame, protection, memory);
+        if (counted && !SEEDED_BUG("M3"))
             frame_of(frame)->mappings++;
-    if (mapping->protection & PROT_EXECUTE)
-        arch_code_sync(arch_ram(frame), PAGE_SIZE);
-    mapping->aspace->pages++;
-    mapping->held++;
+        if (code)
+            arch_code_sync(arch_ram(frame), PAGE_SIZE);
+    }
+    pagetable_set(mapping->aspace, address_of(mapping, mapping->cursor), leaves, count,
+                  &mapping->charged_tables);
+    mapping->cursor += count;
+    mapping->held += count;
 }
 
-static void change_entry(struct mapping *mapping, uint64_t page)
+// Whether the next pages can be a large one. Where they need not lie side by side it costs a look at
+// each, but only where the first lies as a large page would.
+static bool large_next(const struct mapping *mapping)
 {
+    uint64_t address = address_of(mapping, mapping->cursor);
+    return mapping->vmo && address % LARGE_BYTES == 0 &&
+           mapping->pages - mapping->cursor >= LARGE_PAGES &&
+           page_of(mapping, mapping->cursor).value % LARGE_BYTES == 0 &&
+           pagetable_large_fits(mapping->aspace, address) &&
+           vmo_adjacent(mapping->vmo, mapping->offset_pages + mapping->cursor, LARGE_PAGES);
+}
+
+static void set_large(struct mapping *mapping) NO_THREAD_SAFETY
+{
+    paddr_t first = page_of(mapping, mapping->cursor);
+    pagetable_set_large(mapping->aspace, address_of(mapping, mapping->cursor),
+                        pte_make_large(first, protection_of(mapping), memory_of(mapping)),
+                        &mapping->charged_tables);
+    if (!mapping->vmo->device) {
+        struct frame *frames = frame_of(first);
+        for (unsigned i = 0; i < LARGE_PAGES; i++)
+            frames[i].mappings++;
+    }
+    mapping->cursor += LARGE_PAGES;
+    mapping->held += LARGE_PAGES;
+}
+
+// Before a large entry shows code: a part of its pages, as far as `*budget` goes. false: that is not all.
+static bool sync_large(struct mapping *mapping, uint64_t page, unsigned *budget)
+{
+    if (!(mapping->protection & PROT_EXECUTE))
+        return true;
+    if (mapping->synced < page)
+        mapping->synced = page;
+    for (; *budget > 0 && mapping->synced < page + LARGE_PAGES; mapping->synced++, (*budget)--)
+        arch_code_sync(arch_ram(page_of(mapping, mapping->synced)), PAGE_SIZE);
+    return mapping->synced == page + LARGE_PAGES;
+}
+
+// Changes the next entry: one page, or a large one once all of its code can be fetched.
+static void change_entry(struct mapping *mapping, unsigned *budget)
+{
+    uint64_t page = mapping->changed, address = address_of(mapping, page);
     paddr_t frame = page_of(mapping, page);
-    if (mapping->protection & PROT_EXECUTE)
-        arch_code_sync(arch_ram(frame), PAGE_SIZE);
-    pagetable_change(mapping->aspace, mapping->address + (page << PAGE_SHIFT),
-                     entry_for(mapping, frame));
+    uint64_t protection = protection_of(mapping);
+    enum arch_memory memory = memory_of(mapping);
+    if (pte_large(pagetable_get(mapping->aspace, address))) {
+        if (!sync_large(mapping, page, budget) || *budget == 0)
+            return;
+        pagetable_change(mapping->aspace, address, pte_make_large(frame, protection, memory));
+        mapping->changed += LARGE_PAGES;
+    } else {
+        if (mapping->protection & PROT_EXECUTE)
+            arch_code_sync(arch_ram(frame), PAGE_SIZE);
+        pagetable_change(mapping->aspace, address, pte_make_page(frame, protection, memory));
+        mapping->changed++;
+    }
+    (*budget)--;
 }
 
 // The mapping takes no more pages of its VMO, which is locked.
@@ -257,6 +326,28 @@ static void populating_over_locked(struct mapping *mapping) NO_THREAD_SAFETY
     vmo_user_gone_locked(mapping->vmo);
 }
 
+// Sets up to a step's worth of entries. The address space and the VMO are locked.
+static void populate_some(struct mapping *mapping) NO_THREAD_SAFETY
+{
+    unsigned budget = VM_STEP_PAGES;
+    while (mapping->cursor < mapping->pages && budget > 0) {
+        if (large_next(mapping)) {
+            if (!sync_large(mapping, mapping->cursor, &budget) || budget < VM_LARGE_COST)
+                return;
+            set_large(mapping);
+            budget -= VM_LARGE_COST;
+            continue;
+        }
+        uint64_t of_table =
+            LARGE_PAGES - (address_of(mapping, mapping->cursor) >> PAGE_SHIFT) % LARGE_PAGES;
+        uint64_t count = mapping->pages - mapping->cursor;
+        count = count < of_table ? count : of_table;
+        count = count < budget ? count : budget;
+        set_pages(mapping, (unsigned)count);
+        budget -= (unsigned)count;
+    }
+}
+
 static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
 {
     struct mapping *mapping = mapping_of(object);
@@ -265,8 +356,7 @@ static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
     lock_acquire(&mapping->aspace->object.lock);
     if (mapping->vmo)
         lock_acquire(&mapping->vmo->object.lock);
-    for (unsigned i = 0; i < VM_STEP_PAGES && mapping->cursor < mapping->pages; i++)
-        set_entry(mapping, mapping->cursor++);
+    populate_some(mapping);
     // The VMO's teardown waits until all have what they paid for.
     if (mapping->cursor == mapping->pages)
         populating_over_locked(mapping);
@@ -379,16 +469,30 @@ status_t sys_vm_map(struct entry *entry, const struct handle_lookup *aspace_hand
 static void clear_some(struct mapping *mapping) NO_THREAD_SAFETY
 {
     struct aspace *aspace = mapping->aspace;
-    uint64_t count = mapping->cursor < VM_STEP_PAGES ? mapping->cursor : VM_STEP_PAGES;
+    unsigned budget = VM_STEP_PAGES;
     lock_acquire(&aspace->object.lock);
-    for (uint64_t i = 0; i < count; i++) {
-        mapping->cursor--;
-        uint64_t address = mapping->address + (mapping->cursor << PAGE_SHIFT);
-        pagetable_clear(aspace, address);
-        CHECK(M6, !pte_present(pagetable_get(aspace, address)));
+    while (mapping->cursor > 0 && budget > 0) {
+        uint64_t last = address_of(mapping, mapping->cursor - 1);
+        uint64_t of_table = (last >> PAGE_SHIFT) % LARGE_PAGES + 1;
+        uint64_t count = mapping->cursor < of_table ? mapping->cursor : of_table;
+        count = count < budget ? count : budget;
+        uint64_t cleared = pagetable_clear(aspace, last, (unsigned)count);
+        mapping->cursor -= cleared;
+        budget -= cleared > count ? 1 : (unsigned)count;
     }
-    aspace->pages -= count;
     lock_release(&aspace->object.lock);
+}
+
+// Of a block only the counts change: it goes whole.
+static void release_of_block(struct mapping *mapping)
+{
+    uint64_t count = mapping->held < LARGE_PAGES ? mapping->held : LARGE_PAGES;
+    mapping->held -= count;
+    struct frame *frames = frame_of(page_of(mapping, mapping->held));
+    for (uint64_t i = 0; i < count; i++) {
+        CHECK(M3, frames[i].mappings > 0);
+        frames[i].mappings--;
+    }
 }
 
 // Nobody can reach them any more: lets go of a step's worth of frames, from the end.
@@ -396,15 +500,21 @@ static void release_some(struct mapping *mapping) NO_THREAD_SAFETY
 {
     struct vmo *vmo = mapping->vmo;
     uint64_t count = mapping->held < VM_STEP_PAGES ? mapping->held : VM_STEP_PAGES;
+    if (vmo && vmo->device) { // has no frames
+        mapping->held = 0;
+        return;
+    }
     if (vmo)
         lock_acquire(&vmo->object.lock);
+    if (vmo && vmo->block.page) {
+        release_of_block(mapping);
+        count = 0;
+    }
     for (uint64_t i = 0; i < count; i++) {
         mapping->held--;
         paddr_t page = page_of(mapping, mapping->held);
-        if (!vmo || !vmo->device) {
-            CHECK(M3, frame_of(page)->mappings > 0);
-            frame_of(page)->mappings--;
-        }
+        CHECK(M3, frame_of(page)->mappings > 0);
+        frame_of(page)->mappings--;
         if (vmo)
             vmo_page_released_locked(vmo, mapping->offset_pages + mapping->held);
     }
@@ -514,8 +624,8 @@ static enum step mapping_protect(struct object *object) NO_THREAD_SAFETY
     if (mapping->changed < mapping->pages) {
         lock_acquire(&aspace->object.lock);
         mapping->protection = mapping->wanted_protection;
-        for (unsigned i = 0; i < VM_STEP_PAGES && mapping->changed < mapping->pages; i++)
-            change_entry(mapping, mapping->changed++);
+        for (unsigned budget = VM_STEP_PAGES; budget > 0 && mapping->changed < mapping->pages;)
+            change_entry(mapping, &budget);
         lock_release(&aspace->object.lock);
         if (mapping->changed < mapping->pages)
             return STEP_MORE;
@@ -552,7 +662,7 @@ status_t sys_vm_protect(struct entry *entry, const struct handle_lookup *aspace_
     if (object->state == MAPPING_ACTIVE) {
         object_transition(object, MAPPING_PROTECTING);
         mapping->wanted_protection = protection;
-        mapping->changed = 0;
+        mapping->changed = mapping->synced = 0;
         operation_claim(object, mapping_protect, sched_priority());
     } else {
         status = STATUS_BAD_STATE;
@@ -609,4 +719,5 @@ void aspace_inspect(struct object *object, struct abi_inspect *out)
     out->aspace.mappings = aspace->mappings.count;
     out->aspace.pages = aspace->pages;
     out->aspace.table_pages = aspace->table_pages;
+    out->aspace.large_pages = aspace->large_pages;
 }

@@ -28,6 +28,8 @@ struct process;
 
 constexpr uint64_t VMO_MAX_PAGES = 1u << 18;    // 1 GiB
 constexpr unsigned VM_STEP_PAGES = 48;          // mapped or unmapped in one step
+constexpr unsigned VM_LARGE_COST = 24; // of a large page, in pages: two in one step
+constexpr uint64_t LARGE_PAGES = 512, LARGE_BYTES = LARGE_PAGES * PAGE_SIZE;
 constexpr unsigned VMO_FILL_STEP_PAGES = 16;    // allocated and zeroed, or freed, in one step
 constexpr unsigned VMO_RETIRE_STEP_PAGES = 256; // of a block: nothing is freed with each
 
@@ -39,6 +41,7 @@ struct aspace {
     uint16_t asid;
     struct tree mappings; // by first address
     uint64_t pages;       // mapped
+    uint64_t large_pages; // entries that show 2 MiB each
     uint64_t table_pages; // charged
     struct process *process;
     struct tlb_holders holders;
@@ -103,6 +106,9 @@ paddr_t vmo_page(struct vmo *vmo, uint64_t page);
 
 void vmo_lists_init(struct vmo *vmo);
 
+// Whether so many pages from `page` on lie side by side. The VMO as for vmo_page.
+bool vmo_adjacent(struct vmo *vmo, uint64_t page, uint64_t pages);
+
 // One mapping or pin of a page less. The VMO is locked; afterwards its teardown may go on.
 void vmo_page_released_locked(struct vmo *vmo, uint64_t page) REQUIRES(vmo->object.lock);
 void vmo_user_gone_locked(struct vmo *vmo) REQUIRES(vmo->object.lock);
@@ -162,6 +168,7 @@ struct mapping {
     uint64_t protection;        // guarded by the address space's lock
     uint64_t wanted_protection; // PROTECTING
     uint64_t changed;           // pages whose entries say so; flushed once all do
+    uint64_t synced; // pages that instruction fetches may see, where a large entry follows
     uint32_t vmo_rights;        // of the handle that it was made with
     paddr_t buffer;
     struct object *buffer_thread;            // waits for the end of its buffer's mapping
@@ -201,17 +208,26 @@ void vm_init(void);
 
 // ---- page tables (pagetable.c): the only writer of user page-table entries
 
-// How many table pages [address, address + pages) still lacks.
-uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pages);
+// How many table pages [address, address + pages) still lacks. `large`: where no table stands, large
+// pages will be put as far as whole ones fit.
+uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pages, bool large);
 
-// Sets one entry, adding tables from what was reserved (`*reserved` counts down).
-void pagetable_set(struct aspace *aspace, uint64_t address, pte_t entry, uint64_t *reserved);
+// Sets `count` entries of one table, adding tables from what was reserved (`*reserved` counts down).
+void pagetable_set(struct aspace *aspace, uint64_t address, const pte_t *leaves, unsigned count,
+                   uint64_t *reserved);
 
-// Changes the protection of one that is set. The caller flushes.
-void pagetable_change(struct aspace *aspace, uint64_t address, pte_t entry);
+// The same for a large page, where pagetable_large_fits: no table stands there.
+bool pagetable_large_fits(struct aspace *aspace, uint64_t address);
+void pagetable_set_large(struct aspace *aspace, uint64_t address, pte_t leaf, uint64_t *reserved);
 
-// Clears one entry and returns what it was. The caller flushes.
-pte_t pagetable_clear(struct aspace *aspace, uint64_t address);
+// Changes the protection of an entry that is set, to a leaf of its kind. The caller flushes.
+void pagetable_change(struct aspace *aspace, uint64_t address, pte_t leaf);
+
+// Clears the entry of `address` and those before it in its table, `count` in all; or the large page that
+// it is in. Returns how many pages are no longer shown. The caller flushes.
+uint64_t pagetable_clear(struct aspace *aspace, uint64_t address, unsigned count);
+
+// The entry that shows an address, maybe a large one; or none.
 pte_t pagetable_get(struct aspace *aspace, uint64_t address);
 
 // Frees one empty-of-mappings table below the root. false: there is none.

@@ -46,6 +46,17 @@ paddr_t vmo_page(struct vmo *vmo, uint64_t page)
     return (paddr_t){((uint64_t)*index_slot(vmo, page) - 1) << PAGE_SHIFT};
 }
 
+bool vmo_adjacent(struct vmo *vmo, uint64_t page, uint64_t pages)
+{
+    if (vmo->device || vmo->block.page)
+        return true;
+    uint32_t first = *index_slot(vmo, page);
+    for (uint64_t i = 1; i < pages; i++)
+        if (*index_slot(vmo, page + i) != first + i)
+            return false;
+    return true;
+}
+
 static void index_allocate(struct vmo *vmo)
 {
     if (vmo->block.page || vmo->pages <= VMO_INLINE_PAGES)

@@ -113,13 +113,14 @@ bool host_interrupt_pending(unsigned cpu);
 enum host_access : uint8_t { HOST_LOAD, HOST_STORE, HOST_FETCH };
 
 // A user access on a CPU: false is a fault. A translation that is used stays in the CPU's TLB
-// until it is flushed, as on a real machine.
+// until it is flushed, as on a real machine. A machine that finds two translations of one address, a
+// large page's and another one's, may do anything: here it stops the program (break-before-make).
 bool host_access(unsigned cpu, uint64_t address, enum host_access kind, paddr_t *physical);
 
 struct host_tlb_entry {
     bool valid;
     uint16_t asid;
-    uint64_t page;
+    uint64_t page, bytes; // the first address; PAGE_SIZE, or what a large page shows
     pte_t leaf;
 };
 constexpr unsigned HOST_TLB_ENTRIES = 64;

@@ -62,6 +62,11 @@ void host_root_load(paddr_t root, uint16_t asid)
         memset(host_tlb[cpu], 0, sizeof host_tlb[cpu]);
 }
 
+static bool shows(const struct host_tlb_entry *entry, uint64_t address)
+{
+    return address - entry->page < entry->bytes;
+}
+
 static bool reaches(unsigned cpu)
 {
     return host_tlb_broadcasts || cpu == host_running->number;
@@ -71,8 +76,7 @@ void host_tlb_flush_page(uint16_t asid, uint64_t address)
 {
     for (unsigned cpu = 0; cpu < HOST_CPUS; cpu++)
         for (unsigned i = 0; reaches(cpu) && i < HOST_TLB_ENTRIES; i++)
-            if (host_tlb[cpu][i].asid == asid &&
-                host_tlb[cpu][i].page == align_down(address, PAGE_SIZE))
+            if (host_tlb[cpu][i].asid == asid && shows(&host_tlb[cpu][i], address))
                 host_tlb[cpu][i].valid = false;
 }
 
@@ -84,7 +88,7 @@ void host_tlb_flush_asid(uint16_t asid)
                 host_tlb[cpu][i].valid = false;
 }
 
-static bool walk(paddr_t root, uint64_t address, pte_t *leaf)
+static bool walk(paddr_t root, uint64_t address, struct host_tlb_entry *found)
 {
     paddr_t table = root;
     for (unsigned level = 3;; level--) {
@@ -92,11 +96,28 @@ static bool walk(paddr_t root, uint64_t address, pte_t *leaf)
         pte_t entry = entries[address >> (PAGE_SHIFT + 9 * level) & 511];
         if (!pte_present(entry))
             return false;
-        if (level == 0) {
-            *leaf = entry;
+        if (level == 0 || (level == 1 && pte_large(entry))) {
+            found->bytes = (uint64_t)PAGE_SIZE << 9 * level;
+            found->page = align_down(address, found->bytes);
+            found->leaf = entry;
+            if (pte_address(entry).value % found->bytes != 0)
+                host_bad_address(pte_address(entry).value);
             return true;
         }
         table = pte_address(entry);
+    }
+}
+
+// What is to be held must not be shown by another entry in part.
+static void expect_no_conflict(unsigned cpu, const struct host_tlb_entry *walked)
+{
+    for (unsigned i = 0; i < HOST_TLB_ENTRIES; i++) {
+        const struct host_tlb_entry *entry = &host_tlb[cpu][i];
+        if (!entry->valid || entry->asid != walked->asid ||
+            (!shows(entry, walked->page) && !shows(walked, entry->page)))
+            continue;
+        fprintf(stderr, "host: two translations of 0x%llx\n", (unsigned long long)walked->page);
+        abort();
     }
 }
 
@@ -106,22 +127,22 @@ bool host_access(unsigned cpu, uint64_t address, enum host_access kind, paddr_t 
     if (loaded[cpu].root.value == 0 || address >= ABI_USER_MAX)
         return false;
     struct host_tlb_entry *found = nullptr;
-    uint64_t page = align_down(address, PAGE_SIZE);
     for (unsigned i = 0; i < HOST_TLB_ENTRIES && !found; i++) {
         struct host_tlb_entry *entry = &host_tlb[cpu][i];
-        if (entry->valid && entry->asid == loaded[cpu].asid && entry->page == page)
+        if (entry->valid && entry->asid == loaded[cpu].asid && shows(entry, address))
             found = entry;
     }
     if (!found) {
-        pte_t leaf;
-        if (!walk(loaded[cpu].root, address, &leaf))
+        struct host_tlb_entry walked = {.valid = true, .asid = loaded[cpu].asid};
+        if (!walk(loaded[cpu].root, address, &walked))
             return false;
+        expect_no_conflict(cpu, &walked);
         found = &host_tlb[cpu][loaded[cpu].next++ % HOST_TLB_ENTRIES];
-        *found = (struct host_tlb_entry){true, loaded[cpu].asid, page, leaf};
+        *found = walked;
     }
     if (!(pte_protection(found->leaf) & needed[kind]))
         return false;
-    *physical = paddr_add(pte_address(found->leaf), address - page);
+    *physical = paddr_add(pte_address(found->leaf), address - found->page);
     return true;
 }
 

@@ -123,23 +123,25 @@ static void own_vmo(struct vmo *vmo)
 }
 
 static struct aspace *walked;
-static uint64_t leaves, tables;
+static uint64_t leaves, tables, large;
 
-static void check_leaf(uint64_t address, pte_t leaf)
+static void check_leaf(uint64_t address, pte_t leaf, uint64_t pages)
 {
-    leaves++;
+    leaves += pages;
     uint64_t protection = pte_protection(leaf);
     CHECK(M5, (protection & (PROT_WRITE | PROT_EXECUTE)) != (PROT_WRITE | PROT_EXECUTE));
     struct tree_node *node = tree_find_at_most(&walked->mappings, address);
     CHECK(M2, node);
     struct mapping *mapping = CONTAINER_OF(node, struct mapping, node);
     uint64_t page = (address - mapping->address) >> PAGE_SHIFT;
-    CHECK(M2, page < mapping->cursor && (protection & ~mapping->protection) == 0);
-    paddr_t frame =
-        mapping->vmo ? vmo_page(mapping->vmo, mapping->offset_pages + page) : mapping->buffer;
-    CHECK(M2, pte_address(leaf).value == frame.value);
-    if (!mapping->vmo || !mapping->vmo->device)
-        seen_of(frame)->mappings++;
+    CHECK(M2, page + pages <= mapping->cursor && (protection & ~mapping->protection) == 0);
+    for (uint64_t i = 0; i < pages; i++) {
+        paddr_t frame = mapping->vmo ? vmo_page(mapping->vmo, mapping->offset_pages + page + i)
+                                     : mapping->buffer;
+        CHECK(M2, pte_address(leaf).value + (i << PAGE_SHIFT) == frame.value);
+        if (!mapping->vmo || !mapping->vmo->device)
+            seen_of(frame)->mappings++;
+    }
 }
 
 static void walk_table(paddr_t table, unsigned level, uint64_t base)
@@ -150,7 +152,11 @@ static void walk_table(paddr_t table, unsigned level, uint64_t base)
             continue;
         uint64_t address = base | i << (PAGE_SHIFT + 9 * level);
         if (level == 0) {
-            check_leaf(address, entries[i]);
+            check_leaf(address, entries[i], 1);
+        } else if (pte_large(entries[i])) {
+            CHECK(M2, level == 1 && pte_address(entries[i]).value % LARGE_BYTES == 0);
+            check_leaf(address, entries[i], LARGE_PAGES);
+            large++;
         } else {
             tables++;
             own(&walked->object, pte_address(entries[i]), FRAME_TABLE);
@@ -162,11 +168,12 @@ static void walk_table(paddr_t table, unsigned level, uint64_t base)
 static void check_aspace(struct aspace *aspace)
 {
     walked = aspace;
-    leaves = tables = 0;
+    leaves = tables = large = 0;
     own(&aspace->object, aspace->root, FRAME_TABLE);
     walk_table(aspace->root, 3, 0);
     CHECK(M2, leaves == aspace->pages);
     CHECK(A2, tables == aspace->table_pages);
+    CHECK(M2, large == aspace->large_pages);
     uint64_t populated = 0;
     for (struct tree_node *node = tree_first(&aspace->mappings); node; node = tree_next(node))
         populated += CONTAINER_OF(node, struct mapping, node)->cursor;

@@ -189,11 +189,19 @@ static void tour_blocks(void)
     MUST(world.boss, HANDLE_CLOSE, vmo);
     MUST(world.boss, OBJECT_DESTROY, child);
     world_check();
+    // A large page where a small one was.
+    struct actor *d = spawn(MUST(world.boss, ACCOUNT_CREATE, world.root_account, 60, 40, 512), 10);
+    uint64_t large = MUST(d, VMO_CREATE, d->account, LARGE_BYTES, VMO_CONTIGUOUS);
+    for (uint64_t bytes = PAGE_SIZE; bytes <= LARGE_BYTES; bytes += LARGE_BYTES - PAGE_SIZE) {
+        MUST(d, VM_MAP, d->own_aspace, large, 0, 8 * LARGE_BYTES, bytes, PROT_READ);
+        world_check();
+        MUST(d, VM_UNMAP, d->own_aspace, 8 * LARGE_BYTES);
+    }
 }
 
 static void tour(void)
 {
-    world_begin((struct world_options){.contiguous_bytes = 2 << 20});
+    world_begin((struct world_options){.contiguous_bytes = 4 << 20});
     a = spawn(new_account(200, 100), 10);
     b = spawn_thread(a, 12);
     c = spawn(new_account(100, 60), 9);
@@ -235,6 +243,7 @@ static const struct seed {
     {"M6", "M6 flush", "a translation that is not flushed"},
     {"M7", "M7", "a pin that ends while its device can write"},
     {"M8", "M8", "a mapping that nobody pays for"},
+    {"M9", "M9", "a large page where a table stands"},
     {"I1", "I1", "a message beyond the depth"},
     {"I2", "I2", "last in, first out"},
     {"I3", "I3", "a woken thread that stays on its queue"},

@@ -163,7 +163,7 @@ struct abi_inspect {
             uint64_t priority, cpu_ns, run_state, home_cpu;
         } thread;
         struct {
-            uint64_t mappings, pages, table_pages;
+            uint64_t mappings, pages, table_pages, large_pages; // entries of 2 MiB each
         } aspace;
         struct {
             uint64_t bytes, mappings, pins, device, contiguous; // of a slice: mappings through it; pins 0

@@ -136,6 +136,12 @@ static inline pte_t pte_make_table(paddr_t table);
 static inline pte_t pte_make_page(paddr_t page, uint64_t protection, enum arch_memory memory);
 static inline pte_t pte_none(void);
 
+// Large pages: a present entry of level 1 shows 2 MiB, aligned so, or leads to a table. A valid entry
+// never becomes one of the other kind, or of another frame, before it was cleared and flushed: on
+// AArch64 that is break-before-make (D8.16.1), and no x86_64 holds two sizes of one address.
+static inline bool pte_large(pte_t entry); // of level 0, too: false
+static inline pte_t pte_make_large(paddr_t page, uint64_t protection, enum arch_memory memory);
+
 // Fills the kernel's part of a new, zeroed root table (nothing to do where the kernel has a
 // root of its own).
 void arch_root_init(pte_t *root);

@@ -182,6 +182,17 @@ static inline pte_t pte_make_page(paddr_t page, uint64_t protection, enum arch_m
     return (pte_t){value};
 }
 
+static inline bool pte_large(pte_t entry)
+{
+    return (entry.value & (PTE_TABLE_OR_PAGE | PTE_VALID)) == PTE_VALID;
+}
+
+// A block descriptor has the fields of a page descriptor (D8.3.2).
+static inline pte_t pte_make_large(paddr_t page, uint64_t protection, enum arch_memory memory)
+{
+    return (pte_t){pte_make_page(page, protection, memory).value & ~PTE_TABLE_OR_PAGE};
+}
+
 static inline void arch_root_load(paddr_t root, uint16_t asid)
 {
     __asm__ volatile("msr ttbr0_el1, %0\n\tisb" ::"r"(root.value | (uint64_t)asid << 48)

@@ -128,6 +128,7 @@ constexpr uint64_t PTE_PROTECTION = PROT_READ | PROT_WRITE | PROT_EXECUTE;
 constexpr uint64_t PTE_PRESENT = 1u << 3;
 constexpr uint64_t PTE_TABLE = 1u << 4;
 constexpr uint64_t PTE_DEVICE = 1u << 5;
+constexpr uint64_t PTE_LARGE = 1u << 6;
 
 enum arch_memory : uint8_t;
 
@@ -159,6 +160,16 @@ static inline pte_t pte_make_table(paddr_t table)
 static inline pte_t pte_make_page(paddr_t page, uint64_t protection, enum arch_memory memory)
 {
     return (pte_t){page.value | protection | PTE_PRESENT | (memory != 0 ? PTE_DEVICE : 0)};
+}
+
+static inline bool pte_large(pte_t entry)
+{
+    return (entry.value & PTE_LARGE) != 0;
+}
+
+static inline pte_t pte_make_large(paddr_t page, uint64_t protection, enum arch_memory memory)
+{
+    return (pte_t){pte_make_page(page, protection, memory).value | PTE_LARGE};
 }
 
 // ---- translation: invalidation reaches every CPU, as on AArch64, or its own, as on x86_64 ---------

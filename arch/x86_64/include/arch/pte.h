@@ -81,3 +81,14 @@ static inline pte_t pte_make_page(paddr_t page, uint64_t protection, enum arch_m
         value |= PTE_UNCACHED;
     return (pte_t){value};
 }
+
+// The same bit of a page's entry selects a memory type that no entry of ours has.
+static inline bool pte_large(pte_t entry)
+{
+    return (entry.value & PTE_LARGE) != 0;
+}
+
+static inline pte_t pte_make_large(paddr_t page, uint64_t protection, enum arch_memory memory)
+{
+    return (pte_t){pte_make_page(page, protection, memory).value | PTE_LARGE};
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+// build: tests/unit/kernel_test.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
+//
+// Large pages: where they are put, what they cost, and that everything that is done to a mapping is
+// done to them. `world_check` walks the tables each time (M2, M3).
+#include "cpu.h"
+#include "frame.h"
+#include "kernel_world.h"
+
+constexpr uint64_t AT = 512 * LARGE_BYTES; // where no table is
+constexpr uint64_t RW = PROT_READ | PROT_WRITE;
+
+static struct actor *a;
+static uint64_t vmo;
+
+// With a contiguous VMO of so many pages.
+static void begin(uint64_t pages)
+{
+    world_begin((struct world_options){.contiguous_bytes = 16 << 20});
+    a = spawn(MUST(world.boss, ACCOUNT_CREATE, world.root_account, 3000, 300, 4096), 10);
+    vmo = MUST(a, VMO_CREATE, a->account, pages * PAGE_SIZE, VMO_CONTIGUOUS);
+}
+
+static struct vmo *vmo_behind(uint64_t handle)
+{
+    return vmo_of(object_behind(a, handle));
+}
+
+static bool can(uint64_t address, enum host_access kind)
+{
+    paddr_t physical;
+    hold(a);
+    bool works = host_access(a->cpu, address, kind, &physical);
+    settle();
+    return works;
+}
+
+static void expect_page(uint64_t address, uint64_t page)
+{
+    paddr_t physical;
+    hold(a);
+    EXPECT(host_access(a->cpu, address + 8, HOST_LOAD, &physical));
+    EXPECT_EQUAL(physical.value, vmo_page(vmo_behind(vmo), page).value + 8);
+    settle();
+}
+
+static const struct aspace *space(void)
+{
+    return a->process->aspace;
+}
+
+#define EXPECT_LARGE(count)                          \
+    do {                                             \
+        EXPECT_EQUAL(space()->large_pages, (count)); \
+        world_check();                               \
+    } while (0)
+
+static void map(uint64_t page, uint64_t address, uint64_t pages, uint64_t protection)
+{
+    MUST(a, VM_MAP, a->own_aspace, vmo, page * PAGE_SIZE, address, pages * PAGE_SIZE, protection);
+}
+
+static void unmap(uint64_t address)
+{
+    MUST(a, VM_UNMAP, a->own_aspace, address);
+}
+
+// MEM-27
+TEST(what_is_contiguous_and_aligned_is_mapped_by_large_pages)
+{
+    begin(1024);
+    uint64_t used = space()->object.account->pages.used, tables = space()->table_pages;
+    map(0, AT, 1024, RW);
+    EXPECT_LARGE(2);
+    // A table of level 1: none of level 0 is paid for where a large page is.
+    EXPECT_EQUAL(space()->table_pages, tables + 1);
+    EXPECT_EQUAL(space()->object.account->pages.used, used + 1);
+    for (uint64_t page = 0; page < 1024; page += 93)
+        expect_page(AT + page * PAGE_SIZE, page);
+    EXPECT(can(AT, HOST_STORE) && can(AT + 2 * LARGE_BYTES - 8, HOST_STORE));
+    EXPECT(!can(AT, HOST_FETCH) && !can(AT - 8, HOST_LOAD) && !can(AT + 2 * LARGE_BYTES, HOST_LOAD));
+    MUST(a, OBJECT_INSPECT, a->own_aspace);
+    const struct abi_inspect *seen = (const void *)a->thread->message->data;
+    EXPECT_EQUAL(seen->aspace.large_pages, 2);
+    EXPECT_CALL(OVERLAP, a, VM_MAP, a->own_aspace, vmo, 0, AT + 77 * PAGE_SIZE, PAGE_SIZE, RW);
+    unmap(AT);
+    EXPECT_LARGE(0);
+    EXPECT(!can(AT, HOST_LOAD) && !can(AT + 2 * LARGE_BYTES - 8, HOST_LOAD));
+    EXPECT_EQUAL(space()->object.account->pages.used, used + 1);
+    // And once more, where nothing is in the way.
+    map(512, AT + LARGE_BYTES, 512, PROT_READ);
+    EXPECT_LARGE(1);
+    EXPECT(!can(AT + LARGE_BYTES, HOST_STORE));
+    world_end();
+}
+
+// MEM-27
+TEST(edges_are_small_pages)
+{
+    begin(2048);
+    // From the 500th page, where the virtual address is as far behind a multiple of 2 MiB.
+    map(500, AT + 500 * PAGE_SIZE, 1036 + 100, RW);
+    EXPECT_LARGE(2);
+    for (uint64_t page = 500; page < 500 + 1136; page += 17)
+        expect_page(AT + page * PAGE_SIZE, page);
+    EXPECT(!can(AT + 499 * PAGE_SIZE, HOST_LOAD) && !can(AT + 1636 * PAGE_SIZE, HOST_LOAD));
+    unmap(AT + 500 * PAGE_SIZE);
+    EXPECT_LARGE(0);
+    // Not as far: no large page.
+    map(1, AT + 8 * LARGE_BYTES, 1536, RW);
+    EXPECT_LARGE(0);
+    expect_page(AT + 8 * LARGE_BYTES + 700 * PAGE_SIZE, 701);
+    // Too short.
+    map(0, AT + 16 * LARGE_BYTES, 511, RW);
+    map(1, AT + 17 * LARGE_BYTES + PAGE_SIZE, 511, RW);
+    EXPECT_LARGE(0);
+    world_end();
+}
+
+// A table that an earlier mapping has left is used again: its place may be remembered by a TLB.
+TEST(where_a_table_stands_pages_are_small)
+{
+    begin(1024);
+    map(0, AT + 5 * PAGE_SIZE, 1, RW);
+    unmap(AT + 5 * PAGE_SIZE);
+    uint64_t tables = space()->table_pages;
+    map(0, AT, 1024, RW);
+    EXPECT_LARGE(1);
+    EXPECT_EQUAL(space()->table_pages, tables);
+    expect_page(AT + 300 * PAGE_SIZE, 300);
+    expect_page(AT + 600 * PAGE_SIZE, 600);
+    unmap(AT);
+    map(0, AT + LARGE_BYTES, 1, RW); // a table where the large page was
+    EXPECT_LARGE(0);
+    expect_page(AT + LARGE_BYTES, 0);
+    EXPECT(!can(AT + LARGE_BYTES + PAGE_SIZE, HOST_LOAD));
+    world_end();
+}
+
+TEST(registers_are_mapped_by_large_pages)
+{
+    begin(1);
+    uint64_t registers = MUST(world.boss, MACHINE_DEVICE_MEMORY, world.machine, world.root_account,
+                              0xc000'0000, 2 * LARGE_BYTES, MEMORY_DEVICE);
+    uint64_t theirs = grant(a, world.boss, registers);
+    MUST(a, VM_MAP, a->own_aspace, theirs, 0, AT, 2 * LARGE_BYTES, RW);
+    EXPECT_LARGE(2);
+    EXPECT(pagetable_get(a->process->aspace, AT).value & PTE_DEVICE);
+    paddr_t physical;
+    hold(a);
+    EXPECT(host_access(a->cpu, AT + LARGE_BYTES + 0x1238, HOST_STORE, &physical));
+    EXPECT_EQUAL(physical.value, 0xc020'1238);
+    settle();
+    MUST(world.boss, OBJECT_DESTROY, registers);
+    EXPECT_LARGE(0);
+    EXPECT(!can(AT + LARGE_BYTES, HOST_LOAD));
+    world_end();
+}
+
+// Frames that come one after the other by chance.
+TEST(frames_that_happen_to_be_adjacent)
+{
+    begin(1);
+    for (uint64_t next = 1; next % LARGE_BYTES != 0;) {
+        uint64_t page = MUST(a, VMO_CREATE, a->account, PAGE_SIZE, 0);
+        next = vmo_page(vmo_behind(page), 0).value + 2 * PAGE_SIZE; // one for the index
+    }
+    vmo = MUST(a, VMO_CREATE, a->account, 1030 * PAGE_SIZE, 0);
+    uint64_t first = 0; // its own index is in between
+    while (vmo_page(vmo_behind(vmo), first).value % LARGE_BYTES != 0)
+        first++;
+    uint64_t used = space()->object.account->pages.used;
+    map(first, AT, 512, RW);
+    EXPECT_LARGE(1);
+    EXPECT_EQUAL(space()->object.account->pages.used, used + 1); // the second was given back
+    for (uint64_t page = 0; page < 512; page += 73)
+        expect_page(AT + page * PAGE_SIZE, first + page);
+    unmap(AT);
+    // One of them elsewhere.
+    uint32_t *entries = vmo_behind(vmo)->root[0];
+    uint32_t one = entries[first + 511], other = entries[first + 512];
+    entries[first + 511] = other;
+    entries[first + 512] = one;
+    map(first, AT, 512, RW);
+    EXPECT_LARGE(0);
+    world_end();
+}
+
+// MEM-28
+TEST(large_pages_change_their_protection)
+{
+    begin(1024 + 40);
+    map(0, AT, 1024 + 40, RW);
+    EXPECT_LARGE(2);
+    EXPECT(can(AT, HOST_STORE) && can(AT + LARGE_BYTES + 8, HOST_STORE));
+    MUST(a, VM_PROTECT, a->own_aspace, AT, PROT_READ);
+    EXPECT_LARGE(2);
+    EXPECT(!can(AT, HOST_STORE) && !can(AT + LARGE_BYTES + 8, HOST_STORE));
+    EXPECT(!can(AT + 2 * LARGE_BYTES, HOST_STORE) && can(AT + 2 * LARGE_BYTES, HOST_LOAD));
+    // Each page of it is made visible to fetches, once.
+    unsigned count = host_maintenance_count;
+    MUST(a, VM_PROTECT, a->own_aspace, AT, PROT_READ | PROT_EXECUTE);
+    EXPECT_EQUAL(host_maintenance_count, count + 1024 + 40);
+    EXPECT(can(AT, HOST_FETCH) && can(AT + LARGE_BYTES, HOST_FETCH));
+    EXPECT(can(AT + 2 * LARGE_BYTES + 39 * PAGE_SIZE, HOST_FETCH));
+    EXPECT_LARGE(2);
+    MUST(a, VM_PROTECT, a->own_aspace, AT, RW);
+    EXPECT(can(AT + LARGE_BYTES, HOST_STORE) && !can(AT + LARGE_BYTES, HOST_FETCH));
+    unmap(AT);
+    count = host_maintenance_count;
+    map(0, AT, 1024, PROT_READ | PROT_EXECUTE);
+    EXPECT_EQUAL(host_maintenance_count, count + 1024);
+    EXPECT_LARGE(2);
+    EXPECT(can(AT + LARGE_BYTES, HOST_FETCH));
+    world_end();
+}
+
+// ---- in the middle of it
+
+static void interfere(uint64_t protection, void (*with)(struct actor *high))
+{
+    for (unsigned stop = 1; stop < 100; stop++) {
+        begin(1500);
+        struct actor *high = spawn_thread(a, 10);
+        MUST(world.boss, THREAD_SET_PRIORITY, high->thread_handle, 30);
+        hold_after(high, stop);
+        (void)CALL(a, VM_MAP, a->own_aspace, vmo, 0, AT, 1500 * PAGE_SIZE, protection);
+        bool last = steps_left() > 0;
+        if (!last)
+            with(high);
+        hold_after(high, 0);
+        settle();
+        world_check();
+        world_end();
+        if (last) {
+            EXPECT(stop > 5);
+            return;
+        }
+    }
+}
+
+static void destroy_the_vmo(struct actor *high)
+{
+    (void)HELD(high, OBJECT_DESTROY, vmo);
+}
+
+static void unmap_it(struct actor *high)
+{
+    (void)HELD(high, VM_UNMAP, high->own_aspace, AT);
+}
+
+static void destroy_the_process(struct actor *high)
+{
+    (void)HELD(high, OBJECT_DESTROY, high->own_process);
+}
+
+// MEM-4, MEM-28
+TEST(large_pages_come_whole_or_not_at_all)
+{
+    interfere(RW, destroy_the_vmo);
+    interfere(RW, unmap_it);
+    interfere(RW, destroy_the_process);
+    interfere(PROT_READ | PROT_EXECUTE, unmap_it);
+}
+
+// MEM-28
+TEST(others_keep_their_large_pages)
+{
+    begin(1024);
+    struct actor *foreign = spawn(new_account(1200, 60), 10);
+    uint64_t theirs = grant(foreign, a, vmo);
+    MUST(foreign, VM_MAP, foreign->own_aspace, theirs, 0, AT, 2 * LARGE_BYTES, PROT_READ);
+    map(0, AT, 1024, RW);
+    EXPECT_LARGE(2);
+    EXPECT_EQUAL(foreign->process->aspace->large_pages, 2);
+    EXPECT_EQUAL(frame_of(vmo_page(vmo_behind(vmo), 700))->mappings, 2);
+    MUST(world.boss, OBJECT_DESTROY, grant(world.boss, a, a->account));
+    EXPECT_EQUAL(foreign->process->aspace->large_pages, 2);
+    world_check();
+    MUST(foreign, VM_UNMAP, foreign->own_aspace, AT);
+    EXPECT_EQUAL(world.root->contiguous.used, 0);
+    world_end();
+}
