@@ -326,13 +326,17 @@ static void populating_over_locked(struct mapping *mapping) NO_THREAD_SAFETY
     vmo_user_gone_locked(mapping->vmo);
 }
 
-// Sets up to a step's worth of entries. The address space and the VMO are locked.
+// Sets up to a step's worth of entries, or takes a table out of the way. The address space and the VMO are
+// locked.
 static void populate_some(struct mapping *mapping) NO_THREAD_SAFETY
 {
     unsigned budget = VM_STEP_PAGES;
     while (mapping->cursor < mapping->pages && budget > 0) {
         if (large_next(mapping)) {
             if (!sync_large(mapping, mapping->cursor, &budget) || budget < VM_LARGE_COST)
+                return;
+            if (pagetable_take_empty(mapping->aspace, address_of(mapping, mapping->cursor),
+                                     &mapping->old_table))
                 return;
             set_large(mapping);
             budget -= VM_LARGE_COST;
@@ -348,9 +352,19 @@ static void populate_some(struct mapping *mapping) NO_THREAD_SAFETY
     }
 }
 
+// No walk goes through it any more.
+static void old_table_free(struct mapping *mapping)
+{
+    frame_free(mapping->old_table);
+    mapping->old_table = (paddr_t){};
+    account_uncharge(mapping->object.account, 1, 0);
+}
+
 static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
 {
     struct mapping *mapping = mapping_of(object);
+    if (mapping->old_table.value)
+        old_table_free(mapping);
     if (object_dies(object))
         return STEP_DONE;
     lock_acquire(&mapping->aspace->object.lock);
@@ -364,6 +378,10 @@ static enum step mapping_populate(struct object *object) NO_THREAD_SAFETY
         lock_release(&mapping->vmo->object.lock);
     arch_table_sync();
     lock_release(&mapping->aspace->object.lock);
+    if (mapping->old_table.value &&
+        !tlb_flush(mapping->aspace, address_of(mapping, mapping->cursor), LARGE_PAGES,
+                   &object->operation))
+        return STEP_FLUSH;
     if (mapping->cursor < mapping->pages)
         return STEP_MORE;
     // Tables that another mapping added meanwhile need not be paid for twice.

@@ -25,7 +25,8 @@ struct frame {
     uint8_t block; // order + 1 of the free block that begins here (block.h); 0: none
     uint16_t pins; // FRAME_USER: devices that can reach it
     union {
-        uint32_t mappings;      // FRAME_USER: page-table entries that lead to it
+        uint32_t mappings; // FRAME_USER: page-table entries that lead to it; FRAME_TABLE, of level
+                           // 0: entries in it
         uint32_t previous_free; // of a free block
     };
     uint32_t owner; // index of the object that owns it

@@ -89,13 +89,32 @@ void pagetable_set(struct aspace *aspace, uint64_t address, const pte_t *leaves,
                       (PROT_WRITE | PROT_EXECUTE));
         entry_write(&entry[i], leaves[i]);
     }
+    frame_of(arch_ram_address(entry))->mappings += count;
     aspace->pages += count;
+}
+
+// Of a table of level 0: how many entries it has, which no CPU changes without the lock that we have.
+static uint32_t entries_in(pte_t table)
+{
+    return frame_of(pte_address(table))->mappings;
 }
 
 bool pagetable_large_fits(struct aspace *aspace, uint64_t address)
 {
     const pte_t *entry = entry_at(aspace, address, 1);
-    return !entry || !pte_present(*entry) || SEEDED_BUG("M9");
+    return !entry || !pte_present(*entry) || (!pte_large(*entry) && entries_in(*entry) == 0);
+}
+
+bool pagetable_take_empty(struct aspace *aspace, uint64_t address, paddr_t *table)
+{
+    pte_t *entry = entry_at(aspace, address, 1);
+    if (!entry || !pte_present(*entry) || SEEDED_BUG("M9"))
+        return false;
+    CHECK(M2, !pte_large(*entry) && entries_in(*entry) == 0);
+    *table = pte_address(*entry);
+    entry_write(entry, pte_none());
+    aspace->table_pages--;
+    return true;
 }
 
 void pagetable_set_large(struct aspace *aspace, uint64_t address, pte_t leaf, uint64_t *reserved)
@@ -132,6 +151,7 @@ uint64_t pagetable_clear(struct aspace *aspace, uint64_t address, unsigned count
         aspace->large_pages--;
     } else {
         ASSERT(count <= index_at(address, 0) + 1);
+        frame_of(arch_ram_address(entry))->mappings -= count;
     }
     for (unsigned i = 0; i < count; i++, entry--) {
         CHECK(M2, pte_present(*entry));

@@ -168,6 +168,7 @@ struct mapping {
     uint64_t protection;        // guarded by the address space's lock
     uint64_t wanted_protection; // PROTECTING
     uint64_t changed;           // pages whose entries say so; flushed once all do
+    paddr_t old_table; // that stood where a large page is to be; freed after the flush
     uint64_t synced; // pages that instruction fetches may see, where a large entry follows
     uint32_t vmo_rights;        // of the handle that it was made with
     paddr_t buffer;
@@ -216,8 +217,10 @@ uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pag
 void pagetable_set(struct aspace *aspace, uint64_t address, const pte_t *leaves, unsigned count,
                    uint64_t *reserved);
 
-// The same for a large page, where pagetable_large_fits: no table stands there.
+// The same for a large page, where pagetable_large_fits: nothing is shown there. A table that still stands
+// there is taken away first. The caller flushes before he frees it and puts the large page.
 bool pagetable_large_fits(struct aspace *aspace, uint64_t address);
+bool pagetable_take_empty(struct aspace *aspace, uint64_t address, paddr_t *table);
 void pagetable_set_large(struct aspace *aspace, uint64_t address, pte_t leaf, uint64_t *reserved);
 
 // Changes the protection of an entry that is set, to a leaf of its kind. The caller flushes.

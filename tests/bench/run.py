@@ -51,6 +51,7 @@ ROWS = [
     ("map", "map one page, tables present", (741, 535), 350, 1),
     ("unmap", "unmap one page", (579, 487), 300, 1),
     ("map-512", "map 512 pages, a page", (None, 551), 30, 512),
+    ("map-large", "map 2 MiB by a large page", (None, None), None, 1),
 ]
 # What a dev build is compared by: messages and memory.
 WORKLOAD = [name for name, *_ in ROWS if name.startswith(("round-trip", "map", "unmap", "handle"))]

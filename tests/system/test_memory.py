@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Contiguous memory on a machine: a program takes 4 MiB of it (tests/programs/memory)."""
+"""Contiguous memory and large pages on a machine: a program takes and maps 4 MiB (tests/programs/memory).
+"""
 
 from harness import check
 from test_hostile import run_program

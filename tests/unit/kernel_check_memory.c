@@ -160,6 +160,9 @@ static void walk_table(paddr_t table, unsigned level, uint64_t base)
         } else {
             tables++;
             own(&walked->object, pte_address(entries[i]), FRAME_TABLE);
+            const pte_t *below = arch_ram(pte_address(entries[i]));
+            for (unsigned n = 0; n < 512 && level == 1; n++)
+                seen_of(pte_address(entries[i]))->mappings += pte_present(below[n]);
             walk_table(pte_address(entries[i]), level - 1, address);
         }
     }

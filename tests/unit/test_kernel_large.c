@@ -117,16 +117,19 @@ TEST(edges_are_small_pages)
     world_end();
 }
 
-// A table that an earlier mapping has left is used again: its place may be remembered by a TLB.
-TEST(where_a_table_stands_pages_are_small)
+// A table that an earlier mapping has left gives way, and is paid no longer.
+// MEM-27
+TEST(where_an_empty_table_stands)
 {
     begin(1024);
     map(0, AT + 5 * PAGE_SIZE, 1, RW);
+    EXPECT(can(AT + 5 * PAGE_SIZE, HOST_LOAD));
     unmap(AT + 5 * PAGE_SIZE);
-    uint64_t tables = space()->table_pages;
+    uint64_t tables = space()->table_pages, used = space()->object.account->pages.used;
     map(0, AT, 1024, RW);
-    EXPECT_LARGE(1);
-    EXPECT_EQUAL(space()->table_pages, tables);
+    EXPECT_LARGE(2);
+    EXPECT_EQUAL(space()->table_pages, tables - 1);
+    EXPECT_EQUAL(space()->object.account->pages.used, used - 1);
     expect_page(AT + 300 * PAGE_SIZE, 300);
     expect_page(AT + 600 * PAGE_SIZE, 600);
     unmap(AT);
@@ -217,12 +220,17 @@ TEST(large_pages_change_their_protection)
 
 // ---- in the middle of it
 
-static void interfere(uint64_t protection, void (*with)(struct actor *high))
+// `tables`: empty ones stand where the large pages are to be.
+static void interfere(uint64_t protection, void (*with)(struct actor *high), bool tables)
 {
     for (unsigned stop = 1; stop < 100; stop++) {
         begin(1500);
         struct actor *high = spawn_thread(a, 10);
         MUST(world.boss, THREAD_SET_PRIORITY, high->thread_handle, 30);
+        for (uint64_t i = 0; i < 2 && tables; i++) {
+            map(0, AT + i * LARGE_BYTES, 1, RW);
+            unmap(AT + i * LARGE_BYTES);
+        }
         hold_after(high, stop);
         (void)CALL(a, VM_MAP, a->own_aspace, vmo, 0, AT, 1500 * PAGE_SIZE, protection);
         bool last = steps_left() > 0;
@@ -257,10 +265,11 @@ static void destroy_the_process(struct actor *high)
 // MEM-4, MEM-28
 TEST(large_pages_come_whole_or_not_at_all)
 {
-    interfere(RW, destroy_the_vmo);
-    interfere(RW, unmap_it);
-    interfere(RW, destroy_the_process);
-    interfere(PROT_READ | PROT_EXECUTE, unmap_it);
+    interfere(RW, destroy_the_vmo, false);
+    interfere(RW, destroy_the_vmo, true);
+    interfere(RW, unmap_it, true);
+    interfere(RW, destroy_the_process, true);
+    interfere(PROT_READ | PROT_EXECUTE, unmap_it, false);
 }
 
 // MEM-28

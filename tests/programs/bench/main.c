@@ -292,7 +292,7 @@ static void alone(event_t event)
     row("signal");
     must(event_clear(event, 1, &before), "event_clear");
 
-    constexpr uint64_t AT = 0x50'0000'0000, BIG = 512;
+    constexpr uint64_t AT = 0x50'0000'0000, LARGE_AT = 0x50'4000'0000, BIG = 512;
     vmo_t vmo, big;
     must(vmo_create(start.account, PAGE_SIZE, 0, &vmo), "vmo_create");
     must(vmo_create(start.account, BIG * PAGE_SIZE, 0, &big), "vmo_create");
@@ -323,6 +323,18 @@ static void alone(event_t event)
         must(vm_unmap(start.aspace, AT), "vm_unmap");
     }
     row("map-512");
+    vmo_t large;
+    must(vmo_create(start.account, BIG * PAGE_SIZE, VMO_CONTIGUOUS, &large), "vmo_create");
+    for (uint32_t i = 0; i < WARM_UP + REPEATS; i++) {
+        if (i >= WARM_UP)
+            mark_begin();
+        must(vm_map(start.aspace, large, 0, LARGE_AT, BIG * PAGE_SIZE, PROT_READ | PROT_WRITE),
+             "vm_map");
+        if (i >= WARM_UP)
+            mark_end();
+        must(vm_unmap(start.aspace, LARGE_AT), "vm_unmap");
+    }
+    row("map-large");
 }
 
 // ---- the order: the first thread, of the highest priority, starts the other side and lets the

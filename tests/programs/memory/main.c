@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Contiguous memory on a machine: 4 MiB of it, adjacent as a device sees it and zeroed; what is left of
-// it when all is over must be what there was.
+// Contiguous memory on a machine: 4 MiB of it, adjacent as a device sees it and zeroed, mapped by large
+// pages; what is left when all is over must be what there was.
 #include <kit/kit.h>
 
 const char *const program_name = "memory";
@@ -67,6 +67,38 @@ static uint64_t expect_adjacent(vmo_t vmo, dmaspace_t space)
     return base;
 }
 
+static void expect_large(uint64_t count)
+{
+    struct abi_inspect found;
+    inspect(start.aspace.value, &found);
+    if (found.aspace.large_pages != count)
+        failed("%lu large pages, not %lu", found.aspace.large_pages, count);
+}
+
+static uint64_t code(uint64_t value)
+{
+    return value + 1;
+}
+
+// Code at the end of a large page, written through another view, then made executable; and on pages
+// that are 4 KiB, since the VMO begins at an odd page of the address space.
+static void run_code(vmo_t vmo)
+{
+    constexpr uint64_t VIEW = 0x8000'0000, BYTES_OF_CODE = 64;
+    static const uint64_t offsets[] = {0, PAGE_SIZE};
+    for (unsigned i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
+        uint64_t at = VIEW + offsets[i], end = at + BYTES - PAGE_SIZE;
+        must(vm_map(start.aspace, vmo, 0, at, BYTES, RW), "vm_map");
+        expect_large(i == 0 ? 2 : 0);
+        memcpy((void *)end, (const void *)(uintptr_t)code, BYTES_OF_CODE);
+        must(vm_protect(start.aspace, at, PROT_READ | PROT_EXECUTE), "vm_protect");
+        uint64_t got = ((uint64_t(*)(uint64_t))end)(41);
+        if (got != 42)
+            failed("the code answers %lu", got);
+        must(vm_unmap(start.aspace, at), "vm_unmap");
+    }
+}
+
 static void contiguous(void)
 {
     must(account_create(start.account, 2000, 40, PAGES, 0, 0, &account), "account_create");
@@ -79,12 +111,18 @@ static void contiguous(void)
         if (status != STATUS_NO_PAGES)
             failed("one page more: %s", abi_status_names[status]);
         must(vm_map(start.aspace, vmo, 0, AT, BYTES, RW), "vm_map");
+        expect_large(2);
         touch();
         uint64_t base = expect_adjacent(vmo, space);
         if (round == 1 && base != before)
             failed("4 MiB at %lx, then at %lx", before, base);
         before = base;
+        must(vm_protect(start.aspace, AT, PROT_READ), "vm_protect");
+        if (word_of(PAGES - 1) != PAGES)
+            failed("the last page says %lu", word_of(PAGES - 1));
         must(vm_unmap(start.aspace, AT), "vm_unmap");
+        expect_large(0);
+        run_code(vmo);
         must(handle_close((handle_t){vmo.value}), "handle_close");
     }
     uint32_t signals;
