@@ -269,7 +269,7 @@ static uint64_t walk(uint64_t root, uint64_t address)
         if (level == 0)
             return entry.value;
         if (pte_large(entry)) // the part of it that is the address's page
-            return (entry.value & ~PTE_LARGE) + align_down(address % LARGE_BYTES, PAGE_SIZE);
+            return (entry.value & ~PTE_LARGE) + align_down(address % (512 * PAGE_SIZE), PAGE_SIZE);
         table = pte_address(entry).value;
     }
 }
