@@ -31,6 +31,7 @@ static const struct subject {
     {"a ready thread", OBJECT_THREAD, THREAD_READY, STATUS_OK, SIGNAL_TERMINATED},
     {"a running thread", OBJECT_THREAD, THREAD_RUNNING, STATUS_OK, SIGNAL_TERMINATED},
     {"a blocked thread", OBJECT_THREAD, THREAD_BLOCKED, STATUS_OK, SIGNAL_TERMINATED},
+    {"a throttled thread", OBJECT_THREAD, THREAD_THROTTLED, STATUS_OK, SIGNAL_TERMINATED},
     {"an exiting thread", OBJECT_THREAD, THREAD_EXITING, STATUS_OK, SIGNAL_TERMINATED},
     {"a dead thread", OBJECT_THREAD, THREAD_DEAD, STATUS_OK, SIGNAL_TERMINATED},
     {"an address space", OBJECT_ASPACE, 0, STATUS_NOT_SUPPORTED, 0},
@@ -57,6 +58,7 @@ static const struct subject *subject;
 static uint64_t it;               // a handle to it, in the table of `a`
 static uint64_t its_process;      // of a thread or an address space
 static uint64_t machine, end1;    // the other end of a channel
+static uint64_t its_payer;        // the account of `a`, in the boss's table
 static struct actor *a, *sibling; // of one process; `a` is held
 
 static uint64_t new_thread(uint64_t cpu)
@@ -80,8 +82,11 @@ static uint64_t make(void)
             MUST(a, HANDLE_CLOSE, MUST(a, THREAD_CREATE, its_process, 5, BUFFER));
         return its_process;
     case OBJECT_THREAD: {
-        uint64_t thread = new_thread(subject->state == THREAD_RUNNING);
-        if (subject->state == THREAD_RUNNING || subject->state == THREAD_BLOCKED)
+        bool throttled = subject->state == THREAD_THROTTLED;
+        if (throttled) // its first period is one of nothing
+            MUST(world.boss, ACCOUNT_BUDGET, world.root_account, its_payer, 1, 1'000'000, 10'000'000);
+        uint64_t thread = new_thread(subject->state == THREAD_RUNNING || throttled);
+        if (subject->state == THREAD_RUNNING || subject->state == THREAD_BLOCKED || throttled)
             MUST(a, THREAD_START, thread, 0x1000, 0, 0, 0);
         return thread;
     }
@@ -170,7 +175,8 @@ static unsigned state_of_it(void)
 static void begin(unsigned waiters, void (*prepare)(void))
 {
     world_begin((struct world_options){.ram_bytes = 8 << 20, .cpus = 2});
-    a = spawn(new_account(400, 400), 10);
+    its_payer = new_account(400, 400);
+    a = spawn(its_payer, 10);
     sibling = spawn_thread(a, 9);
     machine = grant(a, world.boss, world.machine);
     it = make();
@@ -449,6 +455,21 @@ static void pay(void)
         }
     expect(HELD(a, PROCESS_CREATE, it, connected).status, wanted, "process_create");
     expect(HELD(a, PROCESS_CREATE, it, draining).status, wanted, "process_create");
+}
+
+static void share(void)
+{
+    bool live = subject->state == ACCOUNT_LIVE;
+    expect(HELD(a, ACCOUNT_CPU, it, 0).status, STATUS_OK, "account_cpu");
+    expect(HELD(a, ACCOUNT_BUDGET, a->account, it, 0, 1'000'000, 10'000'000).status,
+           live ? STATUS_NO_RESOURCE : STATUS_BAD_STATE, "account_budget");
+    expect(HELD(a, ACCOUNT_BUDGET, it, a->account, 0, 1'000'000, 10'000'000).status, STATUS_INVALID,
+           "account_budget below");
+}
+
+TEST(an_account_that_ends_takes_no_share)
+{
+    for_each_of(OBJECT_ACCOUNT, nullptr, share);
 }
 
 TEST(an_account_that_ends_pays_for_nothing)
