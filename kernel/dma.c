@@ -9,11 +9,11 @@
 #include "process.h"
 #include "thread.h"
 
-constexpr unsigned QUIET_BATCH = 64;
+constexpr unsigned QUIET_BATCH = 32;
 
 static struct {
     struct spinlock lock;
-    struct list pins GUARDED_BY(&lock);
+    struct tree pins GUARDED_BY(&lock); // by device
     uint64_t pages GUARDED_BY(&lock);
 } quarantine;
 
@@ -25,7 +25,7 @@ static struct pin *pin_of(struct object *object)
 void dma_init(void)
 {
     lock_init(&quarantine.lock, RANK_QUARANTINE);
-    list_init(&quarantine.pins);
+    quarantine.pins = (struct tree){};
 }
 
 uint64_t dma_quarantined_pages(void)
@@ -204,7 +204,7 @@ status_t sys_pin_release(struct entry *entry, const struct handle_lookup *handle
 static void quarantine_add(struct pin *pin)
 {
     lock_acquire(&quarantine.lock);
-    list_push_back(&quarantine.pins, &pin->quarantine_node);
+    tree_insert(&quarantine.pins, &pin->quarantine_node, pin->device);
     quarantine.pages += pin->pages;
     account_quarantine(pin);
     lock_release(&quarantine.lock);
@@ -226,21 +226,29 @@ bool quarantine_move_up(struct account *account)
     return moved;
 }
 
-// Lets go of the frames. The device cannot reach them any more.
-static void pin_detach(struct pin *pin) NO_THREAD_SAFETY
+// Lets go of some of the frames, the first ones. The device cannot reach them any more. false: there
+// are more.
+static bool pin_detach(struct pin *pin) NO_THREAD_SAFETY
 {
     struct vmo *vmo = pin->vmo;
     lock_acquire(&vmo->object.lock);
-    for (uint64_t i = 0; i < pin->pages; i++) {
-        struct frame *frame = frame_of(vmo_page(vmo, pin->first + i));
+    for (unsigned i = 0; i < VM_STEP_PAGES && pin->pages > 0; i++) {
+        struct frame *frame = frame_of(vmo_page(vmo, pin->first));
         CHECK(M4, frame->pins > 0);
         frame->pins--;
-        vmo_page_released_locked(vmo, pin->first + i);
+        vmo_page_released_locked(vmo, pin->first);
+        pin->first++;
+        pin->pages--;
     }
-    vmo->pin_count--;
-    vmo_user_gone_locked(vmo);
+    bool all = pin->pages == 0;
+    if (all) {
+        vmo->pin_count--;
+        vmo_user_gone_locked(vmo);
+    }
     lock_release(&vmo->object.lock);
-    account_uncharge(pin->object.account, pin->charged_pages, pin->charged_objects);
+    if (all)
+        account_uncharge(pin->object.account, pin->charged_pages, pin->charged_objects);
+    return all;
 }
 
 static void change_state(struct object *object, enum pin_state state)
@@ -262,8 +270,7 @@ enum step pin_teardown(struct object *object) NO_THREAD_SAFETY
             return STEP_WAIT; // until machine_device_quiet
         change_state(object, PIN_RELEASED);
     }
-    pin_detach(pin);
-    return STEP_DONE;
+    return pin_detach(pin) ? STEP_DONE : STEP_MORE;
 }
 
 // Ends the quarantine of one pin of the device. Returns its pages, 0: there is none.
@@ -272,18 +279,15 @@ static uint64_t quiet_one(uint64_t device)
     uint64_t pages = 0;
     if (!SEEDED_BUG("M7 quiet"))
         lock_acquire(&quarantine.lock);
-    LIST_FOR_EACH(node, &quarantine.pins)
-    {
+    struct tree_node *node = tree_find_at_least(&quarantine.pins, device);
+    if (node && node->key == device) {
         struct pin *pin = CONTAINER_OF(node, struct pin, quarantine_node);
-        if (pin->device != device)
-            continue;
-        list_remove(node);
+        tree_remove(&quarantine.pins, node);
         pages = pin->pages;
         quarantine.pages -= pages;
         pin->quiet = true;
         account_quarantine_ended(pin);
         operation_resume(&pin->object);
-        break;
     }
     if (!SEEDED_BUG("M7 quiet"))
         lock_release(&quarantine.lock);

@@ -26,11 +26,11 @@ struct pin {
     struct object object;
     struct vmo *vmo;
     uint64_t device;
-    uint64_t first, pages; // of the VMO
+    uint64_t first, pages; // of the VMO; of a pin that ends, those that are still held
     uint64_t direction;    // enum abi_direction
     // What a pin always pays for, so that the memory can outlive whoever made it.
     uint64_t charged_pages, charged_objects;
-    struct list_node quarantine_node; // guarded by the quarantine's lock, like `quiet` and, while
+    struct tree_node quarantine_node; // guarded by the quarantine's lock, like `quiet` and, while
     bool quiet;                       // the pin is there, object.account
 };
 OBJECT_BODY(pin);

@@ -332,6 +332,16 @@ static void slices(void)
     destroy(vmo.value);
 }
 
+// Once pins that were destroyed have come into quarantine.
+static void quiet(uint64_t device)
+{
+    must(thread_sleep(now_ns() + 20 * NS_PER_MS), "thread_sleep");
+    uint64_t count;
+    do
+        must(machine_device_quiet(start.machine, device, &count), "machine_device_quiet");
+    while (count > 0);
+}
+
 static void pins(void)
 {
     begin_case("the largest pins");
@@ -348,10 +358,34 @@ static void pins(void)
     must(pin_sync(pin, 1, ABI_PIN_SYNC_BYTES, SYNC_DEVICE), "pin_sync");
     must(handle_close((handle_t){vmo.value}), "handle_close");
     destroy(pin.value); // not released: quarantine
-    do
-        must(machine_device_quiet(start.machine, 1, &count), "machine_device_quiet");
-    while (count > 0);
+    quiet(1);
     destroy(space.value);
+}
+
+// Pins of one page of memory, which end without being released.
+static void quarantined(uint64_t device, vmo_t vmo, unsigned count)
+{
+    dmaspace_t space;
+    must(machine_dma_space(start.machine, start.account, device, &space), "machine_dma_space");
+    for (unsigned i = 0; i < count; i++) {
+        pin_t pin;
+        must(pin_create(space, start.account, vmo, 0, PAGE_SIZE, DMA_BOTH, &pin), "pin_create");
+        must(object_destroy((handle_t){pin.value}), "object_destroy");
+        must(handle_close((handle_t){pin.value}), "handle_close");
+    }
+    destroy(space.value);
+}
+
+static void quarantine(void)
+{
+    begin_case("pins in quarantine, most of them of another device");
+    vmo_t vmo;
+    must(vmo_create(start.account, PAGE_SIZE, 0, &vmo), "vmo_create");
+    quarantined(1, vmo, 800);
+    quarantined(2, vmo, MANY);
+    quiet(2);
+    quiet(1);
+    destroy(vmo.value);
 }
 
 // ---- processes and accounts
@@ -483,6 +517,7 @@ static void cases(void *argument)
     slices();
     pins();
     contiguous_memory();
+    quarantine();
     processes();
     handles();
     say("ok all cases");
