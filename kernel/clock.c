@@ -99,7 +99,14 @@ struct due {
     struct timer *timer;
     struct object_ref timer_ref;
     struct budget *budget;
+    struct budget *payer; // whose time it takes; nullptr: that of whoever runs
 };
+
+// The deadline keeps the object, and that its account, while the deadlines are locked.
+static struct budget *payer_of(struct cpu *cpu, const struct object *object)
+{
+    return cpu->active_budgets ? budget_of_object(cpu, object) : nullptr;
+}
 
 static bool take_due(struct cpu *cpu, uint64_t now, struct due *out)
 {
@@ -115,10 +122,12 @@ static bool take_due(struct cpu *cpu, uint64_t now, struct due *out)
         if (deadline->kind == DEADLINE_TIMER) {
             out->timer = CONTAINER_OF(deadline, struct timer, deadline);
             out->timer_ref = object_reference(&out->timer->object);
+            out->payer = payer_of(cpu, &out->timer->object);
         } else if (deadline->kind == DEADLINE_BUDGET) {
-            out->budget = CONTAINER_OF(deadline, struct budget, deadline);
+            out->budget = out->payer = CONTAINER_OF(deadline, struct budget, deadline);
         } else {
             struct thread *thread = CONTAINER_OF(deadline, struct thread, deadline);
+            out->payer = payer_of(cpu, &thread->object);
             if (thread_win_wait(thread, deadline->wait_word))
                 out->thread = thread;
         }
@@ -129,8 +138,8 @@ static bool take_due(struct cpu *cpu, uint64_t now, struct due *out)
 
 void time_expire(struct cpu *cpu)
 {
+    uint64_t now = time_now_ns();
     for (unsigned i = 0; i < CPU_BATCH; i++) {
-        uint64_t now = time_now_ns();
         struct due due;
         if (!take_due(cpu, now, &due))
             return;
@@ -140,6 +149,10 @@ void time_expire(struct cpu *cpu)
             timer_fire(due.timer, due.timer_ref, now);
         if (due.budget)
             budget_expired(cpu, due.budget);
+        uint64_t after = time_now_ns();
+        if (due.payer)
+            sched_charge_other(cpu, due.payer, now, after);
+        now = after;
     }
 }
 

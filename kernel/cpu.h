@@ -120,6 +120,9 @@ void sched_dequeue(struct cpu *cpu, struct runnable *runnable);
 // Charges the time since it was charged last to whoever runs. Returns the time.
 uint64_t sched_charge(struct cpu *cpu);
 
+// Charges a budget for a part of that time, in which something was done for its account.
+void sched_charge_other(struct cpu *cpu, struct budget *budget, uint64_t from, uint64_t to);
+
 // What limits the current thread, or by how much, may have changed.
 void sched_budget_changed(struct cpu *cpu);
 

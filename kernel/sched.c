@@ -81,6 +81,16 @@ static void charge_idle(struct cpu *cpu)
     cpu->budget_end_ns = budget ? budget_end(budget, cpu->switched_ns) : UINT64_MAX;
 }
 
+void sched_charge_other(struct cpu *cpu, struct budget *budget, uint64_t from, uint64_t to)
+{
+    if (budget == cpu->budget)
+        return; // it is charged with the rest of the current thread's time
+    budget_charge(budget, from, to);
+    cpu->switched_ns += to - from;
+    if (cpu->budget)
+        set_budget(cpu, cpu->budget);
+}
+
 void sched_budget_changed(struct cpu *cpu)
 {
     if (cpu->current)

@@ -604,3 +604,45 @@ TEST(operations_are_paid_by_the_account)
     EXPECT(above->left_ns <= (int64_t)above->allotment_ns + debt && left + debt < left);
     world_end();
 }
+
+// ---- deadlines
+
+static uint64_t timers_account;
+
+static void set_timers(struct actor *actor, unsigned count, uint64_t due)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t timer = MUST(actor, TIMER_CREATE, actor->account);
+        MUST(actor, TIMER_SET, timer, due);
+    }
+}
+
+// Whoever set them pays for it that they fire, not who runs then.
+// OBJ-36
+TEST(timers_that_fire_are_paid_by_their_account)
+{
+    world_begin((struct world_options){});
+    timers_account = new_account(400, 200);
+    account = new_account(400, 200);
+    struct actor *setter = spawn(timers_account, 8);
+    high = spawn(account, 10);
+    SET(OK, world.root_account, timers_account, 2 * MS, 10 * MS);
+    LIMIT(OK, 5 * MS, 10 * MS);
+    advance(10 * MS);
+    set_timers(setter, 100, host_ticks + MS);
+    const struct budget *of = budget_at(account_behind(world.boss, timers_account), 0);
+    const struct budget *own = budget_at(account_behind(world.boss, account), 0);
+    hold(high);
+    host_on_function = time_passes;
+    uint64_t began = host_ticks, used = counter_read(&of->used_ns), before = ran(high);
+    run(2 * MS);
+    host_on_function = nullptr;
+    used = counter_read(&of->used_ns) - used;
+    uint64_t time = host_ticks - began;
+    EXPECT(used >= 100 * 1'000);
+    EXPECT_STATUS(HELD(high, CLOCK_READ).status, OK);
+    settle();
+    EXPECT(ran(high) - before <= time - used + 10'000);
+    EXPECT(counter_read(&own->used_ns) + used <= time + 20'000);
+    world_end();
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#include "../relax.h"
+
+void relax(void)
+{
+    __asm__ volatile("yield" ::: "memory");
+}
