@@ -337,7 +337,6 @@ static status_t set_terms(struct budget *budget, uint32_t cpu, uint64_t share, u
 // The page that holds the budget of a CPU and of its neighbours, paid by the account.
 static status_t new_page(struct account *account, uint32_t cpu) NO_THREAD_SAFETY
 {
-    uint32_t first = cpu - cpu % BUDGETS_PER_PAGE;
     status_t status = account_charge(account, 1, 0);
     if (status != STATUS_OK)
         return status;
@@ -353,7 +352,7 @@ static status_t new_page(struct account *account, uint32_t cpu) NO_THREAD_SAFETY
     account->budget_pages++;
     lock_release(&account->ledger);
     // Who finds the page finds what is in it.
-    atomic_store_explicit(&account->budgets[first / BUDGETS_PER_PAGE], page,
+    atomic_store_explicit(&account->budgets[cpu / BUDGETS_PER_PAGE], page,
                           ORDER("weak new budget page", memory_order_release));
     return STATUS_OK;
 }
@@ -430,7 +429,6 @@ enum step budgets_teardown(struct account *account) NO_THREAD_SAFETY
         lock_acquire(&account->ledger); // somebody may look at them
         uint8_t *page =
             atomic_exchange_explicit(&account->budgets[i], nullptr, memory_order_relaxed);
-        account->budget_pages -= page ? 1 : 0;
         unused_check(page);
         lock_release(&account->ledger);
         if (!page)

@@ -119,6 +119,8 @@ TEST(shares_are_carved_out)
     SET(OK, account, child, 0, 0);
     SET(OK, account, child, 0, 0); // it has none already
     LIMIT(OK, 0, 0);
+    LIMIT(OK, 0, 0);
+    EXPECT_EQUAL(cpus[0]->active_budgets, 1);
     EXPECT_EQUAL(figures(account).period_ns, 0);
     SET(NO_RESOURCE, world.root_account, account, 7 * MS, 10 * MS);
     // The other CPU has nothing to do with it.
@@ -200,6 +202,8 @@ TEST(an_account_that_ends_has_none_to_give_or_take)
         HELD(world.boss, ACCOUNT_BUDGET, world.root_account, account, 0, MS, 10 * MS).status,
         BAD_STATE);
     EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 0, 2 * MS, 10 * MS).status,
+                  BAD_STATE);
+    EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 0, MS, 10 * MS).status,
                   BAD_STATE);
     EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 0, MS / 2, 10 * MS).status, OK);
     settle();
@@ -644,5 +648,225 @@ TEST(timers_that_fire_are_paid_by_their_account)
     settle();
     EXPECT(ran(high) - before <= time - used + 10'000);
     EXPECT(counter_read(&own->used_ns) + used <= time + 20'000);
+    world_end();
+}
+
+// ---- to the nanosecond
+
+// What a budget is after each nanosecond, as the words say it.
+struct reference {
+    int64_t left;
+    uint64_t allotment, period, next, used, high, total;
+};
+
+static void reference_tick(struct reference *of, uint64_t now, bool runs)
+{
+    if (now == of->next) {
+        of->next += of->period;
+        of->high = of->used > of->high ? of->used : of->high;
+        of->used = 0;
+        of->left += (int64_t)of->allotment;
+        if (of->left > (int64_t)of->allotment)
+            of->left = (int64_t)of->allotment;
+    }
+    of->left -= runs;
+    of->used += runs;
+    of->total += runs;
+}
+
+TEST(periods_to_the_nanosecond)
+{
+    struct random random = {test_seed()};
+    for (unsigned run_number = 0; run_number < test_amount(2000, 20); run_number++) {
+        uint64_t period = 2 + random_below(&random, 20);
+        uint64_t allotment = random_below(&random, period + 1), now = 100;
+        uint64_t next = now + 1 + random_below(&random, period);
+        struct budget budget = {.allotment_ns = allotment, .period_ns = period, .next_ns = next};
+        struct reference reference = {.allotment = allotment, .period = period, .next = next};
+        for (unsigned i = 0; i < 20; i++) {
+            uint64_t rests = random_below(&random, 3) ? random_below(&random, 2 * period) : 0;
+            uint64_t runs = random_below(&random, 4 * period);
+            uint64_t from = now + rests, to = from + runs;
+            for (; now < from; now++)
+                reference_tick(&reference, now, false);
+            for (; now < to; now++)
+                reference_tick(&reference, now, true);
+            budget_charge(&budget, from, to);
+            bool lets = budget_lets_run(&budget, now);
+            struct reference seen = reference;
+            reference_tick(&seen, now, false); // a period that begins right now
+            EXPECT_EQUAL(budget.left_ns, seen.left);
+            EXPECT_EQUAL(budget.next_ns, seen.next);
+            EXPECT_EQUAL(budget.period_used_ns, seen.used);
+            EXPECT_EQUAL(counter_read(&budget.high_ns), seen.high);
+            EXPECT_EQUAL(counter_read(&budget.used_ns), seen.total);
+            EXPECT_EQUAL(lets, seen.left > 0);
+            EXPECT_EQUAL(budget_end(&budget, now), now + (seen.left > 0 ? (uint64_t)seen.left : 0));
+        }
+    }
+    // A rest of centuries.
+    constexpr uint64_t SECOND = 1'000'000'000;
+    struct budget old = {
+        .allotment_ns = SECOND, .period_ns = SECOND, .next_ns = SECOND, .left_ns = -5};
+    EXPECT(budget_lets_run(&old, SECOND << 34));
+    EXPECT_EQUAL(old.left_ns, SECOND);
+}
+
+static struct budget *limit_of(uint64_t of)
+{
+    return budget_at(account_behind(world.boss, of), 0);
+}
+
+// When the first period begins in which something is left, with a debt of each size.
+TEST(a_debt_takes_as_many_periods_as_it_takes)
+{
+    world_begin((struct world_options){});
+    account = new_account(400, 200);
+    high = spawn(account, 10);
+    LIMIT(OK, 2 * MS, 10 * MS);
+    struct budget *of = limit_of(account);
+    constexpr int64_t ALLOTMENT = 2 * MS - 1, THROTTLED = 1'000; // what a throttled thread costs
+    static const struct {
+        int64_t left;
+        uint64_t periods;
+    } cases[] = {{0, 0},
+                 {-1, 0},
+                 {1 - ALLOTMENT, 0},
+                 {-ALLOTMENT, 1},
+                 {-ALLOTMENT - 1, 1},
+                 {1 - 2 * ALLOTMENT, 1},
+                 {-2 * ALLOTMENT, 2},
+                 {-100 * ALLOTMENT, 100}};
+    EXPECT_EQUAL(of->allotment_ns, ALLOTMENT);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        advance(10 * MS); // rolls over when it is looked at
+        (void)budget_lets_run(of, host_ticks);
+        of->left_ns = cases[i].left + THROTTLED;
+        bool runs = of->left_ns > 0;
+        if (runs)
+            of->left_ns = cases[i].left; // it would run for a little
+        MUST(world.boss, THREAD_CANCEL, high->thread_handle);
+        EXPECT(thread_state(high->thread) == THREAD_THROTTLED);
+        EXPECT_EQUAL(of->left_ns, cases[i].left - (runs ? THROTTLED : 0));
+        EXPECT_EQUAL(of->deadline.node.key, of->next_ns + cases[i].periods * 10 * MS);
+        advance((cases[i].periods + 1) * 10 * MS);
+        EXPECT(high->parked);
+    }
+    world_end();
+}
+
+static unsigned returns;
+
+static bool count_returns(void *function)
+{
+    returns += function == (void *)budget_expired;
+    return false;
+}
+
+// Four at a time, and the time of the first counts.
+TEST(those_who_were_put_aside_come_back_in_parts)
+{
+    begin_spinning(0, 0);
+    settle();
+    struct actor *more[9];
+    for (unsigned i = 0; i < ARRAY_SIZE(more); i++)
+        more[i] = spawn_thread(high, 10);
+    LIMIT(OK, MS, 10 * MS);
+    uint64_t began = host_ticks;
+    for (unsigned i = 0; i < ARRAY_SIZE(more); i++) {
+        MUST(world.boss, THREAD_CANCEL, more[i]->thread_handle);
+        advance(100'000);
+    }
+    EXPECT_EQUAL(figures(account).throttled_ns, 0);
+    returns = 0;
+    host_on_function = count_returns;
+    advance(began + 10 * MS - host_ticks);
+    host_on_function = nullptr;
+    EXPECT_EQUAL(returns, 3);
+    EXPECT_EQUAL(figures(account).throttles, ARRAY_SIZE(more));
+    EXPECT_EQUAL(figures(account).throttled_ns, 10 * MS);
+    for (unsigned i = 0; i < ARRAY_SIZE(more); i++)
+        EXPECT(more[i]->parked);
+    // One that is killed meanwhile has waited for nothing.
+    hold(high);
+    run(2 * MS);
+    MUST(world.boss, OBJECT_DESTROY, high->thread_handle);
+    advance(10 * MS);
+    EXPECT_EQUAL(figures(account).throttled_ns, 10 * MS);
+    world_end();
+}
+
+TEST(new_terms_to_the_nanosecond)
+{
+    world_begin((struct world_options){});
+    account = new_account(400, 200);
+    uint64_t child = MUST(world.boss, ACCOUNT_CREATE, account, 20, 10);
+    LIMIT(OK, 4 * MS, 8 * MS);
+    struct budget *of = limit_of(account);
+    uint64_t next = host_ticks + 8 * MS;
+    EXPECT_EQUAL(of->next_ns, next);
+    advance(3 * MS);
+    LIMIT(OK, 32 * MS, 64 * MS); // a longer period begins when this one is over
+    EXPECT_EQUAL(of->next_ns, next);
+    EXPECT_EQUAL(of->left_ns, 0); // and only then there is more
+    LIMIT(OK, MS, 2 * MS);
+    EXPECT_EQUAL(of->next_ns, host_ticks + 2 * MS);
+    EXPECT_EQUAL(of->left_ns, -31 * (int64_t)MS); // as much less at once
+    LIMIT(OK, 32 * MS, 64 * MS);
+    advance(200 * MS);
+    LIMIT(OK, 16 * MS, 64 * MS); // it was full, many periods later
+    EXPECT_EQUAL(of->left_ns, 16 * MS);
+    EXPECT(of->next_ns > host_ticks && of->next_ns <= host_ticks + 64 * MS);
+    // A child's debt goes up, what it has left does not, nor what a rest has paid off.
+    int64_t left = of->left_ns;
+    SET(OK, account, child, MS, 4 * MS);
+    struct budget *below = limit_of(child);
+    advance(8 * MS);
+    (void)budget_lets_run(of, host_ticks);
+    left = of->left_ns;
+    EXPECT(below->left_ns == 0 || below->left_ns == MS);
+    SET(OK, account, child, 0, 0);
+    EXPECT_EQUAL(of->left_ns, left);
+    SET(OK, account, child, MS, 4 * MS);
+    left = of->left_ns;
+    below->left_ns = -(int64_t)MS / 2;
+    advance(8 * MS);
+    SET(OK, account, child, 0, 0);
+    EXPECT_EQUAL(of->left_ns, left);
+    SET(OK, account, child, MS, 4 * MS);
+    left = of->left_ns;
+    below->left_ns = -12345;
+    SET(OK, account, child, 0, 0);
+    EXPECT_EQUAL(of->left_ns, left - 12345);
+    // From one share to the next nothing is kept but the figures.
+    below->period_used_ns = 7;
+    SET(OK, account, child, MS, 4 * MS);
+    EXPECT_EQUAL(below->period_used_ns, 0);
+    EXPECT_EQUAL(below->left_ns, 0);
+    world_end();
+}
+
+// Two changes before the CPU has looked: it is told once.
+TEST(a_cpu_that_does_not_look_is_told_once)
+{
+    world_begin((struct world_options){.cpus = 2});
+    account = new_account(100, 50);
+    uint64_t child = MUST(world.boss, ACCOUNT_CREATE, account, 20, 10);
+    hold(world.boss);
+    EXPECT_STATUS(
+        HELD(world.boss, ACCOUNT_BUDGET, world.root_account, account, 1, 4 * MS, 10 * MS).status,
+        OK);
+    EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 1, MS, 10 * MS).status, OK);
+    EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 1, 2 * MS, 10 * MS).status, OK);
+    EXPECT_STATUS(
+        HELD(world.boss, ACCOUNT_BUDGET, world.root_account, account, 1, MS, 10 * MS).status,
+        NO_RESOURCE);
+    EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 1, 0, 0).status, OK);
+    EXPECT_STATUS(
+        HELD(world.boss, ACCOUNT_BUDGET, world.root_account, account, 1, MS, 10 * MS).status, OK);
+    uint64_t posts = counter_read(&cpus[1]->posts);
+    settle();
+    EXPECT_EQUAL(counter_read(&cpus[1]->posts), posts + 2);
+    EXPECT_EQUAL(cpus[1]->active_budgets, 1);
     world_end();
 }
