@@ -51,6 +51,23 @@ static void crash_stack(void)
     sink = recurse(0);
 }
 
+static void spin(void *argument)
+{
+    (void)argument;
+    for (;;)
+        sink = sink + 1;
+}
+
+// No crash either: what a share of the CPUs is for. On each of them, all the time.
+static void crash_spin(void)
+{
+    thread_t thread;
+    for (uint64_t cpu = 0; thread_spawn(spin, nullptr, start.priority, &thread) == STATUS_OK; cpu++)
+        if (thread_set_cpu(thread, cpu) != STATUS_OK)
+            break; // one too many
+    spin(nullptr);
+}
+
 // Not a crash by itself: what a heartbeat is for.
 static void crash_hang(void)
 {
@@ -73,6 +90,7 @@ int main(const char *argument)
         {"privileged", instruction_privileged},
         {"breakpoint", instruction_breakpoint},
         {"hang", crash_hang},
+        {"spin", crash_spin},
     };
     for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
         if (strcmp(ways[i].name, argument) == 0)
