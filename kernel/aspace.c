@@ -141,7 +141,7 @@ static status_t mapping_make(struct aspace *aspace, struct vmo *vmo, const struc
     bool foreign = vmo && vmo->object.account != account && !SEEDED_BUG("M8");
     uint64_t pages = foreign && !vmo->device ? vmo_share_pages(vmo, wanted->pages) : 0;
     // Where it is known beforehand that frames lie side by side, and as large pages want them.
-    bool large = vmo && (vmo->device || vmo->block.page) &&
+    bool large = vmo && vmo->linear &&
                  (vmo_page(vmo, wanted->offset_pages).value - wanted->address) % LARGE_BYTES == 0;
     uint64_t tables = pagetable_missing(aspace, wanted->address, wanted->pages, large);
     status_t status = account_charge(account, pages + tables, 1u + foreign);
@@ -237,32 +237,28 @@ static uint64_t address_of(const struct mapping *mapping, uint64_t page)
 // Sets entries of one table, the next ones. The address space and the VMO are locked.
 static void set_pages(struct mapping *mapping, unsigned count) NO_THREAD_SAFETY
 {
-    bool counted = !mapping->vmo || !mapping->vmo->device;
-    bool code = mapping->protection & PROT_EXECUTE;
-    uint64_t protection = protection_of(mapping);
-    enum arch_memory memory = memory_of(mapping);
-    pte_t leaves[VM_STEP_PAGES];
-    for (unsigned i = 0; i < count; i++) {
-        paddr_t frame = page_of(mapping, mapping->cursor + i);
-        leaves[i] = pte_make_page(frame, protection, memory);
-        if (counted && !SEEDED_BUG("M3"))
-            frame_of(frame)->mappings++;
-        if (code)
-            arch_code_sync(arch_ram(frame), PAGE_SIZE);
-    }
-    pagetable_set(mapping->aspace, address_of(mapping, mapping->cursor), leaves, count,
-                  &mapping->charged_tables);
+    struct vmo *vmo = mapping->vmo;
+    paddr_t pages[VM_STEP_COST];
+    pages[0] = mapping->buffer;
+    if (vmo)
+        vmo_frames(vmo, mapping->offset_pages + mapping->cursor, count, pages);
+    if (mapping->protection & PROT_EXECUTE)
+        for (unsigned i = 0; i < count; i++)
+            arch_code_sync(arch_ram(pages[i]), PAGE_SIZE);
+    if ((!vmo || !vmo->device) && !SEEDED_BUG("M3"))
+        frames_mapped(pages, count);
+    pagetable_set(mapping->aspace, address_of(mapping, mapping->cursor), pages, count,
+                  protection_of(mapping), memory_of(mapping), &mapping->charged_tables);
     mapping->cursor += count;
     mapping->held += count;
 }
 
-// Whether the next pages can be a large one. Where they need not lie side by side it costs a look at
+// Whether the next pages, of which there are enough, can be a large one. Where they need not lie side by side it costs a look at
 // each, but only where the first lies as a large page would.
 static bool large_next(const struct mapping *mapping)
 {
     uint64_t address = address_of(mapping, mapping->cursor);
-    return mapping->vmo && address % LARGE_BYTES == 0 &&
-           mapping->pages - mapping->cursor >= LARGE_PAGES &&
+    return address % LARGE_BYTES == 0 &&
            page_of(mapping, mapping->cursor).value % LARGE_BYTES == 0 &&
            pagetable_large_fits(mapping->aspace, address) &&
            vmo_adjacent(mapping->vmo, mapping->offset_pages + mapping->cursor, LARGE_PAGES);
@@ -290,8 +286,10 @@ static bool sync_large(struct mapping *mapping, uint64_t page, unsigned *budget)
         return true;
     if (mapping->synced < page)
         mapping->synced = page;
-    for (; *budget > 0 && mapping->synced < page + LARGE_PAGES; mapping->synced++, (*budget)--)
+    for (; *budget >= VM_CODE_COST && mapping->synced < page + LARGE_PAGES; mapping->synced++) {
         arch_code_sync(arch_ram(page_of(mapping, mapping->synced)), PAGE_SIZE);
+        *budget -= VM_CODE_COST;
+    }
     return mapping->synced == page + LARGE_PAGES;
 }
 
@@ -303,7 +301,7 @@ static void change_entry(struct mapping *mapping, unsigned *budget)
     uint64_t protection = protection_of(mapping);
     enum arch_memory memory = memory_of(mapping);
     if (pte_large(pagetable_get(mapping->aspace, address))) {
-        if (!sync_large(mapping, page, budget) || *budget == 0)
+        if (!sync_large(mapping, page, budget) || *budget < VM_CODE_COST)
             return;
         pagetable_change(mapping->aspace, address, pte_make_large(frame, protection, memory));
         mapping->changed += LARGE_PAGES;
@@ -313,7 +311,7 @@ static void change_entry(struct mapping *mapping, unsigned *budget)
         pagetable_change(mapping->aspace, address, pte_make_page(frame, protection, memory));
         mapping->changed++;
     }
-    (*budget)--;
+    *budget -= VM_CODE_COST;
 }
 
 // The mapping takes no more pages of its VMO, which is locked.
@@ -330,9 +328,10 @@ static void populating_over_locked(struct mapping *mapping) NO_THREAD_SAFETY
 // locked.
 static void populate_some(struct mapping *mapping) NO_THREAD_SAFETY
 {
-    unsigned budget = VM_STEP_PAGES;
-    while (mapping->cursor < mapping->pages && budget > 0) {
-        if (large_next(mapping)) {
+    unsigned budget = VM_STEP_COST, cost = mapping->protection & PROT_EXECUTE ? VM_CODE_COST : 1;
+    while (mapping->cursor < mapping->pages && budget >= cost) {
+        uint64_t count = mapping->pages - mapping->cursor;
+        if (count >= LARGE_PAGES && large_next(mapping)) {
             if (!sync_large(mapping, mapping->cursor, &budget) || budget < VM_LARGE_COST)
                 return;
             if (pagetable_take_empty(mapping->aspace, address_of(mapping, mapping->cursor),
@@ -342,13 +341,14 @@ static void populate_some(struct mapping *mapping) NO_THREAD_SAFETY
             budget -= VM_LARGE_COST;
             continue;
         }
-        uint64_t of_table =
-            LARGE_PAGES - (address_of(mapping, mapping->cursor) >> PAGE_SHIFT) % LARGE_PAGES;
-        uint64_t count = mapping->pages - mapping->cursor;
-        count = count < of_table ? count : of_table;
-        count = count < budget ? count : budget;
-        set_pages(mapping, (unsigned)count);
-        budget -= (unsigned)count;
+        unsigned some = budget / cost;
+        unsigned of_table =
+            (unsigned)(LARGE_PAGES -
+                       (address_of(mapping, mapping->cursor) >> PAGE_SHIFT) % LARGE_PAGES);
+        some = some < of_table ? some : of_table;
+        some = some < count ? some : (unsigned)count;
+        set_pages(mapping, some);
+        budget -= some * cost;
     }
 }
 
@@ -487,7 +487,7 @@ status_t sys_vm_map(struct entry *entry, const struct handle_lookup *aspace_hand
 static void clear_some(struct mapping *mapping) NO_THREAD_SAFETY
 {
     struct aspace *aspace = mapping->aspace;
-    unsigned budget = VM_STEP_PAGES;
+    unsigned budget = VM_STEP_COST;
     lock_acquire(&aspace->object.lock);
     while (mapping->cursor > 0 && budget > 0) {
         uint64_t last = address_of(mapping, mapping->cursor - 1);
@@ -642,7 +642,8 @@ static enum step mapping_protect(struct object *object) NO_THREAD_SAFETY
     if (mapping->changed < mapping->pages) {
         lock_acquire(&aspace->object.lock);
         mapping->protection = mapping->wanted_protection;
-        for (unsigned budget = VM_STEP_PAGES; budget > 0 && mapping->changed < mapping->pages;)
+        unsigned budget = VM_STEP_COST;
+        while (budget >= VM_CODE_COST && mapping->changed < mapping->pages)
             change_entry(mapping, &budget);
         lock_release(&aspace->object.lock);
         if (mapping->changed < mapping->pages)

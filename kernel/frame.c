@@ -14,8 +14,6 @@ constexpr uint32_t NO_FRAME = UINT32_MAX;
 
 static struct {
     struct spinlock lock;
-    struct frame *table; // by (address - base) / PAGE_SIZE; written once at boot
-    uint64_t base, end;
     uint64_t total;
     uint64_t free GUARDED_BY(&lock);
     uint32_t free_list GUARDED_BY(&lock); // frames that were used before, last in, first out
@@ -27,15 +25,11 @@ static struct {
     uint32_t range_count, taken_count;
 } frames;
 
-struct frame *frame_of(paddr_t page)
-{
-    ASSERT(page.value >= frames.base && page.value < frames.end);
-    return &frames.table[(page.value - frames.base) >> PAGE_SHIFT];
-}
+struct frame_table frame_table;
 
 static paddr_t address_of(uint32_t number)
 {
-    return (paddr_t){frames.base + ((uint64_t)number << PAGE_SHIFT)};
+    return (paddr_t){frame_table.base + ((uint64_t)number << PAGE_SHIFT)};
 }
 
 uint64_t frames_total(void)
@@ -132,10 +126,11 @@ uint64_t frames_init(const struct boot_info *boot) NO_THREAD_SAFETY
     find_ranges(boot);
     if (frames.range_count == 0)
         panic("the firmware reports no usable memory");
-    frames.base = frames.ranges[0].start;
-    frames.end = frames.ranges[frames.range_count - 1].end;
+    frame_table.base = frames.ranges[0].start;
+    frame_table.end = frames.ranges[frames.range_count - 1].end;
     // The table is not cleared: an entry is written when its frame is first handed out.
-    frames.table = frames_carve(((frames.end - frames.base) >> PAGE_SHIFT) * sizeof(struct frame));
+    frame_table.entries =
+        frames_carve(((frame_table.end - frame_table.base) >> PAGE_SHIFT) * sizeof(struct frame));
     return frames.total;
 }
 
@@ -146,8 +141,8 @@ static bool take_fresh(uint32_t *number) REQUIRES(frames.lock)
         if (frames.fresh < range->start)
             frames.fresh = range->start;
         if (frames.fresh < range->end) {
-            *number = (uint32_t)((frames.fresh - frames.base) >> PAGE_SHIFT);
-            frames.table[*number] = (struct frame){.state = FRAME_FREE};
+            *number = (uint32_t)((frames.fresh - frame_table.base) >> PAGE_SHIFT);
+            frame_table.entries[*number] = (struct frame){.state = FRAME_FREE};
             frames.fresh += PAGE_SIZE;
             return true;
         }
@@ -161,10 +156,10 @@ paddr_t frame_allocate(enum frame_state state, const struct object *owner)
     lock_acquire(&frames.lock);
     uint32_t number = frames.free_list;
     if (number != NO_FRAME)
-        frames.free_list = frames.table[number].next_free;
+        frames.free_list = frame_table.entries[number].next_free;
     else
         ASSERT(take_fresh(&number)); // the accounts' limits add up to what there is
-    struct frame *frame = &frames.table[number];
+    struct frame *frame = &frame_table.entries[number];
     CHECK(M1, frame->state == FRAME_FREE);
     CHECK(M7, frame->mappings == 0 && frame->pins == 0);
     *frame = (struct frame){.state = state, .owner = owner ? object_index(owner) : 0};
@@ -185,9 +180,18 @@ void frame_free(paddr_t page)
     if (!SEEDED_BUG("M1"))
         frame->state = FRAME_FREE;
     frame->next_free = frames.free_list;
-    frames.free_list = (uint32_t)((page.value - frames.base) >> PAGE_SHIFT);
+    frames.free_list = (uint32_t)((page.value - frame_table.base) >> PAGE_SHIFT);
     frames.free++;
     lock_release(&frames.lock);
+}
+
+void frames_mapped(const paddr_t *pages, unsigned count)
+{
+    const struct frame_table table = frame_table;
+    for (unsigned i = 0; i < count; i++) {
+        ASSERT(pages[i].value >= table.base && pages[i].value < table.end);
+        table.entries[(pages[i].value - table.base) >> PAGE_SHIFT].mappings++;
+    }
 }
 
 void frame_use(paddr_t page, const struct object *owner)

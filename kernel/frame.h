@@ -9,6 +9,8 @@
 #include <kernel/boot.h>
 #include <lib/types.h>
 
+#include "check.h"
+
 struct object;
 
 enum frame_state : uint8_t {
@@ -55,7 +57,21 @@ void frame_free(paddr_t page);
 void frame_use(paddr_t page, const struct object *owner);
 void frame_retire(paddr_t page);
 
-struct frame *frame_of(paddr_t page);
+// One entry per frame between the first and the last; written once at boot.
+extern struct frame_table {
+    struct frame *entries;
+    uint64_t base, end;
+} frame_table;
+
+static inline struct frame *frame_of(paddr_t page)
+{
+    ASSERT(page.value >= frame_table.base && page.value < frame_table.end);
+    return &frame_table.entries[(page.value - frame_table.base) >> PAGE_SHIFT];
+}
+
+// One more entry leads to each. Whose they are is locked.
+void frames_mapped(const paddr_t *pages, unsigned count);
+
 uint64_t frames_total(void);
 uint64_t frames_free(void);
 

@@ -67,6 +67,8 @@ uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pag
     uint64_t missing = 0, end = address + (pages << PAGE_SHIFT);
     for (unsigned level = 1; level <= 3; level++) {
         uint64_t span = (uint64_t)PAGE_SIZE << (9 * level);
+        if (level > 1 && missing == 0 && !large)
+            break; // every table hangs in those above it
         for (uint64_t at = align_down(address, span); at < end; at += span) {
             if (level == 1 && large && at >= address && end - at >= span)
                 continue;
@@ -78,16 +80,17 @@ uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pag
     return missing;
 }
 
-void pagetable_set(struct aspace *aspace, uint64_t address, const pte_t *leaves, unsigned count,
-                   uint64_t *reserved)
+void pagetable_set(struct aspace *aspace, uint64_t address, const paddr_t *pages, unsigned count,
+                   uint64_t protection, enum arch_memory memory, uint64_t *reserved)
 {
     pte_t *entry = entry_made(aspace, address, 0, reserved);
     ASSERT(index_at(address, 0) + count <= 512);
     for (unsigned i = 0; i < count; i++) {
+        pte_t leaf = pte_make_page(pages[i], protection, memory);
         CHECK(M2, !pte_present(entry[i]));
-        CHECK(M5, (pte_protection(leaves[i]) & (PROT_WRITE | PROT_EXECUTE)) !=
-                      (PROT_WRITE | PROT_EXECUTE));
-        entry_write(&entry[i], leaves[i]);
+        CHECK(M5,
+              (pte_protection(leaf) & (PROT_WRITE | PROT_EXECUTE)) != (PROT_WRITE | PROT_EXECUTE));
+        entry_write(&entry[i], leaf);
     }
     frame_of(arch_ram_address(entry))->mappings += count;
     aspace->pages += count;

@@ -26,9 +26,13 @@ struct cpu;
 struct mapping;
 struct process;
 
-constexpr uint64_t VMO_MAX_PAGES = 1u << 18;    // 1 GiB
-constexpr unsigned VM_STEP_PAGES = 48;          // mapped or unmapped in one step
-constexpr unsigned VM_LARGE_COST = 24; // of a large page, in pages: two in one step
+constexpr uint64_t VMO_MAX_PAGES = 1u << 18; // 1 GiB
+constexpr unsigned VM_STEP_PAGES = 48;       // let go of in one step
+// What one step does about entries: as many pages, or what costs as much.
+constexpr unsigned VM_STEP_COST = 144;
+constexpr unsigned VM_CODE_COST =
+    3; // of a page of code, which is synchronised, or of an entry's change
+constexpr unsigned VM_LARGE_COST = 36; // of a large page: 512 frames are counted
 constexpr uint64_t LARGE_PAGES = 512, LARGE_BYTES = LARGE_PAGES * PAGE_SIZE;
 constexpr unsigned VMO_FILL_STEP_PAGES = 16;    // allocated and zeroed, or freed, in one step
 constexpr unsigned VMO_RETIRE_STEP_PAGES = 256; // of a block: nothing is freed with each
@@ -61,6 +65,7 @@ struct vmo {
     struct object object; // its lock guards all of this
     uint64_t pages;
     bool device, tables;        // tables: cached, read-only
+    bool linear;                // device memory or a block: no index, all at device_base
     struct block block;         // of contiguous memory; none: frames of all kinds of places
     _Atomic bool revoked;       // taken away on purpose: mappings go too
     uint64_t device_base;       // physical
@@ -103,6 +108,9 @@ uint64_t vmo_share_pages(const struct vmo *vmo, uint64_t pages);
 
 // The address of a page. The VMO is locked, or cannot change (mapped or pinned).
 paddr_t vmo_page(struct vmo *vmo, uint64_t page);
+
+// The addresses of `count` pages from `page` on.
+void vmo_frames(struct vmo *vmo, uint64_t page, unsigned count, paddr_t *out);
 
 void vmo_lists_init(struct vmo *vmo);
 
@@ -168,9 +176,9 @@ struct mapping {
     uint64_t protection;        // guarded by the address space's lock
     uint64_t wanted_protection; // PROTECTING
     uint64_t changed;           // pages whose entries say so; flushed once all do
-    paddr_t old_table; // that stood where a large page is to be; freed after the flush
-    uint64_t synced; // pages that instruction fetches may see, where a large entry follows
-    uint32_t vmo_rights;        // of the handle that it was made with
+    paddr_t old_table;          // that stood where a large page is to be; freed after the flush
+    uint64_t synced;     // pages that instruction fetches may see, where a large entry follows
+    uint32_t vmo_rights; // of the handle that it was made with
     paddr_t buffer;
     struct object *buffer_thread;            // waits for the end of its buffer's mapping
     uint64_t charged_pages, charged_objects; // for a VMO of another account
@@ -213,9 +221,10 @@ void vm_init(void);
 // pages will be put as far as whole ones fit.
 uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pages, bool large);
 
-// Sets `count` entries of one table, adding tables from what was reserved (`*reserved` counts down).
-void pagetable_set(struct aspace *aspace, uint64_t address, const pte_t *leaves, unsigned count,
-                   uint64_t *reserved);
+// Shows frames in `count` entries of one table, adding tables from what was reserved (`*reserved` counts
+// down).
+void pagetable_set(struct aspace *aspace, uint64_t address, const paddr_t *pages, unsigned count,
+                   uint64_t protection, enum arch_memory memory, uint64_t *reserved);
 
 // The same for a large page, where pagetable_large_fits: nothing is shown there. A table that still stands
 // there is taken away first. The caller flushes before he frees it and puts the large page.

@@ -24,7 +24,7 @@ uint64_t vmo_index_pages(uint64_t pages)
 
 uint64_t vmo_share_pages(const struct vmo *vmo, uint64_t pages)
 {
-    return pages + (vmo->block.page ? 0 : vmo_index_pages(vmo->pages));
+    return pages + (vmo->linear ? 0 : vmo_index_pages(vmo->pages));
 }
 
 static uint32_t *index_slot(struct vmo *vmo, uint64_t page)
@@ -39,16 +39,33 @@ static uint32_t *index_slot(struct vmo *vmo, uint64_t page)
 
 paddr_t vmo_page(struct vmo *vmo, uint64_t page)
 {
-    if (vmo->device)
+    if (vmo->linear)
         return (paddr_t){vmo->device_base + (page << PAGE_SHIFT)};
-    if (vmo->block.page)
-        return (paddr_t){(vmo->block.page + page) << PAGE_SHIFT};
     return (paddr_t){((uint64_t)*index_slot(vmo, page) - 1) << PAGE_SHIFT};
+}
+
+void vmo_frames(struct vmo *vmo, uint64_t page, unsigned count, paddr_t *out)
+{
+    if (vmo->linear) {
+        for (unsigned i = 0; i < count; i++)
+            out[i].value = vmo->device_base + ((page + i) << PAGE_SHIFT);
+        return;
+    }
+    while (count > 0) {
+        const uint32_t *slots = index_slot(vmo, page);
+        uint64_t of_leaf = VMO_LEAF_PAGES - page % VMO_LEAF_PAGES;
+        unsigned some = count < of_leaf ? count : (unsigned)of_leaf;
+        for (unsigned i = 0; i < some; i++)
+            out[i].value = ((uint64_t)slots[i] - 1) << PAGE_SHIFT;
+        page += some;
+        out += some;
+        count -= some;
+    }
 }
 
 bool vmo_adjacent(struct vmo *vmo, uint64_t page, uint64_t pages)
 {
-    if (vmo->device || vmo->block.page)
+    if (vmo->linear)
         return true;
     uint32_t first = *index_slot(vmo, page);
     for (uint64_t i = 1; i < pages; i++)
@@ -156,6 +173,8 @@ static status_t vmo_create(struct object_ref account_ref, uint64_t pages, bool c
     vmo_lists_init(vmo);
     vmo->pages = pages;
     vmo->block = block;
+    vmo->linear = contiguous;
+    vmo->device_base = (uint64_t)block.page << PAGE_SHIFT;
     vmo->charged_pages = charge;
     index_allocate(vmo);
     *out = vmo;
@@ -183,7 +202,7 @@ status_t vmo_create_physical(struct object_ref account, uint64_t start, uint64_t
     struct vmo *vmo = vmo_of(object_new((struct account *)(void *)account.object, OBJECT_VMO));
     vmo_lists_init(vmo);
     vmo->pages = pages;
-    vmo->device = true;
+    vmo->device = vmo->linear = true;
     vmo->tables = tables;
     vmo->device_base = start;
     vmo->object.state = VMO_READY;

@@ -319,6 +319,35 @@ TEST(an_account_that_ends_in_the_middle_of_filling)
     }
 }
 
+static unsigned windows;
+
+static void count_window(void)
+{
+    windows++;
+}
+
+TEST(blocks_end_in_bounded_steps)
+{
+    begin();
+    uint64_t vmo = take(world.root_account, 1024);
+    host_on_window = count_window;
+    give_back(vmo);
+    host_on_window = nullptr;
+    EXPECT(windows >= 1024 / VMO_RETIRE_STEP_PAGES - 1 && windows < 10);
+    // As many free blocks, in an account that ends.
+    uint64_t one = child(0), other = child(0);
+    for (unsigned i = 0; i < 100; i++) {
+        MUST(boss, ACCOUNT_RESIZE, world.root_account, one, 0, 0, 1);
+        MUST(boss, ACCOUNT_RESIZE, world.root_account, other, 0, 0, 1);
+    }
+    windows = 0;
+    host_on_window = count_window;
+    MUST(boss, OBJECT_DESTROY, one);
+    host_on_window = nullptr;
+    EXPECT(windows >= 100 / 16);
+    world_end();
+}
+
 // ---- the pool
 
 static uint64_t pool_of(const char *line, uint64_t ram)
@@ -369,8 +398,8 @@ TEST(a_pool_of_any_size_comes_together_again)
 {
     static const size_t sizes[] = {2, 4, 6, 10, 14, 256, 262};
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
-        world_begin((struct world_options){.ram_bytes = 600 << 20,
-                                           .contiguous_bytes = sizes[i] << 20});
+        world_begin(
+            (struct world_options){.ram_bytes = 600 << 20, .contiguous_bytes = sizes[i] << 20});
         boss = world.boss;
         EXPECT_EQUAL(world.contiguous, sizes[i] * 256);
         uint32_t blocks[BLOCK_ORDERS], unbroken[BLOCK_ORDERS];

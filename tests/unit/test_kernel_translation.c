@@ -95,7 +95,8 @@ TEST(a_number_is_forgotten_before_its_next_owner)
     uint16_t asid = first->process->aspace->asid;
     EXPECT(can_load(first));
     // One that a TLB has kept from before: the mapping's own flush does not know of it.
-    host_tlb[0][HOST_TLB_ENTRIES - 1] = (struct host_tlb_entry){true, asid, AT + PAGE_SIZE, PAGE_SIZE, {0}};
+    host_tlb[0][HOST_TLB_ENTRIES - 1] =
+        (struct host_tlb_entry){true, asid, AT + PAGE_SIZE, PAGE_SIZE, {0}};
     MUST(world.boss, OBJECT_DESTROY, first->process_handle);
     for (unsigned i = 0; i < HOST_TLB_ENTRIES; i++)
         EXPECT(!host_tlb[0][i].valid || host_tlb[0][i].asid != asid);

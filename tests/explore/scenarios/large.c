@@ -13,8 +13,7 @@ static uint64_t vmo;
 static void two_threads(void)
 {
     begin_world_with_blocks(2);
-    uint64_t account =
-        MUST(world.boss, ACCOUNT_CREATE, world.root_account, 300, 150, LARGE_PAGES);
+    uint64_t account = MUST(world.boss, ACCOUNT_CREATE, world.root_account, 300, 150, LARGE_PAGES);
     owner = spawn_on(0, account, 10);
     user = spawn_thread_on(1, owner, 10);
     vmo = MUST(owner, VMO_CREATE, owner->account, LARGE_BYTES, VMO_CONTIGUOUS);
@@ -49,10 +48,10 @@ static void unmapped(void)
     EXPLORE_CHECK(status_of(user, 0) == STATUS_OK || status_of(user, 1) != STATUS_OK);
     seen(10 * status_of(user, 0) + status_of(user, 1));
 }
-// MEM-28
+// MEM-33
 SCENARIO(large_unmap_against_access, .canary = "M6 others", .setup = large_unmap_against_access,
          .finish = unmapped);
-// MEM-28
+// MEM-33
 SCENARIO(large_unmap_against_access_broadcast, .canary = "M6 flush", .broadcasts = true,
          .setup = large_unmap_against_access, .finish = unmapped);
 
@@ -71,10 +70,10 @@ static void large_or_not_yet(void)
     EXPLORE_CHECK(status_of(owner, 0) == STATUS_OK || is_dead(owner));
     (void)status_of(user, 0);
 }
-// MEM-27
+// MEM-32
 SCENARIO(large_map_against_access, .canary = "M9", .setup = large_map_against_access,
          .finish = large_or_not_yet);
-// MEM-27
+// MEM-32
 SCENARIO(large_map_against_access_broadcast, .canary = "M9", .broadcasts = true,
          .setup = large_map_against_access, .finish = large_or_not_yet);
 
@@ -95,6 +94,6 @@ static void protected(void)
     EXPLORE_CHECK(status_of(user, 2) != STATUS_OK); // it has heard that the page is protected
     seen(status_of(user, 0));
 }
-// MEM-28
+// MEM-33
 SCENARIO(large_protect_against_access, .canary = "M6 protect",
          .setup = large_protect_against_access, .finish = protected);

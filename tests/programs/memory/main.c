@@ -92,7 +92,7 @@ static void run_code(vmo_t vmo)
         expect_large(i == 0 ? 2 : 0);
         memcpy((void *)end, (const void *)(uintptr_t)code, BYTES_OF_CODE);
         must(vm_protect(start.aspace, at, PROT_READ | PROT_EXECUTE), "vm_protect");
-        uint64_t got = ((uint64_t(*)(uint64_t))end)(41);
+        uint64_t got = ((uint64_t (*)(uint64_t))end)(41);
         if (got != 42)
             failed("the code answers %lu", got);
         must(vm_unmap(start.aspace, at), "vm_unmap");
