@@ -40,9 +40,9 @@ struct account {
     struct account_figure contiguous GUARDED_BY(&blocks_lock);
     uint32_t blocks[BLOCK_ORDERS] GUARDED_BY(&blocks_lock);
     struct list outlived GUARDED_BY(&blocks_lock);
-    struct list live GUARDED_BY(&ledger);        // objects that it pays for
-    struct list dying GUARDED_BY(&ledger);       // the same, teardown begun
-    struct list quarantined GUARDED_BY(&ledger); // pins, of its own or of dead children
+    struct list live GUARDED_BY(&ledger);         // objects that it pays for
+    struct list dying GUARDED_BY(&ledger);        // the same, teardown begun
+    struct list quarantined GUARDED_BY(&ledger);  // pins, of its own or of dead children
     _Atomic(uint8_t *) budgets[BUDGET_PAGES_MAX]; // of its CPUs, BUDGETS_PER_PAGE to a page
 };
 OBJECT_BODY(account);

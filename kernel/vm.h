@@ -86,7 +86,7 @@ struct vmo {
         uint32_t inlined[VMO_INLINE_PAGES];
         uint32_t *leaf;
         uint32_t **root;
-        struct { // of a slice
+        struct {                         // of a slice
             struct object_ref parent;    // what it is cut out of
             struct list_node slice_node; // guarded by the whole's lock
             struct counter shown;        // mappings made through it; written under the whole's lock

@@ -265,7 +265,7 @@ static const struct kind pins = {
     .bugs = {BUG("M4", 5), BUG("M7", 6)},
 };
 
-const struct kind *const kinds[] = {&handles, &events,     &timers,    &accounts, &shares_of_cpus, &processes,
-                                    &threads, &mappings,   &vmos,      &slices,   &channels,
-                                    &ports,   &interrupts, &io_ranges, &pins};
+const struct kind *const kinds[] = {&handles,   &events,  &timers,     &accounts,  &shares_of_cpus,
+                                    &processes, &threads, &mappings,   &vmos,      &slices,
+                                    &channels,  &ports,   &interrupts, &io_ranges, &pins};
 const unsigned kind_count = ARRAY_SIZE(kinds);

@@ -56,9 +56,9 @@ extern struct world {
 } world;
 
 struct world_options {
-    size_t ram_bytes;                 // 0: 64 MiB
-    unsigned cpus;                    // 0: one
-    size_t contiguous_bytes;          // the pool: multiples of 2 MiB
+    size_t ram_bytes;        // 0: 64 MiB
+    unsigned cpus;           // 0: one
+    size_t contiguous_bytes; // the pool: multiples of 2 MiB
     bool dirty; // RAM holds anything at the start: not for world_check, which looks at all of it
     uint32_t asids;                   // 0: 15; UINT32_MAX: the machine has none
     const struct clock_source *clock; // nullptr: the simulated machine's, of 1 GHz

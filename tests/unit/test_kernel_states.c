@@ -84,7 +84,8 @@ static uint64_t make(void)
     case OBJECT_THREAD: {
         bool throttled = subject->state == THREAD_THROTTLED;
         if (throttled) // its first period is one of nothing
-            MUST(world.boss, ACCOUNT_BUDGET, world.root_account, its_payer, 1, 1'000'000, 10'000'000);
+            MUST(world.boss, ACCOUNT_BUDGET, world.root_account, its_payer, 1, 1'000'000,
+                 10'000'000);
         uint64_t thread = new_thread(subject->state == THREAD_RUNNING || throttled);
         if (subject->state == THREAD_RUNNING || subject->state == THREAD_BLOCKED || throttled)
             MUST(a, THREAD_START, thread, 0x1000, 0, 0, 0);

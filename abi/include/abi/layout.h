@@ -166,7 +166,8 @@ struct abi_inspect {
             uint64_t mappings, pages, table_pages, large_pages; // entries of 2 MiB each
         } aspace;
         struct {
-            uint64_t bytes, mappings, pins, device, contiguous; // of a slice: mappings through it; pins 0
+            uint64_t bytes, mappings, pins, device,
+                contiguous; // of a slice: mappings through it; pins 0
         } vmo;
         struct {
             uint64_t depth, message_bytes, queued, calls, calls_max, queued_high;
