@@ -398,3 +398,23 @@ TEST(ended_with_a_post_on_its_way)
     world_check();
     world_end();
 }
+
+// Between being chosen to wake and waking it is told to end, twice: the waker's post ends it.
+TEST(killed_twice_while_it_is_being_woken)
+{
+    begin();
+    struct actor *c = spawn_thread_on(1, a, 10), *killer = spawn_thread_on(2, a, 10);
+    EXPECT_CALL(BLOCKED, c, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    hold(a);
+    STOPPED(a, thread_post, EVENT_SIGNAL, event, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        MUST(killer, OBJECT_DESTROY, c->own_thread);
+        on_cpu(1, entry_kernel_interrupt);
+        EXPECT(!is_dead(c) && c->thread->killed);
+    }
+    EXPECT_STATUS(go_on(a).status, OK);
+    settle();
+    EXPECT(is_dead(c));
+    world_check();
+    world_end();
+}

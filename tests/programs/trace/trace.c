@@ -63,6 +63,7 @@ static struct symbol {
     bool closed;          // kept, to be used where it must not be
 } symbols[SYMBOLS];
 static uint32_t symbol_count;
+static uint64_t account; // that all of a program's is paid by; the program has another handle to it
 
 static struct token {
     uint64_t end, value;
@@ -326,8 +327,9 @@ static uint64_t draw_argument(uint64_t number, unsigned index, const uint64_t *b
         return draw_deadline(number);
     if (arg->kind == ARG_TOKEN)
         return draw_token(before[0]);
-    // Never an action of power, or an address at which a thread could run.
-    const uint64_t value = odd && arg->kind != ARG_POWER_ACTION && arg->kind != ARG_VADDR
+    // Never an action of power, an address at which a thread could run, or a device that nobody quiets.
+    const uint64_t value = odd && arg->kind != ARG_POWER_ACTION && arg->kind != ARG_VADDR &&
+                                   number != SYSCALL_MACHINE_DMA_SPACE
                                ? noise
                                : draw_value(number, index, arg->kind);
     tell("0x%lx", (unsigned long)value);
@@ -534,7 +536,8 @@ static void begin(void)
     memset(tokens, 0, sizeof(tokens));
     symbol_count = token_count = 0;
     const uint64_t make[6] = {trace_account, ACCOUNT_PAGES, ACCOUNT_OBJECTS, 'a', 0};
-    (void)note_handle(trace_call(SYSCALL_ACCOUNT_CREATE, make).value[0]);
+    account = trace_call(SYSCALL_ACCOUNT_CREATE, make).value[0];
+    (void)note_handle(call(SYSCALL_HANDLE_DUPLICATE, account, RIGHTS_ACCOUNT, 0).value[0]);
     (void)note_handle(call(SYSCALL_HANDLE_DUPLICATE, trace_machine, MACHINE_HARMLESS, 0).value[0]);
     (void)note_handle(
         call(SYSCALL_HANDLE_DUPLICATE, trace_machine, MACHINE_HARMLESS | RIGHT_MINT, 0).value[0]);
@@ -545,7 +548,6 @@ static void begin(void)
 
 static void end(uint64_t program)
 {
-    const uint64_t account = symbols[0].handle;
     length = 0;
     tell("%lu.end", (unsigned long)program);
     tell(" %s", abi_status_names[call(SYSCALL_OBJECT_DESTROY, account, 0, 0).status]);
@@ -560,6 +562,7 @@ static void end(uint64_t program)
     for (unsigned i = 0; i < SYMBOLS; i++)
         if (symbols[i].number != 0 && !symbols[i].closed)
             (void)call(SYSCALL_HANDLE_CLOSE, symbols[i].handle, 0, 0);
+    (void)call(SYSCALL_HANDLE_CLOSE, account, 0, 0);
     trace_settle();
     struct abi_inspect seen = {};
     (void)call(SYSCALL_OBJECT_INSPECT, trace_account, 0, 0);
