@@ -22,7 +22,7 @@ static struct pin *pin_of(struct object *object)
     return (struct pin *)(void *)object;
 }
 
-void dma_init(void)
+void dma_init(void) NO_THREAD_SAFETY
 {
     lock_init(&quarantine.lock, RANK_QUARANTINE);
     quarantine.pins = (struct tree){};

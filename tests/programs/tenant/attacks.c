@@ -204,7 +204,7 @@ static void accounts(struct attacker *a)
     vmo_t vmo;
     uint32_t signals;
     (void)a;
-    if (account_create(start.account, 40, 20, 0, 0, &account) != STATUS_OK)
+    if (account_create(start.account, 40, 20, 0, 0, 0, &account) != STATUS_OK)
         return;
     (void)account_budget(start.account, account, a->turn % cpus, ABI_BUDGET_MIN_NS,
                          2 * ABI_BUDGET_PERIOD_MIN_NS);
