@@ -160,6 +160,14 @@ entries: $(BENCH_PLUGINS)
 	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a BUILD=release all test-programs || exit 1; done
 	$(Q)$(PYTHON) tests/bench/entries.py
 
+# Looks for plans in which the kernel is busy longest, and writes them where `entries` finds them.
+export PLANS
+.PHONY: climb
+climb: build/climb/bin/climb
+	$(Q)$< $(or $(PLANS),12000) $(or $(SEED),1) > build/climb/plans
+	$(Q)(head -2 tests/programs/found/plans.inc; cat build/climb/plans) > build/climb/plans.inc
+	$(Q)cp build/climb/plans.inc tests/programs/found/plans.inc
+
 # Who can talk to whom, as a graphviz drawing on stdout.
 .PHONY: graph
 graph:
@@ -194,6 +202,7 @@ make clauses                      whether each clause of the contracts is borne 
 make lint       make format     make size       make bench      make graph
 make table                        what calls answer, in which states, and a test that sees it
 make coverage                     which branches of the kernel the host's tests take, and which not
+make climb                        looks for inputs of which they are longer (PLANS=12000 SEED=1)
 make entries                      the longest stretches of the kernel, by instructions (SEEDS=3)
 make invariants                   the table of invariants and the planted bugs they catch
 make clean      make distclean

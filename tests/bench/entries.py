@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """`make entries`: the longest stretches in which the kernel does not look for interrupts.
 
-Programs that bring the kernel to its limits (tests/programs/longest), into all its errors
-(hostile) and under the load of several CPUs (stress) run on a release kernel; entries_plugin.c
+Programs that bring the kernel to its limits (tests/programs/longest), by what a search has found
+(found; tests/bench/climb.c), into all its errors (hostile) and under the load of several CPUs (stress) run on a release kernel; entries_plugin.c
 measures. Time is virtual, so that a stretch is found again by its program, command line and case.
 
 SEEDS=n      of the hostile program (3)
@@ -81,6 +81,7 @@ def measure(arch, program, command_line="", cpus=1, programs="release"):
 
 def programs(seeds):
     yield "longest", "", 1
+    yield "found", "", 1
     for seed in range(1, seeds + 1):
         yield "hostile", f"seed={seed}", 1
     yield "stress", "seed=1 calls=20000 replaced=2000", 4

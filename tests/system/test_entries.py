@@ -27,7 +27,8 @@ def test_longest_entry(arch):
     # What must have been met, if it was measured at all.
     most = {call: stretch.most for call, stretch in entries.worst(stretches, entries.call_of).items()}
     for call, least in (("channel_create", 5000), ("vm_map", 5000), ("pin_create", 3000),
-                        ("log_read", 3000), ("vmo_create", 3000), ("thread_cancel", 300)):
+                        ("log_read", 3000), ("vmo_create", 3000), ("thread_cancel", 300),
+                        ("machine_device_quiet", 3000)):
         check(most.get(call, 0) > least, f"{call} took {most.get(call, 0)}: was it measured?")
 
 

@@ -96,3 +96,17 @@ fuzz-planted: fuzz-programs
 	$(Q)$(PYTHON) tests/fuzz/run.py planted
 
 -include $(shell find $F -name '*.d' 2>/dev/null)
+
+# The search for the longest stretches of the kernel, by its basic blocks (tests/bench/climb.c).
+C := build/climb
+CLIMB_FLAGS = $(COMMON_FLAGS) -O2 -DSKERRY_SEEDS=1 -D_GNU_SOURCE -fno-builtin
+CLIMB_OBJECTS := $(call objects,$C,$(KERNEL_SOURCES) $(HOST_LIB_SOURCES) $(wildcard arch/host/*.c) \
+    tests/bench/climb.c tests/programs/found/plan.c $(addprefix tests/unit/,kernel_world.c kernel_check.c kernel_check_memory.c))
+$C/kernel/%.o $C/lib/%.o: CLIMB_SEEN := -fsanitize-coverage=trace-pc-guard
+$C/%.o: %.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(CLIMB_FLAGS) $(CLIMB_SEEN) $(WARNINGS) $(ROOTS_test) -Itests/programs)
+$C/bin/climb: $(CLIMB_OBJECTS)
+	@mkdir -p $(@D)
+	@echo >&2 "  LD    $@"
+	$(Q)$(CC) -fuse-ld=lld -Wl,--gc-sections,--wrap=memset,--wrap=memcpy,--wrap=host_run $^ -o $@
+-include $(CLIMB_OBJECTS:.o=.d)
