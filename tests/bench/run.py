@@ -118,7 +118,7 @@ def table(figures):
     for name, what, rival, goal, divisor in ROWS:
         rivals = [str(value or "–") for value in rival or (None, None)]
         ours = [show(figures[arch][name], divisor) for arch in ARCHES]
-        yield f"| {what} | {rivals[0]} | {rivals[1]} | {goal} | {ours[0]} | {ours[1]} |"
+        yield f"| {what} | {rivals[0]} | {rivals[1]} | {goal or '–'} | {ours[0]} | {ours[1]} |"
 
 
 def dev_lines(figures, dev, complaints):
