@@ -48,7 +48,7 @@ def test_tables(arch):
     for service in SERVICES:
         check(re.search(rf"^{service} +ready\b", text, re.MULTILINE), f"ps: {service}:\n{text}")
     for account in SERVICES[1:]:
-        check(re.search(rf"^{account}( +\d+){{7}}$", text, re.MULTILINE), f"mem: {account}:\n{text}")
+        check(re.search(rf"^{account}( +\d+){{9}}$", text, re.MULTILINE), f"mem: {account}:\n{text}")
     check(re.search(r"^pci:\S+ +pci:1af4:1042 +virtio-blk +driven", text, re.MULTILINE), "drivers")
     check(re.search(r"^\d+ +(message|line) +0 +[1-9]\d* +virtio-blk", text, re.MULTILINE),
           f"irq: the disk raised none:\n{text}")

@@ -535,7 +535,7 @@ static void begin(void)
     memset(symbols, 0, sizeof(symbols));
     memset(tokens, 0, sizeof(tokens));
     symbol_count = token_count = 0;
-    const uint64_t make[6] = {trace_account, ACCOUNT_PAGES, ACCOUNT_OBJECTS, 'a', 0};
+    const uint64_t make[6] = {trace_account, ACCOUNT_PAGES, ACCOUNT_OBJECTS, 0, 'a', 0};
     account = trace_call(SYSCALL_ACCOUNT_CREATE, make).value[0];
     (void)note_handle(call(SYSCALL_HANDLE_DUPLICATE, account, RIGHTS_ACCOUNT, 0).value[0]);
     (void)note_handle(call(SYSCALL_HANDLE_DUPLICATE, trace_machine, MACHINE_HARMLESS, 0).value[0]);
