@@ -249,7 +249,7 @@ class Machine:
         if reply is None:
             self.process.wait()
             self.threads[-1].join(1)  # has its last words
-            raise MachineError(f"QEMU ended: {self.said.decode(errors='replace').strip()}")
+            raise MachineError(f"QEMU ended with status {self.process.returncode}: {self.said.decode(errors='replace').strip()}")
         if "error" in reply:
             raise MachineError(f"{command}: {reply['error']['desc']}")
         return reply["return"]

@@ -109,7 +109,7 @@ def compare_machine(arch, tmp, seed, programs, bug=None):
 
 @limit(200)
 def test_same_traces(arch, tmp, seed):
-    seeds = [int(os.environ["SEED"])] if "SEED" in os.environ else [1, 2, seed % 1000000]
+    seeds = [int(os.environ["SEED"])] if os.environ.get("SEED") else [1, 2, seed % 1000000]
     for one in seeds:
         wrong = compare_machine(arch, tmp, one, PROGRAMS)
         check(not wrong, wrong)

@@ -40,7 +40,8 @@ static struct thread *running(void)
 
 static uint64_t ran(const struct actor *actor)
 {
-    return counter_read(&actor->thread->cpu_ns);
+    uint64_t now = actor->thread == running() ? time_now_ns() - cpus[0]->switched_ns : 0;
+    return counter_read(&actor->thread->cpu_ns) + now;
 }
 
 // ---- time in user mode, or at rest
