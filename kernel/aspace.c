@@ -718,7 +718,7 @@ enum step aspace_teardown(struct object *object) NO_THREAD_SAFETY
         if (!tlb_leave(aspace, &object->operation))
             return STEP_FLUSH;
     }
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 2; i++) { // tables, each of which is looked through
         bool freed = pagetable_free_one(aspace);
         if (!freed)
             frame_free(aspace->root);
