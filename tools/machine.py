@@ -93,6 +93,7 @@ class Machine:
         arguments = self.arguments + [
             "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
             "-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control",
+            "-S",  # until it has answered below: a short program may be over before
             "-kernel", str(self.kernel), "-append", self.command_line]
         bundle = self.folder / "boot.img"
         if bundle.is_file():
@@ -115,6 +116,8 @@ class Machine:
             thread.start()
         try:
             self.qmp("qmp_capabilities")
+            if "-S" not in self.extra:
+                self.qmp("cont")
         except MachineError:
             self.stop()
             raise
