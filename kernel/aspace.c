@@ -718,8 +718,9 @@ enum step aspace_teardown(struct object *object) NO_THREAD_SAFETY
         if (!tlb_leave(aspace, &object->operation))
             return STEP_FLUSH;
     }
-    for (unsigned i = 0; i < 2; i++) { // tables, each of which is looked through
-        bool freed = pagetable_free_one(aspace);
+    unsigned looked = 0;
+    for (unsigned i = 0; i < 4 && looked < VM_STEP_LOOKS; i++) {
+        bool freed = pagetable_free_one(aspace, &looked);
         if (!freed)
             frame_free(aspace->root);
         account_uncharge(object->account, 1, 0);

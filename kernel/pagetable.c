@@ -166,7 +166,7 @@ uint64_t pagetable_clear(struct aspace *aspace, uint64_t address, unsigned count
     return pages;
 }
 
-bool pagetable_free_one(struct aspace *aspace)
+bool pagetable_free_one(struct aspace *aspace, unsigned *looked)
 {
     pte_t *table = arch_ram(aspace->root);
     pte_t *link = nullptr;
@@ -174,11 +174,14 @@ bool pagetable_free_one(struct aspace *aspace)
     // Goes down the first present entry of each table until one has no tables below.
     for (;;) {
         pte_t *found = nullptr;
-        for (unsigned i = 0; level > 0 && i < 512 - (level == 3 ? ARCH_KERNEL_TABLE_SLOTS : 0); i++)
+        for (unsigned i = 0; level > 0 && i < 512 - (level == 3 ? ARCH_KERNEL_TABLE_SLOTS : 0);
+             i++) {
+            (*looked)++;
             if (pte_present(table[i])) {
                 found = &table[i];
                 break;
             }
+        }
         if (!found)
             break;
         link = found;

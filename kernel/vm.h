@@ -32,7 +32,8 @@ constexpr unsigned VM_STEP_PAGES = 48;       // let go of in one step
 constexpr unsigned VM_STEP_COST = 144;
 constexpr unsigned VM_CODE_COST =
     3; // of a page of code, which is synchronised, or of an entry's change
-constexpr unsigned VM_LARGE_COST = 36; // of a large page: 512 frames are counted
+constexpr unsigned VM_LARGE_COST = 36;   // of a large page: 512 frames are counted
+constexpr unsigned VM_STEP_LOOKS = 1536; // at entries of tables, for those to free
 constexpr uint64_t LARGE_PAGES = 512, LARGE_BYTES = LARGE_PAGES * PAGE_SIZE;
 constexpr unsigned VMO_FILL_STEP_PAGES = 16;    // allocated and zeroed, or freed, in one step
 constexpr unsigned VMO_RETIRE_STEP_PAGES = 256; // of a block: nothing is freed with each
@@ -242,5 +243,6 @@ uint64_t pagetable_clear(struct aspace *aspace, uint64_t address, unsigned count
 // The entry that shows an address, maybe a large one; or none.
 pte_t pagetable_get(struct aspace *aspace, uint64_t address);
 
-// Frees one empty-of-mappings table below the root. false: there is none.
-bool pagetable_free_one(struct aspace *aspace);
+// Frees one empty-of-mappings table below the root; counts the entries that it looked at. false: there
+// is none.
+bool pagetable_free_one(struct aspace *aspace, unsigned *looked);

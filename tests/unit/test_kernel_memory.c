@@ -685,3 +685,21 @@ TEST(account_ends_while_filling)
     MUST(low, OBJECT_WAIT, account, SIGNAL_TERMINATED, 0);
     world_end();
 }
+
+// A step clears VM_STEP_COST pages, and leaves one.
+TEST(one_page_that_is_left_is_cleared_too)
+{
+    world_begin((struct world_options){});
+    struct actor *a = spawn(new_account(400, 50), 10);
+    uint64_t bytes = (VM_STEP_COST + 1) * PAGE_SIZE, at = 0x4000'0000;
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, bytes, 0);
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, at, bytes, PROT_READ);
+    hold(a);
+    paddr_t physical;
+    EXPECT(host_access(0, at, HOST_LOAD, &physical));
+    EXPECT_STATUS(HELD(a, VM_UNMAP, a->own_aspace, at).status, OK);
+    EXPECT(!host_access(0, at, HOST_LOAD, &physical));
+    settle();
+    EXPECT_EQUAL(a->process->aspace->pages, 1); // its message buffer
+    world_end();
+}
