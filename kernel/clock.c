@@ -8,6 +8,7 @@
 #include "budget.h"
 #include "cpu.h"
 #include "handlers.h"
+#include "interrupt.h"
 #include "process.h"
 #include "syscall.h"
 #include "thread.h"
@@ -99,6 +100,8 @@ struct due {
     struct timer *timer;
     struct object_ref timer_ref;
     struct budget *budget;
+    struct interrupt *interrupt;
+    struct object_ref interrupt_ref;
     struct budget *payer; // whose time it takes; nullptr: that of whoever runs
 };
 
@@ -123,6 +126,10 @@ static bool take_due(struct cpu *cpu, uint64_t now, struct due *out)
             out->timer = CONTAINER_OF(deadline, struct timer, deadline);
             out->timer_ref = object_reference(&out->timer->object);
             out->payer = payer_of(cpu, &out->timer->object);
+        } else if (deadline->kind == DEADLINE_STORM) {
+            out->interrupt = CONTAINER_OF(deadline, struct interrupt, storm.end);
+            out->interrupt_ref = object_reference(&out->interrupt->object);
+            out->payer = payer_of(cpu, &out->interrupt->object);
         } else if (deadline->kind == DEADLINE_BUDGET) {
             out->budget = out->payer = CONTAINER_OF(deadline, struct budget, deadline);
         } else {
@@ -147,6 +154,8 @@ void time_expire(struct cpu *cpu)
             thread_expired(due.thread);
         if (due.timer)
             timer_fire(due.timer, due.timer_ref, now);
+        if (due.interrupt)
+            storm_over(due.interrupt, due.interrupt_ref);
         if (due.budget)
             budget_expired(cpu, due.budget);
         uint64_t after = time_now_ns();

@@ -8,7 +8,7 @@
 
 #include "object.h"
 
-enum deadline_kind : uint8_t { DEADLINE_THREAD, DEADLINE_TIMER, DEADLINE_BUDGET };
+enum deadline_kind : uint8_t { DEADLINE_THREAD, DEADLINE_TIMER, DEADLINE_BUDGET, DEADLINE_STORM };
 
 // A place in the deadlines of one CPU. Guarded by that CPU's timers_lock.
 struct deadline {

@@ -7,7 +7,8 @@
 //   PENDING + raised again -> AGAIN -> PENDING    (an edge while in service: told once more)
 //
 // A level line is masked from its raise to its acknowledge (Q1). An edge or a message needs no
-// mask: each is raised once, and one that comes before the acknowledge is kept.
+// mask: each is raised once, and one that comes before the acknowledge is kept. One that comes too
+// often is put aside (storm.h).
 #include "interrupt.h"
 
 #include <hal/hal.h>
@@ -80,6 +81,14 @@ static void set_masked(uint32_t line, bool masked)
     lock_release(&interrupts.lock);
 }
 
+void interrupt_quieten(struct interrupt *interrupt, bool quiet)
+{
+    if (interrupt->message)
+        *interrupt->vector_control = quiet;
+    else if (interrupt->trigger == TRIGGER_EDGE || interrupt->object.state == INTERRUPT_IDLE)
+        set_masked(interrupt->line, quiet);
+}
+
 static void raise(struct cpu *cpu, uint32_t line) NO_THREAD_SAFETY
 {
     struct object_ref owner = owner_of(line);
@@ -105,7 +114,10 @@ static void raise(struct cpu *cpu, uint32_t line) NO_THREAD_SAFETY
     } else {
         object_transition(object, INTERRUPT_AGAIN);
     }
+    bool storm = storm_begins(interrupt, cpu);
     object_unlock(object);
+    if (storm)
+        machine_tell(SIGNAL_STORM);
 }
 
 void interrupts_dispatch(struct cpu *cpu)
@@ -169,6 +181,7 @@ status_t sys_machine_interrupt(struct entry *entry, const struct handle_lookup *
         return status;
     struct interrupt *interrupt = interrupt_of(object);
     interrupt->trigger = (enum abi_trigger)trigger;
+    storm_init(interrupt);
     status = line_take(interrupt, (uint32_t)line);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
@@ -264,6 +277,7 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
         return status;
     struct interrupt *interrupt = interrupt_of(object);
     interrupt->trigger = TRIGGER_EDGE;
+    storm_init(interrupt);
     status = vector_take(interrupt, table, vector);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
@@ -293,7 +307,7 @@ status_t sys_interrupt_acknowledge(struct entry *entry, const struct handle_look
         object_transition(object, again ? INTERRUPT_PENDING : INTERRUPT_IDLE);
         if (again)
             object_signal_locked(object, SIGNAL_INTERRUPT);
-        else if (interrupt->trigger != TRIGGER_EDGE)
+        else if (interrupt->trigger != TRIGGER_EDGE && !interrupt->storm.aside)
             set_masked(interrupt->line, false);
         CHECK(Q2, interrupt->acknowledged < interrupt->count);
         interrupt->acknowledged++;
@@ -307,6 +321,8 @@ status_t sys_interrupt_acknowledge(struct entry *entry, const struct handle_look
 enum step interrupt_teardown(struct object *object)
 {
     struct interrupt *interrupt = interrupt_of(object);
+    if (!SEEDED_BUG("Q3 end"))
+        deadline_clear(&interrupt->storm.end);
     lock_acquire(&interrupts.lock);
     if (interrupt->message)
         *interrupt->vector_control = 1;
@@ -326,5 +342,7 @@ void interrupt_inspect(struct object *object, struct abi_inspect *out) NO_THREAD
     out->interrupt.count = interrupt->count;
     out->interrupt.message = interrupt->message;
     out->interrupt.cpu = interrupt->cpu;
-    out->interrupt.masked = object->state != INTERRUPT_IDLE;
+    out->interrupt.masked = object->state != INTERRUPT_IDLE || interrupt->storm.aside;
+    out->interrupt.aside = interrupt->storm.aside;
+    out->interrupt.storms = interrupt->storm.count;
 }

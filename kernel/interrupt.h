@@ -3,7 +3,7 @@
 // Interrupt objects and their dispatch; see interrupt.c.
 #pragma once
 
-#include "object.h"
+#include "storm.h"
 
 struct cpu;
 
@@ -22,6 +22,7 @@ struct interrupt {
     uint32_t cpu;                      // that took it last
     volatile uint32_t *vector_control; // of a message: the mask word of its table entry
     uint64_t count, acknowledged;
+    struct storm storm;
 };
 OBJECT_BODY(interrupt);
 
@@ -30,6 +31,10 @@ void interrupts_init(void *table);
 
 // Handles what the controller has for this CPU, a bounded number.
 void interrupts_dispatch(struct cpu *cpu);
+
+// Whether its source, the line or the device's vector, is silent besides what its state asks for: while it
+// is put aside. The interrupt is locked.
+void interrupt_quieten(struct interrupt *interrupt, bool quiet);
 
 enum step interrupt_teardown(struct object *object);
 void interrupt_inspect(struct object *object, struct abi_inspect *out);

@@ -24,6 +24,7 @@ static struct {
     struct tree ports GUARDED_BY(&lock);
     struct boot_range vectors[VECTOR_PAGES_MAX] GUARDED_BY(&lock);
     uint32_t vector_count GUARDED_BY(&lock);
+    struct object_ref object; // the Machine that init was given; written once
 } machine;
 
 void machine_init(const struct boot_info *boot) NO_THREAD_SAFETY
@@ -31,6 +32,19 @@ void machine_init(const struct boot_info *boot) NO_THREAD_SAFETY
     lock_init(&machine.lock, RANK_MACHINE);
     machine.boot = *boot;
     machine.memory = machine.ports = (struct tree){};
+}
+
+void machine_opened(struct object *object)
+{
+    machine.object = object_reference(object);
+}
+
+void machine_tell(uint32_t signals) NO_THREAD_SAFETY
+{
+    if (!object_ref_lock(machine.object))
+        return;
+    object_signal_locked(machine.object.object, signals);
+    object_unlock(machine.object.object);
 }
 
 // ---- device memory

@@ -23,6 +23,10 @@ OBJECT_BODY(iorange);
 
 void machine_init(const struct boot_info *boot);
 
+// The Machine object that the first process gets; machine_tell raises signals on it. No lock is held.
+void machine_opened(struct object *object);
+void machine_tell(uint32_t signals);
+
 // A device VMO has ended: its range can be minted again.
 void machine_memory_returned(struct vmo *vmo);
 

@@ -131,7 +131,9 @@ static void give_init_handles(struct thread *thread, const struct boot_info *boo
     handles[INIT_ACCOUNT] = give(&init.root->object, RIGHTS_ACCOUNT);
     handles[INIT_PROCESS] = give(&init.process->object, RIGHTS_PROCESS);
     handles[INIT_ASPACE] = give(&init.process->aspace->object, RIGHTS_ASPACE);
-    handles[INIT_MACHINE] = give(make(OBJECT_MACHINE), RIGHTS_MACHINE);
+    struct object *machine = make(OBJECT_MACHINE);
+    machine_opened(machine);
+    handles[INIT_MACHINE] = give(machine, RIGHTS_MACHINE);
     handles[INIT_LOG] = give(make(OBJECT_LOG), RIGHTS_LOG);
     handles[INIT_BUNDLE] = give(&init.bundle->object, RIGHT_DUPLICATE | RIGHT_TRANSFER |
                                                           RIGHT_INSPECT | RIGHT_READ | RIGHT_MAP);

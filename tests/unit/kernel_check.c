@@ -508,7 +508,11 @@ static void check_interrupt(struct object *object)
         return;
     const struct host_line *line = &host_lines[interrupt->line];
     bool masks = interrupt->trigger != TRIGGER_EDGE;
-    CHECK(Q1, line->masked == (masks && object->state != INTERRUPT_IDLE));
+    bool aside = interrupt->storm.aside;
+    CHECK(Q1, line->masked ==
+                  ((masks && object->state != INTERRUPT_IDLE) || (aside && !interrupt->message)));
+    CHECK(Q1, !interrupt->message || *interrupt->vector_control == aside);
+    CHECK(Q3, aside == interrupt->storm.end.node.linked);
     CHECK(Q2, interrupt->acknowledged <= interrupt->count && interrupt->count <= line->claimed);
 }
 

@@ -12,6 +12,7 @@
 #include "channel.h"
 #include "cpu.h"
 #include "frame.h"
+#include "machine.h"
 #include "object.h"
 
 struct world world;
@@ -741,6 +742,7 @@ static void make_singletons(void)
         abort();
     machine_object = object_new(world.root, OBJECT_MACHINE);
     object_publish(machine_object);
+    machine_opened(machine_object);
     log_object = object_new(world.root, OBJECT_LOG);
     object_publish(log_object);
 }

@@ -111,6 +111,14 @@ static void tour_devices(void)
     host_line_level(9, false);
     world_check();
     MUST(a, INTERRUPT_ACKNOWLEDGE, level);
+    MUST(a, INTERRUPT_LIMIT, level, 1000, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        host_line_level(9, true);
+        settle();
+        host_line_level(9, false);
+        MUST(a, INTERRUPT_ACKNOWLEDGE, level);
+    }
+    world_check();
 }
 
 static void tour_time(void)
@@ -262,6 +270,7 @@ static const struct seed {
     {"T2", "T2 cancel", "a timer that fires after its cancel"},
     {"Q1", "Q1", "a level that is not masked"},
     {"Q2", "Q2", "an interrupt that is not counted"},
+    {"Q3", "Q3", "an interrupt that is put aside for ever"},
     {"L1", "L1", "a lock that is held at the exit"},
     {"L1", "L1 interrupt", "a CPU that is woken under the lock that it needs"},
     {"F1", "F1", "FP registers that stay on"},

@@ -8,6 +8,7 @@
 //   plan.c          which pages a driver may have
 //   mint.c          makes and destroys kernel objects; hands them to init
 //   device.c        the life of a device: reset, driven, reset again
+//   storm.c         interrupts that come too often
 //
 // It serves proto/devices.toml, for people.
 
@@ -18,6 +19,7 @@
 #include <sdk/service.h>
 
 #include "device.h"
+#include "storm.h"
 
 constexpr uint32_t CONNECTIONS = 4;
 constexpr uint64_t BUS_BYTES = 1024 * 1024;
@@ -141,6 +143,8 @@ static status_t on_interrupt_info(void *context, struct wire_call call,
             .count = inspect->interrupt.count,
             .message = inspect->interrupt.message != 0,
             .masked = inspect->interrupt.masked != 0,
+            .storms = inspect->interrupt.storms,
+            .aside = inspect->interrupt.aside != 0,
         };
         (void)text_copy(reply->name, sizeof(reply->name), d->service);
         return STATUS_OK;
@@ -176,11 +180,14 @@ int main(const char *argument)
     status_t status = loop_create(&loop);
     if (status == STATUS_OK)
         status = service_start(&service, &loop);
+    if (status == STATUS_OK)
+        status = storms_watch(&loop);
     if (status != STATUS_OK)
         fail("cannot start: %s", status_name(status));
     devices_start(&tree);
     for (;;) {
-        status = loop_turn(&loop, devices_poll());
+        uint64_t devices = devices_poll(), storms = storms_poll();
+        status = loop_turn(&loop, devices < storms ? devices : storms);
         if (status != STATUS_OK && status != STATUS_TIMED_OUT && status != STATUS_CANCELLED)
             fail("waiting failed: %s", status_name(status));
     }

@@ -182,7 +182,8 @@ struct abi_inspect {
         } timer;
         struct {
             uint64_t line, count, message, masked;
-            uint64_t cpu; // that took it last
+            uint64_t cpu;           // that took it last
+            uint64_t storms, aside; // how often it came too often; 1 while it is put aside for that
         } interrupt;
         struct {
             uint64_t base, count;

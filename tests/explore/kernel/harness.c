@@ -486,10 +486,11 @@ void harness_finish(void)
                 explore_fail("stale", "CPU %u translates by a table that is free", i);
     }
     whole_outcome_begin();
+    if (!running->raw)
+        machine_show_lines();
     if (running->finish)
         running->finish();
     if (!running->raw) {
-        machine_show_lines();
         world_check();
         for (unsigned i = 0; i < world.actor_count; i++)
             add_outcome(&world.actors[i], &records[i]);

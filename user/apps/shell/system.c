@@ -145,11 +145,15 @@ int command_irq(const struct words *words)
     struct devices_interrupt_info_reply interrupt;
     struct abi_cpu_info cpu;
     status_t status;
-    print("%-8s %-8s %4s %12s  %-14s %s\n", "LINE", "KIND", "CPU", "COUNT", "DEVICE", "STATE");
+    print("%-8s %-8s %4s %12s %8s  %-14s %s\n", "LINE", "KIND", "CPU", "COUNT", "STORMS", "DEVICE",
+          "STATE");
     for (uint32_t i = 0; (status = get_interrupt(i, &interrupt)) == STATUS_OK; i++)
-        print("%-8lu %-8s %4lu %12lu  %-14s %s\n", interrupt.line,
+        print("%-8lu %-8s %4lu %12lu %8lu  %-14s %s\n", interrupt.line,
               interrupt.message != 0 ? "message" : "line", interrupt.cpu, interrupt.count,
-              interrupt.name, interrupt.masked != 0 ? "masked" : "-");
+              interrupt.storms, interrupt.name,
+              interrupt.aside != 0    ? "put aside"
+              : interrupt.masked != 0 ? "masked"
+                                      : "-");
     if (status != STATUS_NOT_FOUND)
         return complain("irq", "%s", status_name(status));
     print("\n%-4s %12s %12s %12s %12s\n", "CPU", "DEVICES", "TIMER", "OTHER CPUS", "SPURIOUS");
