@@ -192,6 +192,7 @@ static void current_waits(struct cpu *cpu)
         return;
     if (cpu->fpu)
         fpu_off(cpu);
+    cpu->current->slice_used_ns = 0;
     (void)current_stops(cpu);
 }
 
@@ -211,6 +212,19 @@ static bool current_stays(struct cpu *cpu)
     if (next->priority > thread->runnable.priority || thread->yields)
         return false;
     return cpu->slice_end_ns == UINT64_MAX || time_now_ns() < cpu->slice_end_ns;
+}
+
+// Of the thread that has just stopped. A slice is counted while an equal waits.
+static bool slice_is_over(const struct cpu *cpu)
+{
+    return cpu->slice_end_ns <= cpu->switched_ns;
+}
+
+static uint32_t slice_used(const struct cpu *cpu, const struct thread *thread)
+{
+    if (cpu->slice_end_ns == UINT64_MAX)
+        return thread->slice_used_ns;
+    return (uint32_t)(SLICE_NS - (cpu->slice_end_ns - cpu->switched_ns));
 }
 
 // Puts the current thread, which does not stay, where it belongs.
@@ -234,9 +248,12 @@ static void current_leaves(struct cpu *cpu)
             fpu_off(cpu);
         return;
     }
-    // Preempted: first of its equals; its slice or its budget used up, or yielding: the last.
+    // Preempted: first of its equals, with what is left of its slice; its slice or its budget used up,
+    // or yielding: the last.
     bool preempted = cpu->ready_mask >> thread->runnable.priority >> 1 != 0;
-    sched_enqueue(cpu, &thread->runnable, preempted && !over && !thread->yields);
+    bool first = preempted && !over && !thread->yields && !slice_is_over(cpu);
+    thread->slice_used_ns = first ? slice_used(cpu, thread) : 0;
+    sched_enqueue(cpu, &thread->runnable, first);
 }
 
 // What it gets is its own from when the last one stopped; the time is read once for both.
@@ -330,7 +347,8 @@ struct arch_context *sched_exit(struct cpu *cpu)
     if (!next || next->priority != cpu->priority)
         cpu->slice_end_ns = UINT64_MAX;
     else if (cpu->slice_end_ns == UINT64_MAX)
-        cpu->slice_end_ns = (switched ? cpu->switched_ns : time_now_ns()) + SLICE_NS;
+        cpu->slice_end_ns =
+            (switched ? cpu->switched_ns : time_now_ns()) + SLICE_NS - thread->slice_used_ns;
     thread->yields = false;
     time_arm(cpu);
     return thread->context;

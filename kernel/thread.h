@@ -92,6 +92,7 @@ struct thread {
     _Atomic bool buffer_unmapped; // by the end of its mapping
     _Atomic bool left;
     _Atomic uint32_t requests;
+    uint32_t slice_used_ns; // by who was preempted in it; owned by the home CPU
     struct post post;
 
     _Atomic uint64_t wait_word;

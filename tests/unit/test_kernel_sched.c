@@ -98,6 +98,67 @@ TEST(a_slice_runs_while_an_equal_waits)
     world_end();
 }
 
+// However often it is preempted in it, a slice ends, and its equal comes.
+// OBJ-43
+TEST(a_slice_goes_on_after_a_preemption)
+{
+    constexpr uint64_t SLICE = 10'000'000, OFTEN = 300'000, SHORT = 1000;
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 10), *high = spawn_thread(a, 20);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(BLOCKED, high, THREAD_SLEEP, host_ticks + OFTEN);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK); // b is ready behind a
+    b->held = high->held = true;
+    uint64_t ran_ns = 0;
+    for (unsigned i = 0; i < 1000 && running() == a->thread; i++) {
+        uint64_t until = host_armed(0);
+        EXPECT(until - host_ticks <= SLICE - ran_ns);
+        ran_ns += until - host_ticks;
+        host_ticks = until;
+        host_enter(0, entry_interrupt);
+        host_run(0);
+        if (running() != high->thread)
+            break;
+        host_ticks += SHORT;
+        EXPECT_STATUS(HELD(high, THREAD_SLEEP, host_ticks + OFTEN).status, BLOCKED);
+    }
+    EXPECT(running() == b->thread);
+    EXPECT_EQUAL(ran_ns, SLICE);
+    // The next slice of each is a whole one again.
+    (void)HELD(b, THREAD_YIELD);
+    EXPECT(running() == a->thread);
+    EXPECT_STATUS(HELD(a, THREAD_SET_PRIORITY, high->own_thread, 5).status, OK);
+    EXPECT(host_armed(0) > host_ticks);
+    settle();
+    world_end();
+}
+
+// Who is preempted at the very end of its slice has had it.
+TEST(a_slice_that_ends_with_a_preemption)
+{
+    constexpr uint64_t SLICE = 10'000'000;
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 10), *high = spawn_thread(a, 20);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    uint64_t end = host_ticks + SLICE;
+    EXPECT_CALL(BLOCKED, high, THREAD_SLEEP, end);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    EXPECT_EQUAL(host_armed(0), end);
+    b->held = high->held = true;
+    host_ticks = end;
+    host_enter(0, entry_interrupt);
+    host_run(0);
+    EXPECT(running() == high->thread);
+    EXPECT_STATUS(HELD(high, THREAD_SLEEP, ABI_DEADLINE_NEVER).status, BLOCKED);
+    EXPECT(running() == b->thread);
+    settle();
+    world_end();
+}
+
 TEST(who_stays_is_not_switched_to)
 {
     struct actor *a = begin();
