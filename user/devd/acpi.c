@@ -95,6 +95,20 @@ static struct node_interrupt isa_interrupt(const struct acpi_table_header *madt,
     return interrupt;
 }
 
+static void add_isa_device(struct tree *tree, const struct acpi_table_header *madt,
+                           const char *name, const char *compatible, uint16_t base, uint16_t ports,
+                           uint8_t interrupt)
+{
+    struct node *node = tree_add(tree);
+    if (node == nullptr)
+        return;
+    (void)text_copy(node->name, sizeof(node->name), name);
+    node_add_compatible(node, compatible);
+    node->ranges[node->range_count++] =
+        (struct node_range){.base = base, .bytes = ports, .io = true};
+    node->interrupts[node->interrupt_count++] = isa_interrupt(madt, interrupt);
+}
+
 static void read_madt(struct tree *tree, const struct acpi_table_header *header)
 {
     struct acpi_table_madt madt;
@@ -103,14 +117,9 @@ static void read_madt(struct tree *tree, const struct acpi_table_header *header)
     memcpy(&madt, header, sizeof(madt));
     if ((madt.flags & ACPI_MADT_PCAT_COMPAT) == 0)
         return;
-    struct node *node = tree_add(tree);
-    if (node == nullptr)
-        return;
-    (void)text_copy(node->name, sizeof(node->name), "com1");
-    node_add_compatible(node, "ns16550a");
-    node->ranges[node->range_count++] =
-        (struct node_range){.base = ISA_COM1, .bytes = ISA_COM1_PORTS, .io = true};
-    node->interrupts[node->interrupt_count++] = isa_interrupt(header, ISA_COM1_INTERRUPT);
+    add_isa_device(tree, header, "com1", "ns16550a", ISA_COM1, ISA_COM1_PORTS, ISA_COM1_INTERRUPT);
+    add_isa_device(tree, header, "cmos", "motorola,mc146818", ISA_CMOS, ISA_CMOS_PORTS,
+                   ISA_CMOS_INTERRUPT);
 }
 
 // ---- the list

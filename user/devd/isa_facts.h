@@ -10,4 +10,9 @@ constexpr uint16_t ISA_COM1 = 0x3f8;
 constexpr uint16_t ISA_COM1_PORTS = 8;
 constexpr uint8_t ISA_COM1_INTERRUPT = 4; // of the ISA bus; the MADT says which global one it is
 
+// The clock, behind an index and a data register.
+constexpr uint16_t ISA_CMOS = 0x70;
+constexpr uint16_t ISA_CMOS_PORTS = 2;
+constexpr uint8_t ISA_CMOS_INTERRUPT = 8;
+
 constexpr uint8_t ISA_INTERRUPTS = 16;

@@ -20,6 +20,7 @@ static const struct command commands[] = {
     {"drivers", "", "devices and their drivers", 1, 1, command_drivers},
     {"irq", "", "interrupts: of each line, and of each CPU", 1, 1, command_irq},
     {"cpus", "", "CPUs: load since the last look, switches, what others asked", 1, 1, command_cpus},
+    {"date", "", "the time of day, UTC, by the machine's clock", 1, 1, command_date},
     {"log", "", "the kernel's log", 1, 1, command_log},
     {"kill", "SERVICE", "ends a service; it is started again", 2, 2, command_kill},
     {"crash", "HOW",

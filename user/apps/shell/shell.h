@@ -72,6 +72,7 @@ int command_ps(const struct words *words);
 int command_mem(const struct words *words);
 int command_drivers(const struct words *words);
 int command_irq(const struct words *words);
+int command_date(const struct words *words);
 int command_cpus(const struct words *words);
 int command_log(const struct words *words);
 int command_kill(const struct words *words);

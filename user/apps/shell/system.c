@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Commands on the system itself: figures, devices, the log, kill, crash, power.
+#include <proto/clock.h>
 #include <proto/devices.h>
+#include <sdk/calendar.h>
 #include <sdk/states.h>
 
 #include "shell.h"
@@ -161,6 +163,26 @@ int command_irq(const struct words *words)
         print("%-4lu %12lu %12lu %12lu %12lu\n", i, cpu.device_interrupts, cpu.timer_interrupts,
               cpu.asked, cpu.spurious);
     return status == STATUS_INVALID ? 0 : complain("irq", "%s", status_name(status));
+}
+
+// ---- the clock
+
+int command_date(const struct words *words)
+{
+    (void)words;
+    channel_t clock;
+    struct clock_now_reply now;
+    struct calendar date;
+    status_t status = service_connect("rtc", now_ns() + NS_PER_S, &clock);
+    if (status != STATUS_OK)
+        return complain("date", "this machine has no clock that works: %s", status_name(status));
+    status = clock_now(clock, &now, now_ns() + NS_PER_S);
+    handle_close((handle_t){clock.value});
+    if (status != STATUS_OK || !calendar_date(now.seconds, &date))
+        return complain("date", "%s", status_name(status));
+    print("%04u-%02u-%02u %02u:%02u:%02u UTC\n", date.year, date.month, date.day, date.hour,
+          date.minute, date.second);
+    return 0;
 }
 
 // ---- CPUs
