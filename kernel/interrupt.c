@@ -81,7 +81,7 @@ static void set_masked(uint32_t line, bool masked)
     lock_release(&interrupts.lock);
 }
 
-void interrupt_quieten(struct interrupt *interrupt, bool quiet)
+void interrupt_quieten(struct interrupt *interrupt, bool quiet) NO_THREAD_SAFETY
 {
     if (interrupt->message)
         *interrupt->vector_control = quiet;
