@@ -9,6 +9,7 @@
 
 constexpr unsigned GICV3_REGIONS_MAX = 64;
 constexpr unsigned GICV3_ITS_MAX = 8;
+constexpr unsigned GICV3_CPUS_MAX = 64;
 constexpr uint32_t GICV3_MESSAGE_LINE = 1024;
 constexpr uint32_t GICV3_MESSAGES = 512;
 
@@ -26,3 +27,14 @@ struct gicv3_config {
     uint32_t timer_line;       // reported as IRQ_TIMER
     void (*timer_quiet)(void); // called when it is claimed
 };
+
+// Takes the controller over, everything masked; hal.clock is set. On failure says why and leaves
+// *irq alone.
+const char *gicv3_init(const struct gicv3_config *config, const struct irq_controller **irq);
+
+// Messages, after gicv3_init, one ITS after the other. Its tables are in RAM that nobody else uses
+// for as long as the machine runs: the probe says how much of it, aligned to GICV3_ITS_ALIGNMENT;
+// what is in it does not matter. nullptr, or why the ITS is not used.
+constexpr uint64_t GICV3_ITS_ALIGNMENT = 65536;
+const char *gicv3_its_probe(paddr_t registers, uint64_t *bytes);
+const char *gicv3_its_start(paddr_t memory); // the one that was probed last
