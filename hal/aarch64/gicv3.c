@@ -212,6 +212,7 @@ static const char *reset_distributor(uint32_t lines)
 
 void gicv3_enable_messages(void)
 {
+    controller.name = "GICv3 with ITS";
     controller.lines = GICV3_MESSAGE_LINE + GICV3_MESSAGES;
     controller.message_allocate = message_allocate;
     controller.message_free = message_free;
@@ -242,7 +243,7 @@ const char *gicv3_init(const struct gicv3_config *config, const struct irq_contr
     boot_cpu = icc_affinity();
 
     controller = (struct irq_controller){
-        .name = revision == 3 ? "GICv3" : "GICv4",
+        .name = "GICv3",
         .lines = wired_lines,
         .cpu_init = cpu_init,
         .ipi = ipi,
