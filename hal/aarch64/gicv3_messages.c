@@ -19,7 +19,7 @@ constexpr uint8_t PROPERTY_ENABLED = 1u << 0;
 static uint8_t *properties; // of all LPIs, read by redistributors
 
 static struct message {
-    struct its *its; // nullptr: the line is free
+    struct its *its; // nullptr: the line is free, and its LPI off
     uint8_t device;  // its place there
     uint8_t event;
 } messages[GICV3_MESSAGES]; // by LPI
@@ -86,15 +86,13 @@ bool message_allocate(paddr_t controller, uint64_t device, uint32_t *line, uint6
 {
     struct its *its = its_at(controller);
     unsigned place, index;
-    if (its == nullptr || its->broken || device > UINT32_MAX || !free_line(&index) ||
-        !device_place(its, (uint32_t)device, &place))
+    if (its == nullptr || !free_line(&index) || !device_place(its, (uint32_t)device, &place))
         return false;
     struct its_device *d = &its->device[place];
     if (d->events == UINT32_MAX || !its_reach_device(its, device))
         return false;
     const unsigned event = (unsigned)__builtin_ctz(~d->events);
     d->id = (uint32_t)device;
-    set_enabled(index, false);
     if (!map_event(its, place, event, index, d->events == 0))
         return false;
     d->events |= 1u << event;
