@@ -5,7 +5,7 @@
 // interrupt. The counter is the virtual one in both cases, since user mode reads it too.
 #include <hal/generic_timer.h>
 
-constexpr uint64_t CONTROL_ENABLE = 1; // CNTV_CTL_EL0, IMASK clear
+constexpr uint64_t CONTROL_ENABLE = 1; // CNTV_CTL_EL0 and CNTP_CTL_EL0, IMASK clear
 constexpr uint64_t HZ_MIN = 100'000, HZ_MAX = 10'000'000'000;
 
 static struct clock_source source;
@@ -19,23 +19,25 @@ static uint64_t ticks(void)
     return value;
 }
 
-static void set_control(uint64_t control)
+static void set_virtual(uint64_t control)
 {
-    if (physical)
-        __asm__ volatile("msr cntp_ctl_el0, %0\n\tisb" ::"r"(control) : "memory");
-    else
-        __asm__ volatile("msr cntv_ctl_el0, %0\n\tisb" ::"r"(control) : "memory");
+    __asm__ volatile("msr cntv_ctl_el0, %0\n\tisb" ::"r"(control) : "memory");
+}
+
+static void set_physical(uint64_t control)
+{
+    __asm__ volatile("msr cntp_ctl_el0, %0\n\tisb" ::"r"(control) : "memory");
 }
 
 // The condition is "counter at or above the compare value", so the past fires at once.
 static void arm(uint64_t deadline)
 {
     if (deadline == UINT64_MAX) {
-        set_control(0);
+        set_virtual(0);
         return;
     }
     __asm__ volatile("msr cntv_cval_el0, %0" ::"r"(deadline) : "memory");
-    set_control(CONTROL_ENABLE);
+    set_virtual(CONTROL_ENABLE);
 }
 
 // How far the two counters are apart is a hypervisor's business: the physical timer is told how
@@ -43,7 +45,7 @@ static void arm(uint64_t deadline)
 static void arm_physical(uint64_t deadline)
 {
     if (deadline == UINT64_MAX) {
-        set_control(0);
+        set_physical(0);
         return;
     }
     const uint64_t now = ticks();
@@ -51,12 +53,15 @@ static void arm_physical(uint64_t deadline)
     if (away > INT32_MAX)
         away = INT32_MAX;
     __asm__ volatile("msr cntp_tval_el0, %0" ::"r"(away) : "memory");
-    set_control(CONTROL_ENABLE);
+    set_physical(CONTROL_ENABLE);
 }
 
 void generic_timer_quiet(void)
 {
-    set_control(0);
+    if (physical)
+        set_physical(0);
+    else
+        set_virtual(0);
 }
 
 const struct clock_source *generic_timer_init(uint64_t hz_override, bool use_physical)
@@ -69,7 +74,7 @@ const struct clock_source *generic_timer_init(uint64_t hz_override, bool use_phy
     if (hz < HZ_MIN || hz > HZ_MAX)
         return nullptr;
     physical = use_physical;
-    set_control(0);
+    generic_timer_quiet();
     source = (struct clock_source){.name = physical ? "generic timer, physical" : "generic timer",
                                    .hz = hz,
                                    .cpu_init = generic_timer_quiet,
