@@ -201,13 +201,14 @@ struct vector_entry {
 constexpr uint64_t VECTOR_ENTRIES_MAX = 2048;
 
 // Takes a free message line, which nobody raises yet.
-static bool message_line_take(struct interrupt *interrupt, uint64_t *address, uint32_t *data)
+static bool message_line_take(struct interrupt *interrupt, uint64_t controller, uint64_t device,
+                              uint64_t *address, uint32_t *data)
 {
     if (RUNS_OUT("message lines"))
         return false;
     uint32_t line;
     lock_acquire(&interrupts.lock);
-    bool taken = hal.irq->message_allocate(&line, address, data);
+    bool taken = hal.irq->message_allocate((paddr_t){controller}, device, &line, address, data);
     if (taken) {
         ASSERT(!interrupts.lines[line]); // the controller just said that it is free
         interrupts.lines[line] = interrupt;
@@ -241,14 +242,15 @@ static void vector_write(struct interrupt *interrupt, struct vector_entry *slot,
 }
 
 // The table's pages are taken last, since that is for ever.
-static status_t vector_take(struct interrupt *interrupt, uint64_t table, uint64_t vector)
+static status_t vector_take(struct interrupt *interrupt, uint64_t table, uint64_t vector,
+                            uint64_t controller, uint64_t device)
 {
     uint64_t first = align_down(table, PAGE_SIZE),
              entry = table + vector * sizeof(struct vector_entry);
     uint64_t end = align_up(entry + sizeof(struct vector_entry), PAGE_SIZE), address;
     uint32_t data;
     uint8_t *mapped;
-    if (!message_line_take(interrupt, &address, &data))
+    if (!message_line_take(interrupt, controller, device, &address, &data))
         return STATUS_NO_RESOURCE;
     status_t status = machine_claim_vectors(first, end, align_down(entry, PAGE_SIZE), &mapped);
     if (status == STATUS_OK)
@@ -261,9 +263,9 @@ static status_t vector_take(struct interrupt *interrupt, uint64_t table, uint64_
 
 status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_lookup *mint,
                                        const struct handle_lookup *account, uint64_t table,
-                                       uint64_t vector, uint64_t device)
+                                       uint64_t vector, uint64_t device, uint64_t controller)
 {
-    (void)mint, (void)device;
+    (void)mint;
     if (!hal.irq->message_allocate)
         return STATUS_NOT_SUPPORTED;
     if (vector >= VECTOR_ENTRIES_MAX || table % 8 != 0 || table == 0 || table >= 1ull << 48)
@@ -278,7 +280,7 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
     struct interrupt *interrupt = interrupt_of(object);
     interrupt->trigger = TRIGGER_EDGE;
     storm_init(interrupt);
-    status = vector_take(interrupt, table, vector);
+    status = vector_take(interrupt, table, vector, controller, device);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
         object_discard(object);

@@ -108,3 +108,37 @@ void boot_remove_ram(struct boot_info *boot, uint64_t start, uint64_t end)
         }
     }
 }
+
+// Whether a reserved range touches [start, end); its start.
+static bool reserved_in(const struct boot_info *boot, uint64_t start, uint64_t end, uint64_t *at)
+{
+    for (uint32_t i = boot->reserved_count; i-- > 0;) {
+        if (boot->reserved[i].start < end && start < boot->reserved[i].end) {
+            *at = boot->reserved[i].start;
+            return true;
+        }
+    }
+    return false;
+}
+
+paddr_t boot_take_ram(struct boot_info *boot, uint64_t bytes, uint64_t alignment)
+{
+    for (uint32_t i = boot->ram_count; i-- > 0;) {
+        const struct boot_range *r = &boot->ram[i];
+        uint64_t end = r->end, taken;
+        while (end - r->start >= bytes) {
+            const uint64_t start = align_down(end - bytes, alignment);
+            if (start < r->start || start == 0)
+                break;
+            if (!reserved_in(boot, start, start + bytes, &taken)) {
+                boot_add_reserved(boot, start, start + bytes);
+                boot_info_normalise(boot);
+                return (paddr_t){start};
+            }
+            if (taken <= r->start)
+                break;
+            end = taken;
+        }
+    }
+    return (paddr_t){0};
+}

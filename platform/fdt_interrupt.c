@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // Interrupts of a node, by "interrupts-extended" or by "interrupts" and the nearest
-// "interrupt-parent" (specification 2.4). Only what a GIC takes: three cells.
+// "interrupt-parent" (specification 2.4). Only what a GIC takes: three cells, or more from a GICv3
+// with partitions, whose further cells are passed over.
 #include <platform/fdt.h>
 
-constexpr unsigned GIC_CELLS = 3;
+constexpr unsigned CELLS_MIN = 3, CELLS_MAX = 4;
 
 static void take(const void *cells, unsigned at, struct fdt_interrupt *interrupt)
 {
@@ -24,13 +25,13 @@ static bool is_controller(uint32_t phandle, const struct fdt_node *controller)
 }
 
 static bool extended(const struct fdt_node *node, unsigned index, const struct fdt_node *controller,
-                     struct fdt_interrupt *interrupt)
+                     unsigned width, struct fdt_interrupt *interrupt)
 {
     unsigned count;
     const void *cells = fdt_cells(node, "interrupts-extended", &count);
     if (cells == nullptr)
         return false;
-    for (unsigned i = 0, at = 0; at + 1 + GIC_CELLS <= count; i++, at += 1 + GIC_CELLS) {
+    for (unsigned i = 0, at = 0; at + 1 + width <= count; i++, at += 1 + width) {
         // Entries of other controllers have other lengths, so the walk ends at the first one.
         if (!is_controller(fdt_cell(cells, at), controller)) {
             fdt_complain(node, "interrupts-extended", "names another interrupt controller");
@@ -62,21 +63,22 @@ bool fdt_interrupt(const struct fdt_node *node, unsigned index, const struct fdt
                    struct fdt_interrupt *interrupt)
 {
     uint32_t width;
-    if (!fdt_u32(controller, "#interrupt-cells", &width) || width != GIC_CELLS) {
-        fdt_complain(controller, "#interrupt-cells", "is not 3");
+    if (!fdt_u32(controller, "#interrupt-cells", &width) || width < CELLS_MIN ||
+        width > CELLS_MAX) {
+        fdt_complain(controller, "#interrupt-cells", "is neither 3 nor 4");
         return false;
     }
     if (fdt_has(node, "interrupts-extended"))
-        return extended(node, index, controller, interrupt);
+        return extended(node, index, controller, width, interrupt);
 
     unsigned count;
     const void *cells = fdt_cells(node, "interrupts", &count);
-    if (cells == nullptr || (index + 1) * GIC_CELLS > count)
+    if (cells == nullptr || (index + 1) * width > count)
         return false;
     if (!parent_is(node, controller)) {
         fdt_complain(node, "interrupts", "go to another interrupt controller");
         return false;
     }
-    take(cells, index * GIC_CELLS, interrupt);
+    take(cells, index * width, interrupt);
     return true;
 }

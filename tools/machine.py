@@ -37,7 +37,7 @@ class MachineError(Exception):
     """The machine did not do what was asked; the text says what."""
 
 
-def qemu_arguments(arch, memory, cpus, cpu, gic):
+def qemu_arguments(arch, memory, cpus, cpu, gic, options):
     if arch == "x86_64":
         # `max` has SMEP, SMAP and UMIP; the named models that do also name
         # features that emulation lacks, and QEMU warns about each.
@@ -45,6 +45,8 @@ def qemu_arguments(arch, memory, cpus, cpu, gic):
     else:
         machine, model = f"virt,gic-version={gic or 2}", cpu or "cortex-a57"
         binary = "qemu-system-aarch64"
+    if options:
+        machine += "," + options
     return [binary, "-M", machine, "-accel", "tcg", "-cpu", model, "-m", str(memory),
             "-smp", str(cpus), "-nodefaults", "-display", "none", "-no-reboot", "-no-user-config"]
 
@@ -65,11 +67,11 @@ class Machine:
     started_here = []  # every one of this process: a failed test shows what they said
 
     def __init__(self, arch="x86_64", build="dev", disk=None, memory="512M", cpus=1, cpu=None,
-                 gic=None, command_line="", iops=None, extra=(), build_folder=None):
+                 gic=None, options="", command_line="", iops=None, extra=(), build_folder=None):
         self.arch = arch
         self.folder = Path(build_folder or TOP / "build" / f"{arch}-{build}")
         self.kernel = self.folder / ("kernel.elf" if arch == "x86_64" else "Image")
-        self.arguments = qemu_arguments(arch, memory, cpus, cpu, gic)
+        self.arguments = qemu_arguments(arch, memory, cpus, cpu, gic, options)
         self.disk, self.iops, self.extra = disk, iops, list(extra)
         self.command_line = command_line
         self.symbolizer = Symbolizer(self.folder)

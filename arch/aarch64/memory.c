@@ -162,12 +162,16 @@ void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory memory)
             first + length <= region->physical + region->bytes)
             return (void *)(region->address + (address.value - region->physical));
     }
-    // One page between regions stays unmapped.
-    if (region_count == WINDOW_REGIONS ||
-        length + PAGE_SIZE > LAYOUT_DEVICE_WINDOW + WINDOW_BYTES - window_next)
-        return nullptr;
+    // Where blocks fit into what is mapped, they fit at the same distance from a block's start.
+    constexpr uint64_t BLOCK = 1ull << (PAGE_SHIFT + 9);
     uint64_t at = window_next;
-    window_next += length + PAGE_SIZE;
+    if (length >= BLOCK)
+        at += (first - at) % BLOCK;
+    // One page between regions stays unmapped.
+    if (region_count == WINDOW_REGIONS || at >= LAYOUT_DEVICE_WINDOW + WINDOW_BYTES ||
+        length + PAGE_SIZE > LAYOUT_DEVICE_WINDOW + WINDOW_BYTES - at)
+        return nullptr;
+    window_next = at + length + PAGE_SIZE;
     if (!map_range(at, first, length, memory == ARCH_MEMORY_DEVICE ? KERNEL_WRITE : KERNEL_READ,
                    memory))
         return nullptr; // the addresses are lost, not the tables

@@ -131,8 +131,14 @@ static void irq_unmask(uint32_t line)
     host_lines[line].masked = false;
 }
 
-static bool message_allocate(uint32_t *line, uint64_t *address, uint32_t *data)
+uint64_t host_message_device;
+
+static bool message_allocate(paddr_t controller, uint64_t device, uint32_t *line, uint64_t *address,
+                             uint32_t *data)
 {
+    if (controller.value != 0 && controller.value != HOST_MESSAGE_CONTROLLER)
+        return false;
+    host_message_device = device;
     for (uint32_t i = HOST_MESSAGE_FIRST; i < HOST_LINES; i++)
         if (!host_lines[i].message_taken) {
             host_lines[i].message_taken = true;

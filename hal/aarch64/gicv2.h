@@ -14,8 +14,8 @@ uint32_t gicv2_lines(void);
 
 // Whether the line is one that a message frame raises.
 bool gicv2m_owns(uint32_t line);
-bool gicv2m_present(void);
-bool gicv2m_allocate(uint32_t *line, uint64_t *address, uint32_t *data);
+bool gicv2m_allocate(paddr_t controller, uint64_t device, uint32_t *line, uint64_t *address,
+                     uint32_t *data);
 void gicv2m_free(uint32_t line);
 
 // Makes the controller take messages.

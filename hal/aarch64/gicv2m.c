@@ -32,9 +32,14 @@ bool gicv2m_owns(uint32_t line)
     return frame_of(line) != nullptr;
 }
 
-bool gicv2m_allocate(uint32_t *line, uint64_t *address, uint32_t *data)
+// A frame does not tell devices apart.
+bool gicv2m_allocate(paddr_t controller, uint64_t device, uint32_t *line, uint64_t *address,
+                     uint32_t *data)
 {
+    (void)device;
     for (unsigned i = 0; i < frame_count; i++) {
+        if (controller.value != 0 && controller.value != frames[i].registers.value)
+            continue;
         for (uint32_t l = frames[i].base; l < frames[i].base + frames[i].count; l++) {
             if ((taken[l / 64] >> l % 64 & 1) != 0)
                 continue;

@@ -129,8 +129,11 @@ static void apic_unmask(uint32_t line)
         lapic_interrupt(target, line_vector(line));
 }
 
-static bool apic_message_allocate(uint32_t *line, uint64_t *address, uint32_t *data)
+// Every device reaches every local APIC, and none knows who it was.
+static bool apic_message_allocate(paddr_t controller, uint64_t device, uint32_t *line,
+                                  uint64_t *address, uint32_t *data)
 {
+    (void)controller, (void)device;
     for (uint32_t at = gsi_count; at < LINES; at++) {
         if ((lines[at].bits & LINE_ALLOCATED) != 0)
             continue;

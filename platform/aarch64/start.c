@@ -9,6 +9,7 @@
 #include "machine.h"
 
 static struct boot_info boot;
+static struct machine_description machine;
 
 // Maps the RAM; what cannot be mapped is not RAM for the kernel.
 static void map_ram(void)
@@ -47,7 +48,8 @@ void platform_start(paddr_t tables)
     const void *tree = fdt_open(tables, &boot.tables_bytes);
     if (tree == nullptr)
         panic("boot: there is no device tree at 0x%lx", tables.value);
-    machine_find_console(tree);
+    describe_console(tree, &machine);
+    start_console(&machine);
 
     fdt_read_memory(tree, &boot);
     map_ram();
@@ -63,6 +65,7 @@ void platform_start(paddr_t tables)
     boot_add_reserved(&boot, boot.bundle.start, boot.bundle.end);
     boot_info_normalise(&boot);
 
-    machine_find_devices(tree);
+    describe_devices(tree, &machine);
+    start_devices(&machine, &boot);
     kernel_main(&boot);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// build: platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/fdt.c user/devd/tree.c
+// build: platform/aarch64/describe_fdt.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/fdt.c user/devd/tree.c
 //
 // Device trees, as the kernel's start and devd read them: nothing outside of the blob is read, both
 // come to an end, and what was found makes sense. The kernel may refuse a tree by a panic that says
 // so. What is changed keeps a header that is right.
+#include <platform/aarch64/machine.h>
 #include <platform/boot_info.h>
-#include <platform/fdt.h>
 
 #include <arch/arch.h>
 #include <libfdt.h>
@@ -103,9 +103,29 @@ static void read_boot(const void *fdt)
     expect_sound_boot(&boot, 1);
 }
 
+static void expect_sound_machine(const struct machine_description *machine)
+{
+    FUZZ_EXPECT(machine->gic == GIC_V2 || machine->gic == GIC_V3);
+    FUZZ_EXPECT((machine->redistributor_count > 0) == (machine->gic == GIC_V3));
+    FUZZ_EXPECT(machine->redistributor_count <= REDISTRIBUTOR_REGIONS_MAX);
+    for (uint32_t i = 0; i < machine->redistributor_count; i++)
+        FUZZ_EXPECT(machine->redistributors[i].registers.value <=
+                    UINT64_MAX - machine->redistributors[i].bytes);
+    FUZZ_EXPECT(machine->its_count <= ITS_MAX && machine->frame_count <= MESSAGE_FRAMES_MAX);
+    FUZZ_EXPECT(machine->timer_virtual != 0 || machine->timer_physical != 0);
+    FUZZ_EXPECT(machine->timer_virtual < 32 && machine->timer_physical < 32);
+}
+
 // As the start of the machine looks for devices: registers, and interrupts at a controller.
 static void read_devices(const void *fdt)
 {
+    static struct machine_description machine;
+    memset(&machine, 0, sizeof(machine));
+    if (setjmp(refused) == 0) {
+        describe_console(fdt, &machine);
+        describe_devices(fdt, &machine);
+        expect_sound_machine(&machine);
+    }
     struct fdt_node console, controller = fdt_begin(fdt);
     if (fdt_find_console(fdt, &console))
         FUZZ_EXPECT(fdt_enabled(&console));
@@ -138,6 +158,9 @@ static void expect_sound_host(const struct pci_host *host)
     }
     for (uint32_t i = 0; i < host->route_count; i++)
         FUZZ_EXPECT(host->routes[i].interrupt.line <= 1019 + 32);
+    FUZZ_EXPECT(host->message_route_count <= PCI_MESSAGE_ROUTES);
+    for (uint32_t i = 0; i < host->message_route_count; i++)
+        FUZZ_EXPECT(host->message_routes[i].controller != 0);
 }
 
 static void expect_sound_node(const struct node *node)

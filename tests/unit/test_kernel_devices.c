@@ -259,6 +259,21 @@ TEST(message_interrupts)
     world_end();
 }
 
+TEST(a_message_is_of_a_device_at_a_controller)
+{
+    begin();
+    uint64_t acc = a->account;
+    MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, 0xd000'1000, 2, 0x1'0000'0108,
+         HOST_MESSAGE_CONTROLLER);
+    EXPECT_EQUAL(host_message_device, 0x1'0000'0108);
+    MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, 0xd000'1000, 3, 0x110, 0);
+    EXPECT_EQUAL(host_message_device, 0x110);
+    EXPECT_CALL(NO_RESOURCE, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, 0xd000'1000, 4, 8,
+                HOST_MESSAGE_CONTROLLER + 1);
+    EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST + 2].message_taken, false);
+    world_end();
+}
+
 TEST(a_vector_table_belongs_to_the_kernel)
 {
     begin();

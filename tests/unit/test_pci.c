@@ -307,3 +307,54 @@ TEST(scan_survives_garbage)
             expect_sane(&tree.nodes[i].pci.function);
     }
 }
+
+// ---- where messages go
+
+static const struct node *function_at(const struct tree *tree, uint16_t requester)
+{
+    for (uint32_t i = 0; i < tree->node_count; i++)
+        if (tree->nodes[i].pci.requester == requester)
+            return &tree->nodes[i];
+    return nullptr;
+}
+
+static void put_function(unsigned device)
+{
+    bus_memory[0][device << 3 << 10] = 0x1042'1af4;
+}
+
+TEST(messages_go_where_their_functions_are_known)
+{
+    static struct tree tree;
+    memset(&tree, 0, sizeof(tree));
+    memset(bus_memory, 0xff, sizeof(bus_memory));
+    for (unsigned device = 1; device < 5; device++) {
+        memset(&bus_memory[0][device << 3 << 10], 0, 4096);
+        put_function(device);
+    }
+    tree.host_count = 1;
+    tree.hosts[0].message_requester_mask = 0xffff;
+    tree.hosts[0].message_route_count = 2;
+    tree.hosts[0].message_routes[0] = (struct pci_message_route){
+        .first = 0x10, .count = 8, .device = 0x1'0000, .controller = 0x808'0000};
+    tree.hosts[0].message_routes[1] = (struct pci_message_route){
+        .first = 0x18, .count = 9, .device = 0x40, .controller = 0x80a'0000};
+    tree_scan_pci(&tree, map_bus);
+    const struct node *node = function_at(&tree, 1 << 3);
+    EXPECT(node != nullptr && !node->pci.messages);
+    node = function_at(&tree, 2 << 3);
+    EXPECT(node != nullptr && node->pci.messages && node->pci.message_device == 0x1'0000);
+    EXPECT(node->pci.message_controller == 0x808'0000);
+    node = function_at(&tree, 3 << 3);
+    EXPECT(node->pci.message_device == 0x40 && node->pci.message_controller == 0x80a'0000);
+    node = function_at(&tree, 4 << 3); // the last of nine
+    EXPECT(node->pci.messages && node->pci.message_device == 0x48);
+
+    // Who is told apart by the device alone, not by the function or the bus.
+    memset(&tree.nodes, 0, sizeof(tree.nodes));
+    tree.node_count = 0;
+    tree.hosts[0].message_requester_mask = 0x10;
+    tree_scan_pci(&tree, map_bus);
+    EXPECT(!function_at(&tree, 1 << 3)->pci.messages);
+    EXPECT(function_at(&tree, 3 << 3)->pci.message_device == 0x1'0000);
+}

@@ -5,6 +5,7 @@
 // The two front ends of the hardware tree. The device tree is the one of QEMU's virt machine,
 // dumped while the test runs; ACPI tables are made here. Both are then damaged at random.
 #include <lib/acpi_tables.h>
+#include <libfdt.h>
 #include <stdint.h>
 #include <unistd.h>
 #include <user/devd/tree.h>
@@ -39,13 +40,13 @@ static const struct node *find_node(const char *compatible)
 
 // Large enough that a byte behind the end is seen by the sanitizer: the blob is given a copy of
 // exactly its size.
-static uint8_t *load_virt(size_t *bytes)
+static uint8_t *load_machine(const char *options, size_t *bytes)
 {
     static const char command[] =
-        "qemu-system-aarch64 -M virt,gic-version=2,dumpdtb=%s -display none > /dev/null 2>&1";
-    char path[] = "/tmp/test_tables.XXXXXX", whole[sizeof(command) + sizeof(path)];
+        "qemu-system-aarch64 -M virt,%s,dumpdtb=%s -display none > /dev/null 2>&1";
+    char path[] = "/tmp/test_tables.XXXXXX", whole[sizeof(command) + sizeof(path) + 64];
     close(mkstemp(path));
-    snprintf(whole, sizeof(whole), command, path);
+    snprintf(whole, sizeof(whole), command, options, path);
     if (system(whole) != 0)
         return nullptr;
     FILE *file = fopen(path, "r");
@@ -61,6 +62,11 @@ static uint8_t *load_virt(size_t *bytes)
         ((uint32_t *)(void *)blob)[1] = __builtin_bswap32(content);
     }
     return realloc(blob, *bytes);
+}
+
+static uint8_t *load_virt(size_t *bytes)
+{
+    return load_machine("gic-version=2", bytes);
 }
 
 TEST(fdt_reads_virt)
@@ -88,6 +94,46 @@ TEST(fdt_reads_virt)
         if (host->routes[i].address == 0x800 && host->routes[i].pin == 1)
             EXPECT(host->routes[i].interrupt.line == 32 + 4);
     free(blob);
+}
+
+// Where the functions of the only PCI host send messages; changes a cell of the map first, if asked.
+static const struct pci_host *routes_of(const char *options, int changed, uint32_t cell)
+{
+    size_t bytes = 0;
+    uint8_t *blob = load_machine(options, &bytes);
+    EXPECT(blob != nullptr && bytes > 1000);
+    int node = fdt_node_offset_by_compatible(blob, -1, "pci-host-ecam-generic"), length;
+    uint32_t *map = (uint32_t *)(uintptr_t)fdt_getprop(blob, node, "msi-map", &length);
+    if (changed >= 0) {
+        EXPECT(map != nullptr && length == 16);
+        map[changed] = __builtin_bswap32(cell);
+    }
+    clear_tree();
+    EXPECT(tree_from_fdt(&tree, blob, bytes) && tree.host_count == 1);
+    free(blob);
+    return &tree.hosts[0];
+}
+
+TEST(fdt_routes_messages)
+{
+    const struct pci_host *host = routes_of("gic-version=3", -1, 0);
+    EXPECT(host->message_route_count == 1 && host->message_requester_mask == UINT32_MAX);
+    EXPECT(host->message_routes[0].controller == 0x808'0000);
+    EXPECT(host->message_routes[0].first == 0 && host->message_routes[0].device == 0);
+    EXPECT(host->message_routes[0].count == 0x1'0000);
+    host = routes_of("gic-version=2", -1, 0);
+    EXPECT(host->message_route_count == 1 && host->message_routes[0].controller == 0x802'0000);
+    host = routes_of("gic-version=3,its=off", -1, 0);
+    EXPECT(host->message_route_count == 0);
+    host = routes_of("gic-version=3", 2, 0x8'0000);
+    EXPECT(host->message_routes[0].device == 0x8'0000);
+    host = routes_of("gic-version=3", 1, 0x7777); // to nobody
+    EXPECT(host->message_route_count == 0);
+    clear_tree();
+    pci_host_send_messages(&tree.hosts[0], 0x1234'0000);
+    EXPECT(tree.hosts[0].message_route_count == 1 && tree.hosts[0].message_requester_mask != 0);
+    EXPECT(tree.hosts[0].message_routes[0].controller == 0x1234'0000);
+    EXPECT(tree.hosts[0].message_routes[0].count == 0x1'0000);
 }
 
 TEST(fdt_survives_damage)
@@ -189,6 +235,8 @@ TEST(acpi_reads_a_pc)
     EXPECT(tree_from_acpi(&tree, &access_all, 0));
     EXPECT(tree.host_count == 1 && tree.hosts[0].ecam == 0xb000'0000);
     EXPECT(tree.hosts[0].last_bus == 255 && tree.hosts[0].space.window_count == 0);
+    EXPECT(tree.hosts[0].message_route_count == 1 &&
+           tree.hosts[0].message_routes[0].controller == 0);
     const struct node *uart = find_node("ns16550a");
     EXPECT(uart != nullptr && uart->ranges[0].io && uart->ranges[0].base == 0x3f8);
     EXPECT(uart->interrupts[0].line == 20 && uart->interrupts[0].trigger == TRIGGER_LEVEL_LOW);

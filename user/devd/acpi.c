@@ -56,11 +56,13 @@ static void read_mcfg(struct tree *tree, const struct acpi_table_header *header)
             entry.address > UINT64_MAX - (((uint64_t)entry.end_bus_number + 1) << 20))
             continue;
         // The address is that of bus 0, whatever the first bus is.
-        tree->hosts[tree->host_count++] = (struct pci_host){
+        struct pci_host *host = &tree->hosts[tree->host_count++];
+        *host = (struct pci_host){
             .ecam = entry.address + ((uint64_t)entry.start_bus_number << 20),
             .first_bus = entry.start_bus_number,
             .last_bus = entry.end_bus_number,
         };
+        pci_host_send_messages(host, 0);
     }
 }
 

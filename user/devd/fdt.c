@@ -4,7 +4,7 @@
 // and the PCI hosts with their windows and interrupt routes.
 //
 // Sources: Devicetree Specification 0.4, 2.3, 2.4, 4.5; the bindings "host-generic-pci" and
-// "arm,gic"; PCI Bus Binding to IEEE 1275.
+// "arm,gic", "arm,gic-v3" and "pci-msi"; PCI Bus Binding to IEEE 1275.
 
 #include <lib/string.h>
 #include <libfdt.h>
@@ -12,7 +12,7 @@
 #include "tree.h"
 
 constexpr unsigned DEPTH_MAX = 4;
-constexpr unsigned GIC_CELLS = 3;
+constexpr uint32_t GIC_CELLS = 3, GIC_CELLS_MAX = 4; // of an interrupt: a GICv3's may have one more
 
 // What a node needs to know of those above it.
 struct context {
@@ -80,7 +80,42 @@ static bool translate(const struct context *context, uint64_t *address, uint64_t
     return false;
 }
 
-// A GIC's interrupt specifier: kind, number, flags.
+// From an address of the bus that `bus` is to that of the bus above.
+static bool translate_up(const void *fdt, int bus, int above, uint64_t *address)
+{
+    struct context step = {.child_cells = fdt_address_cells(fdt, bus),
+                           .parent_cells = fdt_address_cells(fdt, above),
+                           .size_cells = fdt_size_cells(fdt, bus)};
+    if (fdt_getprop(fdt, bus, "ranges", nullptr) == nullptr || step.child_cells < 1 ||
+        step.child_cells > 2 || step.parent_cells < 1 || step.parent_cells > 2 ||
+        step.size_cells < 1 || step.size_cells > 2)
+        return false;
+    step.ranges = property(fdt, bus, "ranges", &step.ranges_cells);
+    if (step.ranges_cells == 0)
+        step.ranges = nullptr; // the same addresses
+    return translate(&step, address, 1);
+}
+
+// Where the CPU finds the first registers of a node anywhere in the tree. 0: that is not said.
+static uint64_t registers_of(const void *fdt, int node)
+{
+    int count, bus = fdt_parent_offset(fdt, node);
+    const fdt32_t *at = property(fdt, node, "reg", &count);
+    if (bus < 0 || fdt_address_cells(fdt, bus) < 1 || fdt_address_cells(fdt, bus) > 2 ||
+        count < fdt_address_cells(fdt, bus))
+        return 0;
+    uint64_t address = cells(at, fdt_address_cells(fdt, bus));
+    for (unsigned depth = 0; bus > 0; depth++) {
+        int above = fdt_parent_offset(fdt, bus);
+        if (above < 0 || depth == DEPTH_MAX || !translate_up(fdt, bus, above, &address))
+            return 0;
+        bus = above;
+    }
+    return address;
+}
+
+// A GIC's interrupt specifier: kind, number, flags. Kinds above 1 are of a GICv3's extended ranges,
+// which the kernel does not drive.
 static bool gic_interrupt(const fdt32_t *at, struct node_interrupt *interrupt)
 {
     uint32_t kind = fdt32_to_cpu(at[0]), number = fdt32_to_cpu(at[1]);
@@ -100,10 +135,14 @@ static bool gic_interrupt(const fdt32_t *at, struct node_interrupt *interrupt)
     }
 }
 
-static bool is_gic(const void *fdt, int node)
+// How many cells an interrupt of this controller has; 0: it is no GIC.
+static int gic_cells(const void *fdt, int node)
 {
-    return fdt_getprop(fdt, node, "interrupt-controller", nullptr) != nullptr &&
-           cell(fdt, node, "#interrupt-cells", 0) == GIC_CELLS;
+    uint32_t count = cell(fdt, node, "#interrupt-cells", 0);
+    if (fdt_getprop(fdt, node, "interrupt-controller", nullptr) == nullptr || count < GIC_CELLS ||
+        count > GIC_CELLS_MAX)
+        return 0;
+    return (int)count;
 }
 
 static void read_interrupts(const struct context *context, int offset, struct node *node)
@@ -111,9 +150,10 @@ static void read_interrupts(const struct context *context, int offset, struct no
     int count;
     const fdt32_t *at = property(context->fdt, offset, "interrupts", &count);
     int parent = fdt_node_offset_by_phandle(context->fdt, context->interrupt_parent);
-    if (parent < 0 || !is_gic(context->fdt, parent))
+    int step = parent >= 0 ? gic_cells(context->fdt, parent) : 0;
+    if (step == 0)
         return;
-    for (int i = 0; i + (int)GIC_CELLS <= count; i += GIC_CELLS)
+    for (int i = 0; i + step <= count; i += step)
         if (node->interrupt_count < NODE_INTERRUPTS &&
             gic_interrupt(at + i, &node->interrupts[node->interrupt_count]))
             node->interrupt_count++;
@@ -187,19 +227,51 @@ static void read_routes(const void *fdt, int offset, struct pci_host *host)
     host->route_pin_mask = mask_count >= 4 ? fdt32_to_cpu(mask[3]) : UINT32_MAX;
     for (int i = 0; i + 5 <= count;) {
         int gic = fdt_node_offset_by_phandle(fdt, fdt32_to_cpu(at[i + 4]));
-        if (gic < 0 || !is_gic(fdt, gic))
+        int width = gic >= 0 ? gic_cells(fdt, gic) : 0;
+        if (width == 0)
             return; // the length of this row is not known
         uint32_t address_cells = cell(fdt, gic, "#address-cells", 0);
         if (address_cells > 4)
             return;
         int skip = (int)address_cells;
-        if (i + 5 + skip + (int)GIC_CELLS > count)
+        if (i + 5 + skip + width > count)
             return;
         struct pci_route route = {.address = fdt32_to_cpu(at[i]) & host->route_address_mask,
                                   .pin = fdt32_to_cpu(at[i + 3]) & host->route_pin_mask};
         if (gic_interrupt(at + i + 5 + skip, &route.interrupt) && host->route_count < PCI_ROUTES)
             host->routes[host->route_count++] = route;
-        i += 5 + skip + (int)GIC_CELLS;
+        i += 5 + skip + width;
+    }
+}
+
+static bool is_message_controller(const void *fdt, int node)
+{
+    return node >= 0 && fdt_getprop(fdt, node, "msi-controller", nullptr) != nullptr;
+}
+
+// Rows of the message map: the first requester id, controller, what that one knows it by, how many;
+// or all of them to one controller, by "msi-parent". A host with neither sends no messages.
+static void read_message_routes(const void *fdt, int offset, struct pci_host *host)
+{
+    int count;
+    const fdt32_t *at = property(fdt, offset, "msi-map", &count);
+    if (at == nullptr) {
+        int only = fdt_node_offset_by_phandle(fdt, cell(fdt, offset, "msi-parent", 0));
+        uint64_t controller = is_message_controller(fdt, only) ? registers_of(fdt, only) : 0;
+        if (controller != 0)
+            pci_host_send_messages(host, controller);
+        return;
+    }
+    host->message_requester_mask = cell(fdt, offset, "msi-map-mask", UINT32_MAX);
+    for (int i = 0; i + 4 <= count; i += 4) {
+        int node = fdt_node_offset_by_phandle(fdt, fdt32_to_cpu(at[i + 1]));
+        struct pci_message_route route = {.first = fdt32_to_cpu(at[i]),
+                                          .device = fdt32_to_cpu(at[i + 2]),
+                                          .count = fdt32_to_cpu(at[i + 3])};
+        if (is_message_controller(fdt, node))
+            route.controller = registers_of(fdt, node);
+        if (route.controller != 0 && host->message_route_count < PCI_MESSAGE_ROUTES)
+            host->message_routes[host->message_route_count++] = route;
     }
 }
 
@@ -225,6 +297,7 @@ static void read_pci_host(const struct context *context, int offset, int parent)
         .ecam = registers.ranges[0].base, .first_bus = (uint8_t)first, .last_bus = (uint8_t)last};
     read_windows(fdt, offset, address_cells, host);
     read_routes(fdt, offset, host);
+    read_message_routes(fdt, offset, host);
 }
 
 // ---- the walk

@@ -41,14 +41,18 @@ static status_t mint_line(struct driven *d)
 // A message if the device and the machine have them, else its line.
 static status_t mint_interrupt(struct driven *d)
 {
+    const struct node_pci *pci = &d->node->pci;
     uint64_t table = plan_msix_table(d->node);
     d->message = false;
-    if (table != 0) {
+    if (table != 0 && pci->messages) {
         status_t status =
-            machine_message_interrupt(start.machine, start.account, table, 0, d->id, &d->interrupt);
+            machine_message_interrupt(start.machine, start.account, table, 0, pci->message_device,
+                                      pci->message_controller, &d->interrupt);
         d->message = status == STATUS_OK;
         if (status == STATUS_OK || (status != STATUS_NOT_SUPPORTED && status != STATUS_NO_RESOURCE))
             return status;
+        if (status == STATUS_NO_RESOURCE)
+            log_line("%s gets no message interrupt", d->node->name);
     }
     return mint_line(d);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Finds the functions on the PCI buses, gives those an address that the firmware left without,
-// and resolves their interrupt lines.
+// and resolves their interrupt lines and where their messages go.
 //
 // Buses are those of the host and what bridges lead to, if the firmware gave them numbers; a
 // bridge without is left alone, and so is what is behind it.
@@ -156,6 +156,21 @@ static void route_interrupt(struct node *node)
     }
 }
 
+static void route_messages(struct node *node)
+{
+    struct node_pci *pci = &node->pci;
+    const uint32_t requester = pci->requester & pci->host->message_requester_mask;
+    for (uint32_t i = 0; i < pci->host->message_route_count; i++) {
+        const struct pci_message_route *route = &pci->host->message_routes[i];
+        if (requester < route->first || requester - route->first >= route->count)
+            continue;
+        pci->messages = true;
+        pci->message_controller = route->controller;
+        pci->message_device = route->device + (requester - route->first);
+        return;
+    }
+}
+
 void tree_scan_pci(struct tree *tree, volatile uint32_t *(*map_bus)(uint64_t address))
 {
     uint32_t first = tree->node_count;
@@ -166,5 +181,6 @@ void tree_scan_pci(struct tree *tree, volatile uint32_t *(*map_bus)(uint64_t add
     for (uint32_t i = first; i < tree->node_count; i++) {
         assign_bars(&tree->nodes[i]);
         route_interrupt(&tree->nodes[i]);
+        route_messages(&tree->nodes[i]);
     }
 }

@@ -22,6 +22,7 @@ constexpr unsigned NODE_RANGES = 4;
 constexpr unsigned NODE_INTERRUPTS = 2;
 constexpr unsigned PCI_HOSTS = 2;
 constexpr unsigned PCI_ROUTES = 64;
+constexpr unsigned PCI_MESSAGE_ROUTES = 16;
 
 struct node_range {
     uint64_t base, bytes;
@@ -42,6 +43,11 @@ struct node_pci {
     uint16_t requester; // bus, device, function
     struct pci_function function;
     uint64_t bar_address[PCI_BARS]; // 0: not usable
+
+    // Where its messages go, and who it is there: as machine_message_interrupt takes them.
+    bool messages; // false: nowhere
+    uint64_t message_controller;
+    uint32_t message_device;
 };
 
 struct node {
@@ -60,12 +66,21 @@ struct pci_route {
     struct node_interrupt interrupt;
 };
 
+// Functions with requester ids `first` to `first + count - 1`, masked, send messages to a controller
+// that knows them as `device` and those that follow it.
+struct pci_message_route {
+    uint32_t first, count, device;
+    uint64_t controller; // its registers; 0: there is only one
+};
+
 struct pci_host {
     uint64_t ecam; // physical address of the configuration space of bus `first_bus`
     uint8_t first_bus, last_bus;
     struct pci_space space;
     struct pci_route routes[PCI_ROUTES];
     uint32_t route_count, route_address_mask, route_pin_mask;
+    struct pci_message_route message_routes[PCI_MESSAGE_ROUTES];
+    uint32_t message_route_count, message_requester_mask;
 };
 
 struct tree {
@@ -90,6 +105,9 @@ struct acpi_access {
 };
 [[nodiscard]] bool tree_from_acpi(struct tree *tree, const struct acpi_access *access,
                                   uint64_t rsdp);
+
+// Messages of all the host's functions go to one controller, which knows them by requester ids.
+void pci_host_send_messages(struct pci_host *host, uint64_t controller);
 
 // Scans the buses of all hosts. `map_bus` maps the 1 MiB of configuration space of one bus.
 void tree_scan_pci(struct tree *tree, volatile uint32_t *(*map_bus)(uint64_t address));

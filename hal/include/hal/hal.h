@@ -43,8 +43,14 @@ struct irq_controller {
     void (*unmask)(uint32_t line);
 
     // Message interrupts: takes a free message line and says what a device must write where to
-    // raise it. nullptr where the controller takes no messages. false: none is left.
-    bool (*message_allocate)(uint32_t *line, uint64_t *address, uint32_t *data);
+    // raise it. nullptr where the controller takes no messages.
+    // `controller` is the registers' address of the part that the device's messages go to (an ITS, a
+    // message frame), as the firmware's tables give it; 0: there is only one. `device` is what that
+    // part knows the device by (IHI 0069, 5.1: DeviceID); who does not tell devices apart ignores it.
+    // false: none is left, there is no such part, or it has no room for the device or stopped
+    // answering.
+    bool (*message_allocate)(paddr_t controller, uint64_t device, uint32_t *line, uint64_t *address,
+                             uint32_t *data);
     void (*message_free)(uint32_t line);
 };
 
@@ -77,7 +83,7 @@ struct power {
 struct hal_range {
     uint64_t start, end; // physical, page-aligned outwards
 };
-constexpr unsigned HAL_OWNED_MAX = 16;
+constexpr unsigned HAL_OWNED_MAX = 96; // each CPU may have its part of a controller
 
 struct hal {
     const struct irq_controller *irq;

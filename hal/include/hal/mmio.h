@@ -15,3 +15,13 @@ static inline void mmio_write32(volatile void *base, uint64_t offset, uint32_t v
 {
     *(volatile uint32_t *)((volatile char *)base + offset) = value;
 }
+
+static inline uint64_t mmio_read64(const volatile void *base, uint64_t offset)
+{
+    return *(const volatile uint64_t *)((const volatile char *)base + offset);
+}
+
+static inline void mmio_write64(volatile void *base, uint64_t offset, uint64_t value)
+{
+    *(volatile uint64_t *)((volatile char *)base + offset) = value;
+}

@@ -15,3 +15,8 @@ void boot_remove_ram(struct boot_info *boot, uint64_t start, uint64_t end);
 
 // Page-aligns (RAM inwards, reservations outwards), sorts and merges.
 void boot_info_normalise(struct boot_info *boot);
+
+// Takes `bytes` (not 0, whole pages) of RAM away from the kernel for good, at the upper end of what is
+// free, and answers where. `alignment` is a power of two. The lists are normalised. 0: there is no
+// such range.
+[[nodiscard]] paddr_t boot_take_ram(struct boot_info *boot, uint64_t bytes, uint64_t alignment);

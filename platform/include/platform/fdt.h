@@ -79,8 +79,8 @@ bool fdt_reg(const struct fdt_node *node, unsigned index, struct fdt_region *reg
 
 // ---- fdt_interrupt.c
 
-// The cells of interrupt `index` of the node, which must be wired to `controller` with three
-// cells, as a GIC has them. false and silent if there is no such interrupt.
+// The first three cells of interrupt `index` of the node, which must be wired to `controller` with
+// three cells or four, as a GIC has them. false and silent if there is no such interrupt.
 struct fdt_interrupt {
     uint32_t type, number, flags;
 };

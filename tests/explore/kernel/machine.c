@@ -114,8 +114,10 @@ static void unmask(uint32_t line)
 
 static bool message_taken[HOST_LINES];
 
-static bool message_allocate(uint32_t *line, uint64_t *address, uint32_t *data)
+static bool message_allocate(paddr_t controller, uint64_t device, uint32_t *line, uint64_t *address,
+                             uint32_t *data)
 {
+    (void)controller, (void)device;
     named++;
     for (uint32_t i = HOST_MESSAGE_FIRST; i < HOST_LINES; i++)
         if (!message_taken[i]) {

@@ -125,7 +125,7 @@ static void stock(uint32_t type)
         break;
     case OBJECT_INTERRUPT:
         (void)machine_message_interrupt(start.machine, arena, vector_table, random_below(dice, 8),
-                                        1, (interrupt_t *)&a);
+                                        1, 0, (interrupt_t *)&a);
         break;
     case OBJECT_ACCOUNT:
         (void)account_create(arena, 16, 8, 0, 0, 0, (account_t *)&a);

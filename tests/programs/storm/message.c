@@ -76,7 +76,7 @@ void message_open(struct device *device)
     space[COMMAND] = (space[COMMAND] & 0xffff) | MEMORY_AND_MASTER;
     unsigned msix = find_msix(space);
     must(machine_message_interrupt(start.machine, start.account, table + (space[msix + 1] & ~7u), 0,
-                                   SLOT << 3, &device->interrupt),
+                                   SLOT << 3, 0, &device->interrupt),
          "its message interrupt");
     space[msix] |= MSIX_ENABLE;
     registers = map(base, REGISTER_BYTES, "the network adapter");
