@@ -49,6 +49,7 @@ endif
 include tools/make/flags.mk
 include tools/make/kernel.mk
 include tools/make/user.mk
+include tools/make/boot.mk
 include tools/make/host.mk
 include tools/make/explore.mk
 include tools/make/worlds.mk
@@ -59,7 +60,7 @@ include tools/make/fuzz.mk
 # --- building ---------------------------------------------------------------
 
 .PHONY: all setup help clean distclean both
-all: $(KERNEL_ELF) $(KERNEL_IMAGE) $(BUNDLE) $(DEFAULT_DISK) $(GDB_TABLES)
+all: $(KERNEL_ELF) $(KERNEL_IMAGE) $(BUNDLE) $(LOADER) $(DEFAULT_DISK) $(GDB_TABLES)
 
 setup:
 	@:

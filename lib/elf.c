@@ -8,34 +8,9 @@
 #include <lib/string.h>
 #include <lib/types.h>
 
-struct file_header {
-    uint8_t ident[16];
-    uint16_t type, machine;
-    uint32_t version;
-    uint64_t entry, program_headers, section_headers;
-    uint32_t flags;
-    uint16_t header_bytes, program_header_bytes, program_header_count;
-    uint16_t section_header_bytes, section_header_count, section_names;
-};
-static_assert(sizeof(struct file_header) == 64);
+#include "elf_format.h"
 
-struct program_header {
-    uint32_t type, flags;
-    uint64_t offset, address, physical, file_bytes, memory_bytes, alignment;
-};
-static_assert(sizeof(struct program_header) == 56);
-
-constexpr uint16_t TYPE_EXECUTABLE = 2;
-constexpr uint32_t SEGMENT_LOAD = 1, SEGMENT_DYNAMIC = 2, SEGMENT_INTERPRETER = 3;
-constexpr uint32_t SEGMENT_EXECUTE = 1, SEGMENT_WRITE = 2, SEGMENT_READ = 4;
-
-// Is [offset, offset + bytes) inside [0, limit)? No sum here can wrap.
-static bool inside(uint64_t offset, uint64_t bytes, uint64_t limit)
-{
-    return offset <= limit && bytes <= limit - offset;
-}
-
-static const char *check_file_header(const struct file_header *h, uint16_t machine, size_t bytes)
+const char *elf_check_header(const struct file_header *h, uint16_t machine, size_t bytes)
 {
     static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F',
                                      2,    1,   1}; // 64 bits, little-endian, version 1
@@ -97,7 +72,7 @@ const char *elf_open(const void *image, size_t bytes, uint16_t machine, struct e
     if (bytes < sizeof(file))
         return "shorter than an ELF header";
     memcpy(&file, image, sizeof(file));
-    const char *wrong = check_file_header(&file, machine, bytes);
+    const char *wrong = elf_check_header(&file, machine, bytes);
     if (wrong != nullptr)
         return wrong;
 
