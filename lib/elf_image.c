@@ -39,7 +39,8 @@ static const char *check_loaded(const struct program_header *h, size_t bytes, ui
         return "a segment is larger in the file than in memory";
     if (!inside(h->offset, h->file_bytes, bytes))
         return "a segment outside the file: it was cut short";
-    if (h->memory_bytes > ELF_IMAGE_BYTES_MAX || h->physical > UINT64_MAX - 2 * ELF_IMAGE_BYTES_MAX)
+    if (h->memory_bytes > ELF_IMAGE_BYTES_MAX ||
+        h->physical > UINT64_MAX - ELF_IMAGE_BYTES_MAX - PAGE_SIZE)
         return "a segment outside of all memory";
     if (h->physical < previous_end)
         return "segments out of order or over each other";

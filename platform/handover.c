@@ -13,14 +13,12 @@ static bool inside(uint32_t offset, uint64_t bytes, uint32_t limit)
     return offset <= limit && bytes <= limit - offset;
 }
 
-uint32_t handover_bytes(const void *block, uint64_t reach)
+uint32_t handover_bytes(const void *block)
 {
     struct abi_handover h;
-    if (reach < sizeof(h))
-        return 0;
     memcpy(&h, block, sizeof(h));
     if (h.magic != HANDOVER_MAGIC || h.version != HANDOVER_VERSION || h.bytes < sizeof(h) ||
-        h.bytes > HANDOVER_BYTES_MAX || h.bytes > reach)
+        h.bytes > HANDOVER_BYTES_MAX)
         return 0;
     return h.bytes;
 }
@@ -81,8 +79,10 @@ const char *handover_read(const void *block, uint64_t reach, struct boot_info *b
 {
     struct abi_handover h;
     *tables = (struct handover_tables){};
-    if (handover_bytes(block, reach) == 0)
-        return "it is none of version 1, or longer than can be read";
+    if (reach < sizeof(h) || handover_bytes(block) == 0)
+        return "it is none of version 1";
+    if (handover_bytes(block) > reach)
+        return "it is longer than can be read";
     memcpy(&h, block, sizeof(h));
     *tables = (struct handover_tables){
         .rsdp = h.rsdp,

@@ -64,12 +64,6 @@ static void memory_init(void)
     boot_info_normalise(&boot);
 }
 
-static void reserve_table(uint64_t address, uint64_t bytes)
-{
-    if (boot_find_ram(&boot, address, address) != nullptr)
-        boot_add_reserved(&boot, address, address + bytes);
-}
-
 static void tables_init(enum entry_way way)
 {
     // UEFI says where they are; a BIOS leaves them where they are to be found.
@@ -78,11 +72,8 @@ static void tables_init(enum entry_way way)
     if (boot.tables.value == 0 || !acpi_open(&acpi, boot.tables))
         panic("boot: this machine has no usable ACPI tables");
     boot.firmware = FIRMWARE_ACPI;
-    boot.tables_bytes = 36; // of an RSDP with its second part
-    // Where firmware puts its tables into RAM, they stay.
-    reserve_table(boot.tables.value, boot.tables_bytes);
-    for (unsigned i = 0; i < acpi.count; i++)
-        reserve_table(acpi.tables[i].address, acpi.tables[i].bytes);
+    boot.tables_bytes = ACPI_RSDP_BYTES;
+    acpi_reserve_tables(&acpi, &boot);
 }
 
 static void interrupts_init(void)

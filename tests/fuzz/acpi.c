@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: platform/acpi.c platform/x86_64/madt.c platform/x86_64/timers.c user/devd/acpi.c user/devd/tree.c
+// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c user/devd/acpi.c user/devd/tree.c
 //
 // ACPI tables, as the kernel's start and devd read them. The input is memory from address 0 on,
 // with the RSDP at its beginning. Nothing outside of it is read, and what was found makes sense.
