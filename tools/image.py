@@ -36,6 +36,10 @@ PARTITION_ID = uuid.UUID("8a4c1f4e-57d0-4e7f-9a83-2f8b5a3d6c02")
 LOADERS = {"x86_64": "BOOTX64.EFI", "aarch64": "BOOTAA64.EFI"}
 
 
+class ImageError(Exception):
+    """The disk cannot be made, or not be changed; the text says why."""
+
+
 def config(kernel, bundle, command_line):
     """The text of boot.conf for these two files' bytes."""
     return ("# What Skerry's loader starts.\n"
@@ -80,7 +84,8 @@ def mtools(path, program, *arguments):
     result = subprocess.run([program, "-i", at, *arguments], env=environment,
                             capture_output=True, text=True)
     if result.returncode != 0:
-        raise SystemExit(f"image: {program}: {result.stderr.strip()}")
+        raise ImageError(f"{program}: {result.stderr.strip()}")
+    return result.stdout
 
 
 def replace(path, name, data):
@@ -92,6 +97,15 @@ def replace(path, name, data):
         file.write(data)
         file.flush()
         mtools(path, "mcopy", "-o", file.name, f"::{name}")
+
+
+def set_command_line(path, arch, command_line):
+    """Changes the command line in the boot.conf of one machine, and nothing else."""
+    name = f"/skerry/{arch}/boot.conf"
+    lines = mtools(path, "mtype", f"::{name}").split("\n")
+    lines = [f"command-line = {command_line}" if line.startswith("command-line") else line
+             for line in lines]
+    replace(path, name, "\n".join(lines).encode())
 
 
 def make(path, folders, command_line=""):
@@ -116,5 +130,24 @@ def make(path, folders, command_line=""):
     part.rename(path)
 
 
+def inputs(folders):
+    """What the disk is made of."""
+    for folder in map(Path, folders):
+        arch = folder.name.split("-")[0]
+        yield from (folder / name for name in (LOADERS[arch], "kernel.elf", "boot.img"))
+
+
+def main():
+    out, folders = Path(sys.argv[1]), sys.argv[2:]
+    newest = max(p.stat().st_mtime for p in [*inputs(folders), Path(__file__)])
+    if out.is_file() and out.stat().st_mtime > newest:
+        return
+    print(f"  IMAGE {out}", file=sys.stderr)
+    try:
+        make(out, folders)
+    except ImageError as error:
+        raise SystemExit(f"image: {error}") from None
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), sys.argv[2:])
+    main()

@@ -64,20 +64,20 @@ static bool read_bundle(const struct config *config, struct file *file)
 {
     if (!read_needed(config->bundle, BUNDLE_BYTES_MAX, file))
         return false;
-    const char *wrong = bundle_check(file->data, file->bytes);
-    if (wrong != nullptr) {
-        say("The boot bundle %s is damaged: %s.", config->bundle, wrong);
+    if (!has_sum(file, config->bundle, config->has_bundle_sum, config->bundle_sum))
         return false;
-    }
-    return has_sum(file, config->bundle, config->has_bundle_sum, config->bundle_sum);
+    const char *wrong = bundle_check(file->data, file->bytes);
+    if (wrong != nullptr)
+        say("The boot bundle %s is damaged: %s.", config->bundle, wrong);
+    return wrong == nullptr;
 }
 
 static bool read_kernel(const struct config *config, struct kernel *kernel)
 {
     struct file file;
     return read_needed(config->kernel, KERNEL_BYTES_MAX, &file) &&
-           kernel_place(&file, config->kernel, kernel) &&
-           has_sum(&file, config->kernel, config->has_kernel_sum, config->kernel_sum);
+           has_sum(&file, config->kernel, config->has_kernel_sum, config->kernel_sum) &&
+           kernel_place(&file, config->kernel, kernel);
 }
 
 // Passed on as it is: nobody checks it yet.

@@ -45,8 +45,8 @@ loader: $(LOADER)
 
 # Both machines' loaders, kernels and bundles on one disk, to be written to a stick.
 IMAGE := build/skerry-$(BUILD).img
-image: both
-	@echo >&2 "  IMAGE $(IMAGE)"
+image:
+	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a all >&2 || exit 1; done
 	$(Q)$(PYTHON) tools/image.py $(IMAGE) $(foreach a,$(ARCHES),build/$a-$(BUILD))
 
 -include $(LOADER_OBJECTS:.o=.d)
