@@ -141,6 +141,22 @@ TEST(what_is_no_handover)
     expect_refused(&b, "longer than can be read");
 }
 
+TEST(what_is_just_large_or_small_enough)
+{
+    struct block b = good();
+    b.h.bytes = sizeof(b.h);
+    b.h.range_count = 0;
+    b.h.range_offset = sizeof(b.h);
+    EXPECT(strstr(read_block(&b, sizeof(b.h)), "no RAM") != nullptr);
+    struct block *large = calloc(1, HANDOVER_BYTES_MAX);
+    *large = good();
+    large->h.bytes = HANDOVER_BYTES_MAX;
+    large->ranges[4].end = 1ull << 52;
+    EXPECT(read_block(large, HANDOVER_BYTES_MAX) == nullptr);
+    EXPECT(boot.ram[2].end == 1ull << 52);
+    free(large);
+}
+
 TEST(each_length)
 {
     struct block b = good();
