@@ -10,6 +10,11 @@
 
 #include "elf_format.h"
 
+bool elf_inside(uint64_t offset, uint64_t bytes, uint64_t limit)
+{
+    return offset <= limit && bytes <= limit - offset;
+}
+
 const char *elf_check_header(const struct file_header *h, uint16_t machine, size_t bytes)
 {
     static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F',
@@ -23,7 +28,7 @@ const char *elf_check_header(const struct file_header *h, uint16_t machine, size
     if (h->program_header_bytes != sizeof(struct program_header))
         return "program headers of an unknown size";
     uint64_t table_bytes = (uint64_t)h->program_header_count * sizeof(struct program_header);
-    if (!inside(h->program_headers, table_bytes, bytes))
+    if (!elf_inside(h->program_headers, table_bytes, bytes))
         return "program headers outside the file";
     return nullptr;
 }
@@ -33,9 +38,9 @@ static const char *check_segment(const struct program_header *h, size_t bytes,
 {
     if (h->file_bytes > h->memory_bytes)
         return "a segment is larger in the file than in memory";
-    if (!inside(h->offset, h->file_bytes, bytes))
+    if (!elf_inside(h->offset, h->file_bytes, bytes))
         return "a segment outside the file";
-    if (h->address < ABI_USER_MIN || !inside(h->address, h->memory_bytes, ABI_USER_MAX))
+    if (h->address < ABI_USER_MIN || !elf_inside(h->address, h->memory_bytes, ABI_USER_MAX))
         return "a segment outside user memory";
     if (((h->address ^ h->offset) & (PAGE_SIZE - 1)) != 0)
         return "a segment whose address and offset disagree";

@@ -28,10 +28,7 @@ constexpr uint32_t SEGMENT_LOAD = 1, SEGMENT_DYNAMIC = 2, SEGMENT_INTERPRETER = 
 constexpr uint32_t SEGMENT_EXECUTE = 1, SEGMENT_WRITE = 2, SEGMENT_READ = 4;
 
 // Is [offset, offset + bytes) inside [0, limit)? No sum here can wrap.
-static inline bool inside(uint64_t offset, uint64_t bytes, uint64_t limit)
-{
-    return offset <= limit && bytes <= limit - offset;
-}
+bool elf_inside(uint64_t offset, uint64_t bytes, uint64_t limit);
 
 // Magic, kind, machine, and that the program headers are inside the file. Null, or what is wrong.
 const char *elf_check_header(const struct file_header *h, uint16_t machine, size_t bytes);

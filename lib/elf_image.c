@@ -16,11 +16,11 @@ struct note_header {
 // The note of our name in a segment of notes: each part is padded to 4 bytes (gABI, chapter 5).
 static bool find_note(const uint8_t *notes, uint64_t bytes, struct abi_handover_note *found)
 {
-    for (uint64_t at = 0; inside(at, sizeof(struct note_header), bytes);) {
+    for (uint64_t at = 0; elf_inside(at, sizeof(struct note_header), bytes);) {
         struct note_header h;
         memcpy(&h, notes + at, sizeof(h));
         const uint64_t name = at + sizeof(h), value = name + align_up(h.name_bytes, 4);
-        if (!inside(name, h.name_bytes, bytes) || !inside(value, h.value_bytes, bytes))
+        if (!elf_inside(name, h.name_bytes, bytes) || !elf_inside(value, h.value_bytes, bytes))
             return false;
         if (h.type == HANDOVER_NOTE_TYPE && h.name_bytes == sizeof(HANDOVER_NOTE_NAME) &&
             memcmp(notes + name, HANDOVER_NOTE_NAME, h.name_bytes) == 0 &&
@@ -37,7 +37,7 @@ static const char *check_loaded(const struct program_header *h, size_t bytes, ui
 {
     if (h->file_bytes > h->memory_bytes)
         return "a segment is larger in the file than in memory";
-    if (!inside(h->offset, h->file_bytes, bytes))
+    if (!elf_inside(h->offset, h->file_bytes, bytes))
         return "a segment outside the file: it was cut short";
     if (h->memory_bytes > ELF_IMAGE_BYTES_MAX ||
         h->physical > UINT64_MAX - ELF_IMAGE_BYTES_MAX - PAGE_SIZE)
@@ -80,7 +80,7 @@ const char *elf_image_open(const void *image, size_t bytes, uint16_t machine, st
     for (unsigned i = 0; i < file.program_header_count; i++) {
         struct program_header h;
         memcpy(&h, (const uint8_t *)image + file.program_headers + i * sizeof(h), sizeof(h));
-        if (h.type == SEGMENT_NOTE && !noted && inside(h.offset, h.file_bytes, bytes))
+        if (h.type == SEGMENT_NOTE && !noted && elf_inside(h.offset, h.file_bytes, bytes))
             noted = find_note((const uint8_t *)image + h.offset, h.file_bytes, &out->note);
         if (h.type != SEGMENT_LOAD || h.memory_bytes == 0)
             continue;
