@@ -135,6 +135,27 @@ TEST(each_bad_field)
     REFUSED(for (unsigned s = 0; s < 3; s++) i.segment[s].p_type = PT_NULL, "nothing in it");
 }
 
+TEST(as_many_segments_as_there_is_room_for)
+{
+    static struct {
+        struct image i;
+        Elf64_Phdr segments[ELF_SEGMENTS_MAX + 2];
+    } many;
+    many.i = good();
+    many.i.file.e_phoff = offsetof(typeof(many), segments);
+    many.segments[0] = many.i.segment[3];
+    for (unsigned n = 0; n <= ELF_SEGMENTS_MAX; n++) {
+        many.segments[1 + n] = many.i.segment[0];
+        many.segments[1 + n].p_paddr += n * PAGE_SIZE;
+    }
+    many.i.file.e_phnum = 1 + ELF_SEGMENTS_MAX;
+    many.i.note.value.entry = 0x20'0000; // the first byte
+    EXPECT(elf_image_open(&many, sizeof(many), ELF_MACHINE_AARCH64, &out) == nullptr);
+    EXPECT(out.count == ELF_SEGMENTS_MAX);
+    many.i.file.e_phnum++;
+    EXPECT(strstr(elf_image_open(&many, sizeof(many), ELF_MACHINE_AARCH64, &out), "too many"));
+}
+
 TEST(each_length)
 {
     struct image i = good();

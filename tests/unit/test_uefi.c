@@ -37,10 +37,13 @@ void say(const char *format, ...)
 static uint64_t taken_limit;
 static void *taken[8];
 static unsigned taken_count;
+static unsigned fail_at; // the allocation that finds no memory; 0: none
 
 void *pages_take(uint64_t bytes, uint64_t limit)
 {
     taken_limit = limit;
+    if (fail_at > 0 && --fail_at == 0)
+        return nullptr;
     EXPECT(taken_count < 8);
     return taken[taken_count++] = calloc(1, bytes);
 }
@@ -99,6 +102,7 @@ TEST(wrong_configurations)
                  "1 to 63");
     expect_wrong("kernel = \\EFI\\k\n", 1, "plain letters");
     expect_wrong("kernel = a/b\n", 1, "plain letters");
+    expect_wrong("kernel = a b\n", 1, "plain letters");
     expect_wrong("kernel = k\xc3\xa4\n", 1, "plain letters");
     expect_wrong(NEEDED "speed = 9\n", 3, "nothing that");
     expect_wrong(NEEDED "kernel-sha256 = 00\n", 3, "64 digits");
@@ -306,6 +310,8 @@ TEST(maps_at_random)
 static unsigned stale, exits, maps; // so often the key is refused; calls
 static efi_status_t refusal;
 
+static uint64_t map_says; // how large it is; 0: the truth
+
 static efi_status_t fake_map(uint64_t *bytes, void *out, uint64_t *key, uint64_t *entry_bytes,
                              uint32_t *version)
 {
@@ -317,7 +323,7 @@ static efi_status_t fake_map(uint64_t *bytes, void *out, uint64_t *key, uint64_t
     put(EFI_CONVENTIONAL, 0x1000, 16 + maps, EFI_MEMORY_WB);
     put(EFI_RUNTIME_DATA, 0x10'0000, 1, EFI_MEMORY_WB | EFI_MEMORY_RUNTIME);
     if (*bytes < map_bytes) {
-        *bytes = map_bytes;
+        *bytes = map_says != 0 ? map_says : map_bytes;
         return EFI_BUFFER_TOO_SMALL;
     }
     memcpy(out, map, map_bytes);
@@ -394,6 +400,19 @@ TEST(a_stale_key_is_tried_again)
 {
     expect_handover(leave(3, EFI_INVALID_PARAMETER), 16 + 5); // the map of the last try
     EXPECT(exits == 4);
+}
+
+TEST(what_leaving_needs)
+{
+    for (unsigned i = 1; i <= 2; i++) {
+        fail_at = i;
+        EXPECT(leave(0, 0) == nullptr && exits == 0 && strstr(said, "no memory") != nullptr);
+    }
+    map_says = 40 << 20; // half of the block's largest size for each entry
+    EXPECT(leave(0, 0) == nullptr && exits == 0 && strstr(said, "too large") != nullptr);
+    map_says = 0;
+    fail_at = 0;
+    expect_handover(leave(0, 0), 16 + 2);
 }
 
 TEST(not_for_ever)
