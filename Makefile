@@ -49,6 +49,7 @@ endif
 include tools/make/flags.mk
 include tools/make/kernel.mk
 include tools/make/user.mk
+include tools/make/boot.mk
 include tools/make/host.mk
 include tools/make/explore.mk
 include tools/make/worlds.mk
@@ -59,7 +60,7 @@ include tools/make/fuzz.mk
 # --- building ---------------------------------------------------------------
 
 .PHONY: all setup help clean distclean both
-all: $(KERNEL_ELF) $(KERNEL_IMAGE) $(BUNDLE) $(DEFAULT_DISK) $(GDB_TABLES)
+all: $(KERNEL_ELF) $(KERNEL_IMAGE) $(BUNDLE) $(LOADER) $(DEFAULT_DISK) $(GDB_TABLES)
 
 setup:
 	@:
@@ -84,19 +85,19 @@ measured: build/host/bench-entries_plugin.so
 
 # Values reach the tools through the environment, so that no character in them
 # means anything to a shell.
-export ARCH BUILD DISK CMD MEM SMP TIMEOUT CPU GIC MACHINE THROTTLE T
+export ARCH BUILD DISK CMD MEM SMP TIMEOUT CPU GIC MACHINE FIRMWARE THROTTLE T
 
 .PHONY: run debug
-run: all
+run: all $(if $(filter uefi,$(FIRMWARE)),image)
 	$(Q)$(PYTHON) tools/run.py
 
-debug: all
+debug: all $(if $(filter uefi,$(FIRMWARE)),image)
 	$(Q)$(PYTHON) tools/run.py --debug
 
 # --- testing ----------------------------------------------------------------
 
 .PHONY: test test-host test-qemu test-long lint size stress bench
-test: both planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs
+test: both image planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs
 	$(Q)$(PYTHON) tests/run.py host worlds explore mutants fuzz lint qemu
 
 test-host: host-tests
@@ -113,10 +114,10 @@ coverage:
 table: host-tests
 	$(Q)$(PYTHON) tools/calls.py --run
 
-test-qemu: both planted measured
+test-qemu: both image planted measured
 	$(Q)$(PYTHON) tests/run.py qemu
 
-test-long: both planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs
+test-long: both image planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs
 	$(Q)sh tools/setup.sh debootstrap
 	$(Q)$(PYTHON) tests/run.py --long host worlds explore mutants fuzz lint qemu coverage fresh
 
@@ -190,6 +191,8 @@ make run DISK=file.tar            with a tar archive as the disk, read-only
 make run MEM=512M SMP=1 CPU=max   the machine's memory, CPUs and CPU model
 make run ARCH=aarch64 GIC=3       with a GICv3 instead of a GICv2
 make run MACHINE=its=off,...      further options of QEMU's -M
+make run FIRMWARE=uefi            by a UEFI, from a disk (MACHINE=acpi=off: AArch64 by its device tree)
+make image                        that disk, for both machines: to be written to a stick
 make run CMD='ls /disk; ps'       run commands, print their output, power off (TIMEOUT=60)
 make debug                        QEMU waits for gdb-multiarch; prints the line to type
 make test                         everything below in its short form

@@ -8,34 +8,14 @@
 #include <lib/string.h>
 #include <lib/types.h>
 
-struct file_header {
-    uint8_t ident[16];
-    uint16_t type, machine;
-    uint32_t version;
-    uint64_t entry, program_headers, section_headers;
-    uint32_t flags;
-    uint16_t header_bytes, program_header_bytes, program_header_count;
-    uint16_t section_header_bytes, section_header_count, section_names;
-};
-static_assert(sizeof(struct file_header) == 64);
+#include "elf_format.h"
 
-struct program_header {
-    uint32_t type, flags;
-    uint64_t offset, address, physical, file_bytes, memory_bytes, alignment;
-};
-static_assert(sizeof(struct program_header) == 56);
-
-constexpr uint16_t TYPE_EXECUTABLE = 2;
-constexpr uint32_t SEGMENT_LOAD = 1, SEGMENT_DYNAMIC = 2, SEGMENT_INTERPRETER = 3;
-constexpr uint32_t SEGMENT_EXECUTE = 1, SEGMENT_WRITE = 2, SEGMENT_READ = 4;
-
-// Is [offset, offset + bytes) inside [0, limit)? No sum here can wrap.
-static bool inside(uint64_t offset, uint64_t bytes, uint64_t limit)
+bool elf_inside(uint64_t offset, uint64_t bytes, uint64_t limit)
 {
     return offset <= limit && bytes <= limit - offset;
 }
 
-static const char *check_file_header(const struct file_header *h, uint16_t machine, size_t bytes)
+const char *elf_check_header(const struct file_header *h, uint16_t machine, size_t bytes)
 {
     static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F',
                                      2,    1,   1}; // 64 bits, little-endian, version 1
@@ -48,7 +28,7 @@ static const char *check_file_header(const struct file_header *h, uint16_t machi
     if (h->program_header_bytes != sizeof(struct program_header))
         return "program headers of an unknown size";
     uint64_t table_bytes = (uint64_t)h->program_header_count * sizeof(struct program_header);
-    if (!inside(h->program_headers, table_bytes, bytes))
+    if (!elf_inside(h->program_headers, table_bytes, bytes))
         return "program headers outside the file";
     return nullptr;
 }
@@ -58,9 +38,9 @@ static const char *check_segment(const struct program_header *h, size_t bytes,
 {
     if (h->file_bytes > h->memory_bytes)
         return "a segment is larger in the file than in memory";
-    if (!inside(h->offset, h->file_bytes, bytes))
+    if (!elf_inside(h->offset, h->file_bytes, bytes))
         return "a segment outside the file";
-    if (h->address < ABI_USER_MIN || !inside(h->address, h->memory_bytes, ABI_USER_MAX))
+    if (h->address < ABI_USER_MIN || !elf_inside(h->address, h->memory_bytes, ABI_USER_MAX))
         return "a segment outside user memory";
     if (((h->address ^ h->offset) & (PAGE_SIZE - 1)) != 0)
         return "a segment whose address and offset disagree";
@@ -97,7 +77,7 @@ const char *elf_open(const void *image, size_t bytes, uint16_t machine, struct e
     if (bytes < sizeof(file))
         return "shorter than an ELF header";
     memcpy(&file, image, sizeof(file));
-    const char *wrong = check_file_header(&file, machine, bytes);
+    const char *wrong = elf_check_header(&file, machine, bytes);
     if (wrong != nullptr)
         return wrong;
 

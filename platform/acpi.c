@@ -5,9 +5,9 @@
 #include <platform/acpi.h>
 
 #include <arch/arch.h>
-#include <kernel/boot.h>
 #include <lib/acpi_tables.h>
 #include <lib/string.h>
+#include <platform/boot_info.h>
 
 static bool sums_to_zero(const void *start, size_t bytes)
 {
@@ -142,4 +142,17 @@ const void *acpi_find(const struct acpi *acpi, const char *signature, size_t at_
         return header;
     }
     return nullptr;
+}
+
+static void reserve(struct boot_info *boot, uint64_t address, uint64_t bytes)
+{
+    if (boot_find_ram(boot, address, address) != nullptr)
+        boot_add_reserved(boot, address, address + bytes);
+}
+
+void acpi_reserve_tables(const struct acpi *acpi, struct boot_info *boot)
+{
+    reserve(boot, boot->tables.value, ACPI_RSDP_BYTES);
+    for (unsigned i = 0; i < acpi->count; i++)
+        reserve(boot, acpi->tables[i].address, acpi->tables[i].bytes);
 }

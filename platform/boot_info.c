@@ -142,3 +142,11 @@ paddr_t boot_take_ram(struct boot_info *boot, uint64_t bytes, uint64_t alignment
     }
     return (paddr_t){0};
 }
+
+const struct boot_range *boot_find_ram(const struct boot_info *boot, uint64_t start, uint64_t end)
+{
+    for (uint32_t i = 0; i < boot->ram_count; i++)
+        if (start >= boot->ram[i].start && end <= boot->ram[i].end && start <= end)
+            return &boot->ram[i];
+    return nullptr;
+}

@@ -18,14 +18,19 @@ import re
 import select
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
 
+import image
 from symbols import Stream, Symbolizer
 
 TOP = Path(__file__).resolve().parent.parent
 ARCHES = ("x86_64", "aarch64")
+FIRMWARES = ("direct", "uefi")  # QEMU loads the kernel; or a UEFI from a disk does
+UEFI = {"x86_64": "/usr/share/ovmf/OVMF.fd",
+        "aarch64": "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"}
 # A guest that prints faster than it is read meets a UART that takes no more, and
 # gives up on it after a while. A pipe has room for many single bytes; a socket,
 # which counts some hundreds of bytes for each, has not.
@@ -61,17 +66,32 @@ def disk_arguments(path, iops):
     return ["-drive", drive, "-device", "virtio-blk-pci,disable-legacy=on,drive=disk"]
 
 
+def uefi_arguments(arch, disk):
+    """The firmware, and the disk that it starts from as a stick: the guest has no driver for it."""
+    return ["-bios", UEFI[arch], "-device", "qemu-xhci", "-drive",
+            f"if=none,id=boot,format=raw,file={str(disk).replace(',', ',,')}",
+            "-device", "usb-storage,drive=boot,bootindex=0"]
+
+
 class Machine:
     """A guest. Every wait is bounded and raises MachineError when it is over."""
 
     started_here = []  # every one of this process: a failed test shows what they said
 
     def __init__(self, arch="x86_64", build="dev", disk=None, memory="512M", cpus=1, cpu=None,
-                 gic=None, options="", command_line="", iops=None, extra=(), build_folder=None):
+                 gic=None, options="", command_line="", iops=None, extra=(), build_folder=None,
+                 firmware="direct", boot_files=None):
+        """`firmware`: see FIRMWARES; uefi starts a copy of `make image`'s disk, with files of it
+        replaced: `boot_files` is {path: bytes, or None to remove it}. An AArch64 firmware describes
+        the machine by ACPI, with options="acpi=off" by the device tree."""
         self.arch = arch
         self.folder = Path(build_folder or TOP / "build" / f"{arch}-{build}")
         self.kernel = self.folder / ("kernel.elf" if arch == "x86_64" else "Image")
         self.arguments = qemu_arguments(arch, memory, cpus, cpu, gic, options)
+        if firmware not in FIRMWARES:
+            raise MachineError(f"FIRMWARE={firmware} is not known: {' or '.join(FIRMWARES)}")
+        self.firmware, self.boot_files = firmware, dict(boot_files or {})
+        self.image = TOP / "build" / f"skerry-{build}.img"
         self.disk, self.iops, self.extra = disk, iops, list(extra)
         self.command_line = command_line
         self.symbolizer = Symbolizer(self.folder)
@@ -91,15 +111,34 @@ class Machine:
             raise MachineError(f"the disk {self.disk} {what}")
         if not self.kernel.is_file():
             raise MachineError(f"{self.kernel} is not built")
+        with tempfile.TemporaryDirectory() as folder:  # QEMU has its files open when it answers
+            return self._start(Path(folder))
+
+    def _loading(self, folder):
+        """QEMU's arguments for what is started, and by whom."""
+        if self.firmware == "direct":
+            arguments = ["-kernel", str(self.kernel), "-append", self.command_line]
+            bundle = self.folder / "boot.img"
+            return arguments + (["-initrd", str(bundle)] if bundle.is_file() else [])
+        if not self.image.is_file():
+            raise MachineError(f"{self.image} is not built (make image)")
+        disk = folder / "boot.img"
+        subprocess.run(["cp", "--sparse=always", str(self.image), str(disk)], check=True)
+        try:
+            image.set_command_line(disk, self.arch, self.command_line)
+            for path, data in self.boot_files.items():
+                image.replace(disk, path, data)
+        except image.ImageError as error:
+            raise MachineError(f"{self.image}: {error}") from None
+        return uefi_arguments(self.arch, disk)
+
+    def _start(self, folder):
         self.monitor, monitor = socket.socketpair()
         arguments = self.arguments + [
             "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
             "-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control",
-            "-S",  # until it has answered below: a short program may be over before
-            "-kernel", str(self.kernel), "-append", self.command_line]
-        bundle = self.folder / "boot.img"
-        if bundle.is_file():
-            arguments += ["-initrd", str(bundle)]
+            "-S"]  # until it has answered below: a short program may be over before
+        arguments += self._loading(folder)
         if self.disk is not None:
             arguments += disk_arguments(self.disk, self.iops)
         arguments += self.extra

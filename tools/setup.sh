@@ -17,11 +17,13 @@
 set -eu
 
 PACKAGES="clang-22 lld-22 llvm-22 clang-format-22 libclang-rt-22-dev libc6-dev
-          qemu-system-x86 qemu-system-arm gdb-multiarch python3 xz-utils"
+          qemu-system-x86 qemu-system-arm gdb-multiarch python3 xz-utils
+          ovmf qemu-efi-aarch64 mtools"
 
 # Commands whose presence shows that the packages are still there.
 COMMANDS="clang-22 ld.lld-22 llvm-objcopy-22 llvm-symbolizer-22 clang-format-22
-          qemu-system-x86_64 qemu-system-aarch64 gdb-multiarch /usr/bin/python3 xz"
+          qemu-system-x86_64 qemu-system-aarch64 gdb-multiarch /usr/bin/python3 xz
+          lld-link-22 mformat"
 
 # sha256 of the upstream archives of two source packages.
 ATF_SHA256=a4ecc35e0b893fe8682c075fc1bdb858de87e4cb18fbed9a1597e2c9f6d320de

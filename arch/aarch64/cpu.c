@@ -72,8 +72,8 @@ void arch_cpu_init(struct arch_percpu *self, void *stack_top)
 }
 
 // Called by head.S on the boot stack, at the image's link address.
-void arch_start(paddr_t tables);
-void arch_start(paddr_t tables)
+void arch_start(paddr_t told, enum arch_entry way);
+void arch_start(paddr_t told, enum arch_entry way)
 {
     // From here on TTBR0 is empty until a user root is loaded: null and wild low pointers fault.
     secondary_root = boot_identity_root;
@@ -82,7 +82,7 @@ void arch_start(paddr_t tables)
     __asm__ volatile("dsb ishst\n\ttlbi vmalle1\n\tdsb nsh\n\tisb" ::: "memory");
 
     arch_cpu_init(&boot_percpu.arch, arch_boot_stack_top);
-    platform_start(tables);
+    platform_start(told, way);
 }
 
 // ---- the other CPUs

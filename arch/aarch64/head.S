@@ -3,7 +3,8 @@
 // The first instructions: Linux "Image" header, EL2 to EL1, page tables, MMU on, high half.
 //
 // Entered as Documentation/arch/arm64/booting of Linux says: x0 = device tree (physical), MMU
-// off, interrupts masked, EL1 or EL2, the image cleaned to the point of coherency. Nothing can be
+// off, interrupts masked, EL1 or EL2, the image cleaned to the point of coherency; or by the
+// handover contract (docs/boot.md), in the same state, x0 = struct abi_handover. Nothing can be
 // printed yet: what cannot work (EL3, a big-endian or 4 KiB-less CPU) parks the CPU.
 //
 // The other CPUs come the same way, from secondary_entry on, with what the boot CPU has prepared.
@@ -59,10 +60,24 @@ header:
     .ascii  "ARM\x64"
     .long   0
 
+    .section .note.skerry, "a", %note
+    .balign 4
+    .long   7, 32, 1 // sizes of name and value; HANDOVER_NOTE_TYPE
+    .asciz  "Skerry"
+    .balign 4
+    .long   1, 1 // HANDOVER_VERSION; HANDOVER_ANYWHERE
+    .quad   handover_entry
+    .quad   0, 0 // needs no room behind the image, reads the handover wherever it is
+
 // ---- MMU off ----
 
+    .section .head.text, "ax", %progbits
+handover_entry:
+    mov     x22, #1 // ENTRY_HANDOVER
+    b       1f
 primary_entry:
-    mov     x20, x0
+    mov     x22, #0 // ENTRY_LINUX
+1:  mov     x20, x0
     adr     x21, primary_el1
     b       enter_el1
 primary_el1:
@@ -155,6 +170,7 @@ high:
     mov     x29, #0
     mov     x30, #0
     mov     x0, x20
+    mov     w1, w22
     bl      arch_start
     b       park
 

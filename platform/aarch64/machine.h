@@ -4,6 +4,7 @@
 // it. Starting sets their parts of `hal`.
 #pragma once
 
+#include <platform/acpi.h>
 #include <platform/fdt.h>
 
 #include "description.h"
@@ -16,6 +17,14 @@ void describe_console(const void *tree, struct machine_description *machine);
 // The rest. Panics where the kernel cannot run without; complains of and leaves out what it can do
 // without.
 void describe_devices(const void *tree, struct machine_description *machine);
+
+// ---- describe_acpi.c: the description by ACPI tables, as above
+
+void acpi_describe_console(const struct acpi *acpi, struct machine_description *machine);
+void acpi_describe_devices(const struct acpi *acpi, struct machine_description *machine);
+
+// Lists the CPUs that can be started, `boot_cpu` (an MPIDR affinity) first.
+void acpi_read_cpus(const struct acpi *acpi, uint64_t boot_cpu, struct boot_info *boot);
 
 // ---- devices.c
 

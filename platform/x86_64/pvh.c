@@ -29,14 +29,6 @@ struct pvh_memory {
     uint32_t type, reserved;
 };
 
-const struct boot_range *pvh_find_ram(const struct boot_info *boot, uint64_t start, uint64_t end)
-{
-    for (uint32_t i = 0; i < boot->ram_count; i++)
-        if (start >= boot->ram[i].start && end <= boot->ram[i].end && start <= end)
-            return &boot->ram[i];
-    return nullptr;
-}
-
 static const void *boot_memory(uint64_t address, uint64_t bytes, const char *what)
 {
     if (address == 0 || address > LAYOUT_BOOT_MAPPED || bytes > LAYOUT_BOOT_MAPPED - address)
@@ -81,8 +73,8 @@ static void read_bundle(const struct pvh_start_info *info, struct boot_info *boo
         return;
     if (module->bytes > UINT64_MAX - PAGE_SIZE - module->address ||
         module->address % PAGE_SIZE != 0 ||
-        pvh_find_ram(boot, module->address, align_up(module->address + module->bytes, PAGE_SIZE)) ==
-            nullptr)
+        boot_find_ram(boot, module->address,
+                      align_up(module->address + module->bytes, PAGE_SIZE)) == nullptr)
         panic("boot: the boot bundle at 0x%lx, %lu bytes, does not begin on a page of RAM",
               module->address, module->bytes);
     boot->bundle = (struct boot_range){

@@ -9,6 +9,3 @@
 // from the start_info at this physical address. Copies everything: afterwards the loader's
 // structures are just RAM. Ends the boot where it makes no sense.
 void pvh_read(uint64_t start_info, struct boot_info *boot);
-
-// The range of RAM that holds all of [start, end); nullptr: there is none.
-const struct boot_range *pvh_find_ram(const struct boot_info *boot, uint64_t start, uint64_t end);

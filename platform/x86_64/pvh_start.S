@@ -5,7 +5,7 @@
 //
 // Builds tables of 2 MiB pages for the first LAYOUT_BOOT_MAPPED bytes at three places: where they
 // are (for these instructions), in the direct map and in the kernel's image. Then 64-bit mode,
-// the boot stack, platform_start(ebx). Does not return.
+// the boot stack, platform_start. Does not return.
 #include <arch/layout.h>
 
 #define PHYSICAL(symbol) ((symbol) - LAYOUT_IMAGE)
@@ -84,7 +84,9 @@ message:
 
     .code64
 long_mode:
-    movabsq $high, %rax
+    movl %ebp, %ebp // what is above is not known
+    xorl %ebx, %ebx // ENTRY_PVH
+    movabsq $start_high, %rax
     jmp *%rax
 
     .balign 8
@@ -112,12 +114,15 @@ boot_high:
     .fill 510, 8, 0
     .quad boot_pages + 3 // LAYOUT_IMAGE
     .quad 0
+    .global boot_pages
 boot_pages:
     .fill 512, 8, 0
 
+    // ebp = what the loader told, ebx = enum entry_way
     .text
-    .type high, @function
-high:
+    .global start_high
+    .type start_high, @function
+start_high:
     xorl %eax, %eax
     movw %ax, %ss
     movw %ax, %ds
@@ -125,7 +130,8 @@ high:
     movw %ax, %fs
     movw %ax, %gs
     movq $arch_boot_stack_top, %rsp
-    movl %ebp, %edi
+    movq %rbp, %rdi
+    movl %ebx, %esi
     xorl %ebp, %ebp
     call platform_start
     ud2

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The boot of an x86_64 PC, from pvh_start.S to kernel_main: traps and console first, so that
+// The boot of an x86_64 PC, from pvh_start.S or handover_start.S to kernel_main: traps and console first, so that
 // what goes wrong is said; then memory and the kernel's page tables; then the machine's tables
 // and the devices that the kernel drives.
 #include <arch/arch.h>
@@ -9,6 +9,7 @@
 #include <hal/uart_16550.h>
 #include <kernel/boot.h>
 #include <platform/boot_info.h>
+#include <platform/handover.h>
 
 #include "isa_facts.h"
 #include "machine.h"
@@ -16,7 +17,10 @@
 
 extern char image_physical_start[], image_physical_end[]; // kernel.ld
 
-[[noreturn]] void platform_start(uint32_t start_info);
+// How the machine was entered: what `told` is the physical address of.
+enum entry_way : uint32_t { ENTRY_PVH = 0, ENTRY_HANDOVER = 1 };
+
+[[noreturn]] void platform_start(uint64_t told, enum entry_way way);
 
 static struct boot_info boot;
 static struct arch_percpu boot_cpu; // until kernel_main has its own
@@ -33,7 +37,7 @@ static void memory_init(void)
 {
     const uint64_t image = (uint64_t)image_physical_start;
     const uint64_t start = align_up((uint64_t)image_physical_end, PAGE_SIZE);
-    const struct boot_range *ram = pvh_find_ram(&boot, image, start);
+    const struct boot_range *ram = boot_find_ram(&boot, image, start);
     if (ram == nullptr)
         panic("boot: the kernel at 0x%lx-0x%lx is not in RAM", image, start - 1);
     uint64_t end = ram->end < LAYOUT_BOOT_MAPPED ? ram->end : LAYOUT_BOOT_MAPPED;
@@ -60,24 +64,16 @@ static void memory_init(void)
     boot_info_normalise(&boot);
 }
 
-static void reserve_table(uint64_t address, uint64_t bytes)
+static void tables_init(enum entry_way way)
 {
-    if (pvh_find_ram(&boot, address, address) != nullptr)
-        boot_add_reserved(&boot, address, address + bytes);
-}
-
-static void tables_init(void)
-{
-    if (boot.tables.value == 0)
+    // UEFI says where they are; a BIOS leaves them where they are to be found.
+    if (boot.tables.value == 0 && way == ENTRY_PVH)
         boot.tables = acpi_scan((paddr_t){ISA_BIOS_START}, ISA_BIOS_BYTES);
     if (boot.tables.value == 0 || !acpi_open(&acpi, boot.tables))
         panic("boot: this machine has no usable ACPI tables");
     boot.firmware = FIRMWARE_ACPI;
-    boot.tables_bytes = 36; // of an RSDP with its second part
-    // Where firmware puts its tables into RAM, they stay.
-    reserve_table(boot.tables.value, boot.tables_bytes);
-    for (unsigned i = 0; i < acpi.count; i++)
-        reserve_table(acpi.tables[i].address, acpi.tables[i].bytes);
+    boot.tables_bytes = ACPI_RSDP_BYTES;
+    acpi_reserve_tables(&acpi, &boot);
 }
 
 static void interrupts_init(void)
@@ -107,7 +103,7 @@ static void start_page_init(void)
 {
     constexpr uint64_t end = 0xa0000;
     for (uint64_t page = PAGE_SIZE; page < end; page += PAGE_SIZE) {
-        bool free = pvh_find_ram(&boot, page, page + PAGE_SIZE) != nullptr;
+        bool free = boot_find_ram(&boot, page, page + PAGE_SIZE) != nullptr;
         for (uint32_t i = 0; i < boot.reserved_count; i++)
             free &= boot.reserved[i].end <= page || boot.reserved[i].start >= page + PAGE_SIZE;
         if (!free)
@@ -120,7 +116,7 @@ static void start_page_init(void)
     klog("boot: no page below 640 KiB is free, so the other CPUs cannot be started");
 }
 
-static void clock_init(void)
+static void clock_init(enum entry_way way)
 {
     struct clock_reference reference;
     if (!machine_reference(&acpi, &reference))
@@ -129,18 +125,33 @@ static void clock_init(void)
     if (error != nullptr)
         panic("boot: %s (reference: %s)", error, reference.name);
     hal.clock = &clock_tsc;
-    klog("boot: x86_64 PC by PVH, clock measured by the %s", reference.name);
+    klog("boot: x86_64 PC by %s, clock measured by the %s", way == ENTRY_PVH ? "PVH" : "handover",
+         reference.name);
 }
 
-void platform_start(uint32_t start_info)
+// The block is within the tables of the first instructions, as the note asks.
+static void handover_init(uint64_t address)
+{
+    const uint64_t reach = address < LAYOUT_BOOT_MAPPED ? LAYOUT_BOOT_MAPPED - address : 0;
+    struct handover_tables tables;
+    const char *wrong = handover_read(arch_ram((paddr_t){address}), reach, &boot, &tables);
+    if (wrong != nullptr)
+        panic("boot: the handover at 0x%lx: %s", address, wrong);
+    boot.tables = (paddr_t){tables.rsdp};
+}
+
+void platform_start(uint64_t told, enum entry_way way)
 {
     arch_cpu_init(&boot_cpu, arch_boot_stack_top);
     hal.console = uart_16550_init(ISA_COM1);
-    pvh_read(start_info, &boot);
+    if (way == ENTRY_PVH)
+        pvh_read(told, &boot);
+    else
+        handover_init(told);
     memory_init();
-    tables_init();
+    tables_init(way);
     interrupts_init();
-    clock_init();
+    clock_init(way);
     start_page_init();
 
     static struct acpi_power_config power;

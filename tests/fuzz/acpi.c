@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// build: platform/acpi.c platform/x86_64/madt.c platform/x86_64/timers.c user/devd/acpi.c user/devd/tree.c
+// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c platform/aarch64/describe_acpi.c user/devd/acpi.c user/devd/tree.c
 //
 // ACPI tables, as the kernel's start and devd read them. The input is memory from address 0 on,
 // with the RSDP at its beginning. Nothing outside of it is read, and what was found makes sense.
 // Checksums are repaired when an input is changed: what has a wrong one is not looked at.
 #include <arch/arch.h>
 #include <lib/acpi_tables.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <user/devd/tree.h>
 
 #include "fuzz.h"
+#include "platform/aarch64/machine.h"
 #include "platform/x86_64/machine.h"
 
 static uint8_t *memory;
@@ -57,6 +59,19 @@ void klog(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
+}
+
+static jmp_buf gave_up;
+
+// Where the AArch64 kernel cannot run without.
+void panic(const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    longjmp(gave_up, 1);
 }
 
 // Hardware that is not there.
@@ -111,6 +126,35 @@ static void expect_sound_interrupts(const struct apic_config *config, const stru
             FUZZ_EXPECT(boot->cpu_ids[i] != boot->cpu_ids[k]);
 }
 
+static void expect_sound_description(const struct machine_description *machine)
+{
+    FUZZ_EXPECT(machine->gic == GIC_V2 || machine->gic == GIC_V3);
+    FUZZ_EXPECT(machine->frame_count <= MESSAGE_FRAMES_MAX && machine->its_count <= ITS_MAX);
+    FUZZ_EXPECT(machine->redistributor_count <= REDISTRIBUTOR_REGIONS_MAX);
+    FUZZ_EXPECT(machine->gic != GIC_V2 || machine->cpu_interface.value != 0);
+    FUZZ_EXPECT(machine->gic != GIC_V3 || machine->redistributor_count != 0);
+    FUZZ_EXPECT(machine->timer_virtual < 32 && machine->timer_physical < 32);
+    FUZZ_EXPECT(machine->timer_virtual >= 16 || machine->timer_physical >= 16);
+}
+
+static void read_as_aarch64(const struct acpi *acpi)
+{
+    static struct machine_description machine;
+    static struct boot_info boot;
+    memset(&machine, 0, sizeof(machine));
+    memset(&boot, 0, sizeof(boot));
+    acpi_describe_console(acpi, &machine);
+    acpi_read_cpus(acpi, 7, &boot);
+    FUZZ_EXPECT(boot.cpu_count >= 1 && boot.cpu_count <= BOOT_CPUS_MAX && boot.cpu_ids[0] == 7);
+    for (uint32_t i = 0; i < boot.cpu_count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            FUZZ_EXPECT(boot.cpu_ids[i] != boot.cpu_ids[k]);
+    if (setjmp(gave_up) != 0)
+        return;
+    acpi_describe_devices(acpi, &machine);
+    expect_sound_description(&machine);
+}
+
 static void read_as_kernel(void)
 {
     static struct acpi acpi;
@@ -131,6 +175,7 @@ static void read_as_kernel(void)
         expect_sound_interrupts(&interrupts, &boot);
     machine_power(&acpi, &power);
     (void)machine_reference(&acpi, &reference);
+    read_as_aarch64(&acpi);
     for (unsigned i = 0; i < acpi.count; i++) {
         size_t bytes;
         const void *table = acpi_find(&acpi, acpi.tables[i].signature, 40, &bytes);
@@ -156,7 +201,9 @@ static void read_as_devd(void)
         FUZZ_EXPECT(host->ecam <= UINT64_MAX - (buses << 20));
     }
     for (uint32_t i = 0; i < tree.node_count; i++)
-        FUZZ_EXPECT(strcmp(tree.nodes[i].name, "com1") == 0 && tree.nodes[i].interrupt_count == 1);
+        FUZZ_EXPECT((strcmp(tree.nodes[i].name, "com1") == 0 ||
+                     strcmp(tree.nodes[i].name, "serial") == 0) &&
+                    tree.nodes[i].interrupt_count == 1);
 }
 
 void fuzz_one(const uint8_t *data, size_t bytes)
@@ -223,7 +270,7 @@ static void repair(uint8_t *data, size_t bytes, struct dice *dice)
 // Makes a table another one, gives it a length, or puts a number into it.
 static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
 {
-    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT"};
+    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT", "SPCR", "GTDT"};
     const struct acpi_table_rsdp *rsdp = (void *)data;
     uint64_t list = rsdp->rsdt_physical_address;
     if (list + sizeof(struct acpi_table_header) + 16 > bytes)
@@ -235,7 +282,7 @@ static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
     unsigned width = 1u << dice_below(dice, 4);
     switch (dice_below(dice, 4)) {
     case 0:
-        memcpy(data + table, names[dice_below(dice, 6)], 4);
+        memcpy(data + table, names[dice_below(dice, 8)], 4);
         break;
     case 1:
         put_low_first(data + table + 4, dice_below(dice, 300), 4);

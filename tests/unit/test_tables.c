@@ -201,6 +201,15 @@ static uint32_t put_table(const char *signature, const void *body, size_t bytes)
     return address;
 }
 
+static void put_root(const uint32_t *tables, size_t count)
+{
+    struct acpi_table_rsdp rsdp = {};
+    memcpy(rsdp.signature, "RSD PTR ", 8);
+    rsdp.rsdt_physical_address = put_table("RSDT", tables, count * sizeof(*tables));
+    memcpy(memory, &rsdp, sizeof(rsdp));
+    finish_sum(memory, sizeof(struct acpi_rsdp_common), offsetof(struct acpi_table_rsdp, checksum));
+}
+
 // Tables as q35 has them: an RSDT, a MADT with an override of interrupt 4, an MCFG.
 static void make_tables(void)
 {
@@ -216,16 +225,12 @@ static void make_tables(void)
         uint8_t reserved[8];
         struct acpi_mcfg_allocation allocation;
     } mcfg = {.allocation = {.address = 0xb000'0000, .end_bus_number = 255}};
-    struct acpi_table_rsdp rsdp = {};
     memset(memory, 0, sizeof(memory));
     memory_used = 64;
     uint32_t tables[2];
     tables[0] = put_table("APIC", &madt, sizeof(madt));
     tables[1] = put_table("MCFG", &mcfg, sizeof(mcfg));
-    memcpy(rsdp.signature, "RSD PTR ", 8);
-    rsdp.rsdt_physical_address = put_table("RSDT", tables, sizeof(tables));
-    memcpy(memory, &rsdp, sizeof(rsdp));
-    finish_sum(memory, sizeof(struct acpi_rsdp_common), offsetof(struct acpi_table_rsdp, checksum));
+    put_root(tables, 2);
 }
 
 TEST(acpi_reads_a_pc)
@@ -243,6 +248,43 @@ TEST(acpi_reads_a_pc)
     clear_tree();
     EXPECT(!tree_from_acpi(&tree, &access_all, 64));                 // no RSDP
     EXPECT(!tree_from_acpi(&tree, &access_all, sizeof(memory) - 8)); // out of memory
+}
+
+// The serial port of a machine of Arm: an SPCR with these fields, as the whole list of tables.
+static const struct node *read_serial(uint8_t type, uint8_t space, uint64_t address,
+                                      uint8_t interrupt_type)
+{
+    struct acpi_table_spcr spcr = {.interface_type = type,
+                                   .serial_port = {.space_id = space, .address = address},
+                                   .interrupt_type = interrupt_type,
+                                   .interrupt = 33};
+    memset(memory, 0, sizeof(memory));
+    memory_used = 64;
+    uint32_t table = put_table("SPCR", (const char *)&spcr + sizeof(spcr.header),
+                               sizeof(spcr) - sizeof(spcr.header));
+    put_root(&table, 1);
+    clear_tree();
+    EXPECT(tree_from_acpi(&tree, &access_all, 0));
+    return find_node("arm,pl011");
+}
+
+TEST(acpi_reads_the_serial_port)
+{
+    for (unsigned type = 0; type < 32; type++) {
+        const struct node *uart = read_serial((uint8_t)type, 0, 0x900'0000, 8);
+        EXPECT_NOTE((uart != nullptr) == (type == 3 || type == 13 || type == 14), "type %u", type);
+        if (uart == nullptr)
+            continue;
+        EXPECT(uart->range_count == 1 && uart->ranges[0].base == 0x900'0000);
+        EXPECT(uart->ranges[0].bytes == 0x1000 && !uart->ranges[0].io);
+        EXPECT(uart->interrupt_count == 1 && uart->interrupts[0].line == 33);
+        EXPECT(uart->interrupts[0].trigger == TRIGGER_LEVEL_HIGH);
+    }
+    EXPECT(read_serial(3, 1, 0x3f8, 8) == nullptr);              // an I/O port
+    EXPECT(read_serial(3, 0, 0x900'0000, 2) == nullptr);         // not a GIC's interrupt
+    EXPECT(read_serial(3, 0, 0, 8) == nullptr);                  // switched off
+    EXPECT(read_serial(3, 0, UINT64_MAX - 0xffe, 8) == nullptr); // wraps
+    EXPECT(read_serial(3, 0, UINT64_MAX - 0x1000, 8) != nullptr);
 }
 
 TEST(acpi_survives_damage)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// The ACPI front end: PCI hosts from the MCFG, and the serial port of a PC (isa_facts.h) on
-// machines that say that they are PC-AT compatible. Windows of PCI hosts are in AML, which is not
+// The ACPI front end: PCI hosts from the MCFG, the serial port that the SPCR names (a PL011, as
+// machines of Arm have it), and that of a PC (isa_facts.h) on machines that say that they are PC-AT
+// compatible. Windows of PCI hosts are in AML, which is not
 // read: what the firmware assigned is kept.
 //
-// Sources: ACPI 6.5, 5.2.5 to 5.2.8 and 5.2.12; PCI Firmware Specification 3.2, 4.1.2. Layouts
-// are ACPICA's.
+// Sources: ACPI 6.5, 5.2.5 to 5.2.8 and 5.2.12; PCI Firmware Specification 3.2, 4.1.2; SPCR by
+// Microsoft's specification 1.08. Layouts are ACPICA's.
 
 #include <lib/acpi_tables.h>
 #include <lib/string.h>
@@ -124,6 +125,34 @@ static void read_madt(struct tree *tree, const struct acpi_table_header *header)
                    ISA_CMOS_INTERRUPT);
 }
 
+// ---- SPCR
+
+constexpr uint8_t SPCR_INTERRUPT_GIC = 1 << 3; // the global number is that of a GIC: an INTID
+constexpr uint64_t PL011_BYTES = 0x1000;       // the table does not say
+
+static void read_spcr(struct tree *tree, const struct acpi_table_header *header)
+{
+    struct acpi_table_spcr spcr;
+    if (header->length < sizeof(spcr))
+        return;
+    memcpy(&spcr, header, sizeof(spcr));
+    const bool known = spcr.interface_type == ACPI_DBG2_ARM_PL011 ||
+                       spcr.interface_type == ACPI_DBG2_ARM_SBSA_32BIT ||
+                       spcr.interface_type == ACPI_DBG2_ARM_SBSA_GENERIC;
+    const uint64_t address = spcr.serial_port.address;
+    if (!known || spcr.serial_port.space_id != ACPI_ADR_SPACE_SYSTEM_MEMORY || address == 0 ||
+        address > UINT64_MAX - PL011_BYTES || (spcr.interrupt_type & SPCR_INTERRUPT_GIC) == 0)
+        return;
+    struct node *node = tree_add(tree);
+    if (node == nullptr)
+        return;
+    (void)text_copy(node->name, sizeof(node->name), "serial");
+    node_add_compatible(node, "arm,pl011");
+    node->ranges[node->range_count++] = (struct node_range){.base = address, .bytes = PL011_BYTES};
+    node->interrupts[node->interrupt_count++] =
+        (struct node_interrupt){.line = spcr.interrupt, .trigger = TRIGGER_LEVEL_HIGH};
+}
+
 // ---- the list
 
 static void read_table(struct tree *tree, const struct acpi_access *access, uint64_t address)
@@ -135,6 +164,8 @@ static void read_table(struct tree *tree, const struct acpi_access *access, uint
         read_mcfg(tree, table);
     else if (is_named(table, ACPI_SIG_MADT))
         read_madt(tree, table);
+    else if (is_named(table, ACPI_SIG_SPCR))
+        read_spcr(tree, table);
 }
 
 static bool read_list(struct tree *tree, const struct acpi_access *access, uint64_t address,

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <abi/handover.h>
+
 constexpr uint16_t ELF_MACHINE_X86_64 = 62;
 constexpr uint16_t ELF_MACHINE_AARCH64 = 183;
 constexpr unsigned ELF_SEGMENTS_MAX = 16;
@@ -36,3 +38,19 @@ struct elf {
 // Checks the image and fills `out`. Returns null, or what is wrong with it, for people.
 [[nodiscard]] const char *elf_open(const void *image, size_t bytes, uint16_t machine,
                                    struct elf *out);
+
+// ---- kernels (elf_image.c): placed by physical addresses, entered as their note says
+
+constexpr uint64_t ELF_IMAGE_BYTES_MAX = 1ull << 30;
+
+struct elf_image {
+    uint64_t start,
+        end; // physical, page-aligned, of all segments; at most ELF_IMAGE_BYTES_MAX apart
+    uint32_t count;
+    struct elf_segment segments[ELF_SEGMENTS_MAX]; // addresses are physical, ascend, do not overlap
+    struct abi_handover_note note; // its entry is inside the file's part of a segment
+};
+
+// Checks a kernel and fills `out`, as elf_open does.
+[[nodiscard]] const char *elf_image_open(const void *image, size_t bytes, uint16_t machine,
+                                         struct elf_image *out);

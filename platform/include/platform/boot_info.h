@@ -13,6 +13,9 @@ void boot_add_reserved(struct boot_info *boot, uint64_t start, uint64_t end);
 // Takes a range out of the RAM: what must not even be mapped.
 void boot_remove_ram(struct boot_info *boot, uint64_t start, uint64_t end);
 
+// The range of RAM that holds all of [start, end); nullptr: there is none.
+const struct boot_range *boot_find_ram(const struct boot_info *boot, uint64_t start, uint64_t end);
+
 // Page-aligns (RAM inwards, reservations outwards), sorts and merges.
 void boot_info_normalise(struct boot_info *boot);
 

@@ -11,7 +11,13 @@
 
 #include <lib/types.h>
 
-[[noreturn]] void platform_start(paddr_t tables);
+// How the machine was entered, and so what the loader told the address of.
+enum arch_entry : uint32_t {
+    ENTRY_LINUX = 0,    // a device tree
+    ENTRY_HANDOVER = 1, // struct abi_handover
+};
+
+[[noreturn]] void platform_start(paddr_t told, enum arch_entry way);
 
 // The kernel image with its .bss, page-aligned; end exclusive.
 void arch_image_range(paddr_t *start, paddr_t *end);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+//
+// The headers of an ELF64 file, for elf.c and elf_image.c.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct file_header {
+    uint8_t ident[16];
+    uint16_t type, machine;
+    uint32_t version;
+    uint64_t entry, program_headers, section_headers;
+    uint32_t flags;
+    uint16_t header_bytes, program_header_bytes, program_header_count;
+    uint16_t section_header_bytes, section_header_count, section_names;
+};
+static_assert(sizeof(struct file_header) == 64);
+
+struct program_header {
+    uint32_t type, flags;
+    uint64_t offset, address, physical, file_bytes, memory_bytes, alignment;
+};
+static_assert(sizeof(struct program_header) == 56);
+
+constexpr uint16_t TYPE_EXECUTABLE = 2;
+constexpr uint32_t SEGMENT_LOAD = 1, SEGMENT_DYNAMIC = 2, SEGMENT_INTERPRETER = 3, SEGMENT_NOTE = 4;
+constexpr uint32_t SEGMENT_EXECUTE = 1, SEGMENT_WRITE = 2, SEGMENT_READ = 4;
+
+// Is [offset, offset + bytes) inside [0, limit)? No sum here can wrap.
+bool elf_inside(uint64_t offset, uint64_t bytes, uint64_t limit);
+
+// Magic, kind, machine, and that the program headers are inside the file. Null, or what is wrong.
+const char *elf_check_header(const struct file_header *h, uint16_t machine, size_t bytes);
