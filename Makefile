@@ -84,7 +84,7 @@ measured: build/host/bench-entries_plugin.so
 
 # Values reach the tools through the environment, so that no character in them
 # means anything to a shell.
-export ARCH BUILD DISK CMD MEM SMP TIMEOUT CPU GIC THROTTLE T
+export ARCH BUILD DISK CMD MEM SMP TIMEOUT MACHINE CPU GIC THROTTLE QEMU10 T
 
 .PHONY: run debug
 run: all
@@ -188,6 +188,7 @@ make run                          build, boot, and talk to the shell (Ctrl-A x q
 make run ARCH=aarch64             the same on the other machine
 make run DISK=file.tar            with a tar archive as the disk, read-only
 make run MEM=512M SMP=1 CPU=max   the machine's memory, CPUs and CPU model
+make run MACHINE=q35|pc|microvm   which PC; QEMU10=1: by a newer emulator (docs/machines.md)
 make run CMD='ls /disk; ps'       run commands, print their output, power off (TIMEOUT=60)
 make debug                        QEMU waits for gdb-multiarch; prints the line to type
 make test                         everything below in its short form

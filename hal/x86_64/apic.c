@@ -224,7 +224,7 @@ const char *apic_init(const struct apic_config *given, uint16_t i8259_first, uin
         return error;
     const bool x2apic = lapic_is_x2apic();
     apic_controller.name = x2apic ? "x2APIC and I/O APIC" : "local APIC and I/O APIC";
-    apic_controller.complete = lapic_complete();
+    apic_controller.complete = lapic_complete;
     target = lapic_id();
     if (target > XAPIC_ID_MAX)
         return "the boot CPU has an APIC id that devices cannot name without interrupt remapping";

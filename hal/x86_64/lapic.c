@@ -66,6 +66,35 @@ static void register_write(enum lapic_register number, uint32_t value)
         mmio_write32(lapic, (uint64_t)number << 4, value);
 }
 
+// ---- what happens all the time: in each mode without asking which it is
+
+static void complete_xapic(uint32_t line)
+{
+    (void)line; // the local APIC ends the highest one in service
+    mmio_write32(lapic, (uint64_t)END_OF_INTERRUPT << 4, 0);
+}
+
+static void complete_x2apic(uint32_t line)
+{
+    (void)line;
+    msr_write(msr_of(END_OF_INTERRUPT), 0);
+}
+
+static void timer_start_xapic(uint32_t count)
+{
+    mmio_write32(lapic, (uint64_t)TIMER_INITIAL << 4, count);
+}
+
+static void timer_start_x2apic(uint32_t count)
+{
+    msr_write(msr_of(TIMER_INITIAL), count);
+}
+
+void (*lapic_complete)(uint32_t line) = complete_xapic;
+void (*lapic_timer_start)(uint32_t count) = timer_start_xapic;
+
+// ---- the rest
+
 // The mode is left only through a reset of the APIC (11.12.5), so what the firmware chose stays.
 bool lapic_is_x2apic(void)
 {
@@ -77,6 +106,10 @@ const char *lapic_init(paddr_t address)
     if ((cpuid_leaf(1).edx & 1u << 9) == 0)
         return "the processor has no local APIC";
     by_msr = lapic_is_x2apic();
+    if (by_msr) {
+        lapic_complete = complete_x2apic;
+        lapic_timer_start = timer_start_x2apic;
+    }
     // Nobody else is given the page either, although x2APICs do not answer there.
     lapic = hal_own(address, PAGE_SIZE);
     if (by_msr)
@@ -132,23 +165,6 @@ void lapic_end_of_interrupt(void)
     register_write(END_OF_INTERRUPT, 0);
 }
 
-static void end_xapic(uint32_t line)
-{
-    (void)line; // the local APIC ends the highest one in service
-    mmio_write32(lapic, (uint64_t)END_OF_INTERRUPT << 4, 0);
-}
-
-static void end_x2apic(uint32_t line)
-{
-    (void)line;
-    msr_write(msr_of(END_OF_INTERRUPT), 0);
-}
-
-void (*lapic_complete(void))(uint32_t line)
-{
-    return by_msr ? end_x2apic : end_xapic;
-}
-
 static void send(uint32_t id, uint32_t command)
 {
     if (by_msr) {
@@ -177,11 +193,6 @@ void lapic_send_init(uint32_t id)
 void lapic_send_startup(uint32_t id, uint8_t page)
 {
     send(id, COMMAND_ASSERT | COMMAND_STARTUP | page);
-}
-
-void lapic_timer_start(uint32_t count)
-{
-    register_write(TIMER_INITIAL, count);
 }
 
 void lapic_timer_masked(bool masked)

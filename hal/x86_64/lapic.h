@@ -33,8 +33,8 @@ const char *lapic_start(uint8_t nmi_inputs);
 uint32_t lapic_id(void);
 void lapic_end_of_interrupt(void);
 
-// The same, as struct irq_controller has it, for the mode that lapic_init chose.
-void (*lapic_complete(void))(uint32_t line);
+// The same, as struct irq_controller has it. Of the mode that lapic_init chose; immutable then.
+extern void (*lapic_complete)(uint32_t line);
 
 // Raises `vector` on a CPU, this one or another, as if a device had. Does not wait for it.
 void lapic_interrupt(uint32_t id, uint8_t vector);
@@ -45,6 +45,6 @@ void lapic_send_init(uint32_t id);
 void lapic_send_startup(uint32_t id, uint8_t page);
 
 // The one-shot timer: counts down from `count` to 0 and raises VECTOR_TIMER. 0 stops it.
-void lapic_timer_start(uint32_t count);
+extern void (*lapic_timer_start)(uint32_t count); // as lapic_complete is
 void lapic_timer_masked(bool masked);
 uint32_t lapic_timer_count(void);
