@@ -11,3 +11,7 @@ constexpr uint16_t ISA_COM1_PORTS = 8;
 constexpr uint8_t ISA_COM1_INTERRUPT = 4; // of the ISA bus; the MADT says which global one it is
 
 constexpr uint8_t ISA_INTERRUPTS = 16;
+
+// PCI configuration (pci_ports.h). Only looked at where no MCFG says where it is in memory.
+constexpr uint16_t ISA_PCI = 0xcf8;
+constexpr uint16_t ISA_PCI_PORTS = 8;

@@ -4,6 +4,7 @@
 // can mint device objects, and gives each driver exactly those of its device.
 //
 //   fdt.c, acpi.c   what the firmware's tables say --> tree.h
+//   isa.c           what a PC has without a table that says so
 //   pci_*.c         what stands on the PCI buses, and where its registers go
 //   plan.c          which pages a driver may have
 //   mint.c          makes and destroys kernel objects; hands them to init
@@ -18,6 +19,7 @@
 #include <sdk/service.h>
 
 #include "device.h"
+#include "isa.h"
 
 constexpr uint32_t CONNECTIONS = 4;
 constexpr uint64_t BUS_BYTES = 1024 * 1024;
@@ -83,6 +85,8 @@ static void find_devices(void)
         understood = fdt != nullptr && tree_from_fdt(&tree, fdt, tables_bytes);
     } else if (firmware == FIRMWARE_ACPI) {
         understood = tree_from_acpi(&tree, &access, tables);
+        if (tree.host_count == 0)
+            (void)isa_find_pci(&tree);
     }
     if (!understood)
         log_line("the firmware's tables cannot be understood: no devices");
