@@ -5,6 +5,7 @@
 //
 //   fdt.c, acpi.c   what the firmware's tables say --> tree.h
 //   isa.c           what a PC has without a table that says so
+//   slots*.c        virtio devices whose registers are in memory
 //   pci_*.c         what stands on the PCI buses, and where its registers go
 //   plan.c          which pages a driver may have
 //   mint.c          makes and destroys kernel objects; hands them to init
@@ -20,6 +21,7 @@
 
 #include "device.h"
 #include "isa.h"
+#include "slots.h"
 
 constexpr uint32_t CONNECTIONS = 4;
 constexpr uint64_t BUS_BYTES = 1024 * 1024;
@@ -78,6 +80,9 @@ static void find_devices(void)
     const struct abi_machine_info *info = (const void *)message_buffer()->data;
     uint32_t firmware = info->firmware;
     uint64_t tables = info->tables, tables_bytes = info->tables_bytes;
+    uint32_t slots_left_out;
+    static char command_line[ABI_COMMAND_LINE];
+    (void)text_copy(command_line, sizeof(command_line), info->command_line);
 
     bool understood = false;
     if (firmware == FIRMWARE_DEVICE_TREE) {
@@ -91,7 +96,11 @@ static void find_devices(void)
     if (!understood)
         log_line("the firmware's tables cannot be understood: no devices");
     tree_scan_pci(&tree, map_bus);
+    slots_from_command_line(&tree, command_line, &slots_left_out);
+    slots_look(&tree);
     log_line("%u devices found; no IOMMU, so drivers are trusted with DMA", tree.node_count);
+    if (slots_left_out > 0)
+        log_line("%u virtio_mmio.device= of the command line make no sense", slots_left_out);
     if (tree.bridges_unused > 0)
         log_line("the firmware numbered no bus behind %u PCI bridges: nothing there is seen",
                  tree.bridges_unused);

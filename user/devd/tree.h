@@ -51,6 +51,7 @@ struct node {
     struct node_range ranges[NODE_RANGES];
     struct node_interrupt interrupts[NODE_INTERRUPTS];
     uint8_t compatible_count, range_count, interrupt_count;
+    bool virtio_slot; // a virtio device whose registers are the first range: see slots.h
     struct node_pci pci;
 };
 
