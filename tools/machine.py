@@ -98,13 +98,14 @@ class Machine:
 
     def __init__(self, arch="x86_64", build="dev", disk=None, memory="512M", cpus=1, cpu=None,
                  gic=None, command_line="", iops=None, extra=(), build_folder=None, machine=None,
-                 qemu10=False):
+                 qemu10=False, bus=None):
         self.arch = arch
         self.folder = Path(build_folder or TOP / "build" / f"{arch}-{build}")
         self.kernel = self.folder / ("kernel.elf" if arch == "x86_64" else "Image")
         self.machine, self.qemu10 = machine or MACHINES[arch][0], qemu10
         self.arguments = qemu_arguments(arch, machine, memory, cpus, cpu, gic)
         self.disk, self.iops, self.extra = disk, iops, list(extra)
+        self.bus = bus or ("mmio" if self.machine.startswith("microvm") else "pci")  # of the disk
         self.command_line = command_line
         self.symbolizer = Symbolizer(self.folder)
         self.output = bytearray()  # all that the guest ever printed, symbolised
@@ -134,7 +135,7 @@ class Machine:
         if bundle.is_file():
             arguments += ["-initrd", str(bundle)]
         if self.disk is not None:
-            arguments += disk_arguments(self.disk, self.iops, self.machine.startswith("microvm"))
+            arguments += disk_arguments(self.disk, self.iops, self.bus == "mmio")
         arguments += self.extra
         self.process = subprocess.Popen(
             arguments, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: platform/acpi.c platform/x86_64/madt.c platform/x86_64/timers.c user/devd/acpi.c user/devd/tree.c
+// build: platform/acpi.c platform/x86_64/madt.c platform/x86_64/timers.c user/devd/acpi.c user/devd/aml.c user/devd/aml_resources.c user/devd/tree.c
 //
 // ACPI tables, as the kernel's start and devd read them. The input is memory from address 0 on,
 // with the RSDP at its beginning. Nothing outside of it is read, and what was found makes sense.
@@ -156,6 +156,19 @@ static void read_as_kernel(void)
     }
 }
 
+// The serial port of a PC, or a slot that AML declares.
+static void expect_sound_node(const struct node *node)
+{
+    FUZZ_EXPECT(node->range_count > 0 && node->range_count <= NODE_RANGES);
+    FUZZ_EXPECT(node->interrupt_count <= NODE_INTERRUPTS && node->compatible_count == 1);
+    if (strcmp(node->compatible[0], "ns16550a") == 0)
+        FUZZ_EXPECT(strcmp(node->name, "com1") == 0 && node->interrupt_count == 1);
+    else
+        FUZZ_EXPECT(strcmp(node->compatible[0], "virtio,mmio") == 0 && strlen(node->name) <= 4);
+    for (uint32_t i = 0; i < node->range_count; i++)
+        FUZZ_EXPECT(node->ranges[i].bytes != 0);
+}
+
 static void read_as_devd(void)
 {
     static const struct acpi_access access = {map};
@@ -173,7 +186,7 @@ static void read_as_devd(void)
         FUZZ_EXPECT(host->ecam <= UINT64_MAX - (buses << 20));
     }
     for (uint32_t i = 0; i < tree.node_count; i++)
-        FUZZ_EXPECT(strcmp(tree.nodes[i].name, "com1") == 0 && tree.nodes[i].interrupt_count == 1);
+        expect_sound_node(&tree.nodes[i]);
 }
 
 void fuzz_one(const uint8_t *data, size_t bytes)

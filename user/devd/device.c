@@ -254,6 +254,27 @@ static bool find_driver(struct driven *d, const struct node *node)
     return false;
 }
 
+static bool share_page(const struct node *a, const struct node *b)
+{
+    for (uint32_t i = 0; i < a->range_count; i++)
+        for (uint32_t k = 0; k < b->range_count; k++) {
+            const struct node_range *x = &a->ranges[i], *y = &b->ranges[k];
+            if (!x->io && !y->io && align_down(x->base, PAGE_SIZE) < y->base + y->bytes &&
+                align_down(y->base, PAGE_SIZE) < x->base + x->bytes)
+                return true;
+        }
+    return false;
+}
+
+// A page of registers goes to one driver. Where devices share one, the first has it.
+static const struct node *page_owner(const struct node *node)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (share_page(devices[i].node, node))
+            return devices[i].node;
+    return nullptr;
+}
+
 void devices_start(struct tree *tree)
 {
     for (uint32_t i = 0; i < tree->node_count; i++) {
@@ -263,6 +284,12 @@ void devices_start(struct tree *tree)
         void *page;
         if (!find_driver(&found, node))
             continue;
+        const struct node *owner = page_owner(node);
+        if (owner != nullptr) {
+            log_line("%s is left alone: its registers share a page with those of %s", node->name,
+                     owner->name);
+            continue;
+        }
         if (device_count == DEVICES_MAX) {
             log_line("%s is left alone: more than %u devices have drivers", node->name,
                      DEVICES_MAX);
