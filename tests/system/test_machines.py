@@ -59,11 +59,11 @@ def check_cell(cell, tmp, seed):
         memory = int(re.search(r"^memory: (\d+) MiB", log, re.MULTILINE)[1])
         size = int(cell.memory[:-1]) * {"M": 1, "G": 1024}[cell.memory[-1]]
         check(size - 2 <= memory <= size, f"{memory} MiB of {size}")
+
+        equal(shell.sums(sums), sums, "the sums")
         kinds = {"pci": "pci:1af4:1042", "mmio": "virtio:2"}
         check(re.search(rf"^\S+ +{kinds[cell.disk]} +virtio-blk +driven", shell.ask("drivers"), re.MULTILINE),
               "the disk has another kind")
-
-        equal(shell.sums(sums), sums, "the sums")
         work = Work(shell, sums)
         wait_for_reads(shell)
         in_flight = kill_driver(shell)
