@@ -11,7 +11,9 @@ from pathlib import Path
 
 from harness import TOP, Machine, MachineError, arches, check, equal, limit, note, run
 from session import Session
+from test_hostile import VIRTUAL_TIME, run_program
 from test_restart import Work, kill_driver, make_disk, wait_for_reads
+from test_stress import stress
 
 DISK = TOP / "build" / "disk.tar"
 
@@ -108,6 +110,16 @@ def test_apic_ids_above_255(tmp, seed):
         check(len(asked) == 4 and all(int(n) > 0 for n in asked[1:]), f"nobody asked a CPU: {asked}")
 
 
+@limit(180)
+def test_many_cpus_by_x2apic(seed):
+    """Each pair of eight CPUs, and four under load: what they ask of each other goes by one MSR."""
+    lines = run_program("x86_64", "smp", "", cpus=8, timeout=60, qemu10=True)
+    check("ok 8 CPUs" in "\n".join(lines), "\n".join(lines))
+    got = stress("x86_64", 4, seed, "calls=50000 replaced=5000", 90, qemu10=True)
+    for what in ("calls answered", "pages read", "wake-ups", "processes killed"):
+        check(got[what] > 0, f"no {what}")
+
+
 def test_no_timer_of_known_rate():
     """The kernel says what it looked for, whatever leaves behind the maximum a processor answers."""
     for cpu in ("max", "max,level=0x20"):
@@ -164,8 +176,24 @@ def test_machines_that_do_not_exist():
             check(why in str(error), f"{wrong}: {error}")
 
 
+def kernel_instructions(tmp, memory):
+    """What the kernel executes in a run of a program that does always the same (tests/programs/smp)."""
+    counts = tmp / "counts"
+    plugin = TOP / "build" / "host" / "bench-plugin.so"
+    check(plugin.is_file(), f"{plugin} is not built")
+    run_program("x86_64", "smp", "", memory=memory, extra=[*VIRTUAL_TIME, "-plugin", f"{plugin},out={counts}"])
+    return int(counts.read_text().split()[0])
+
+
+def test_memory_is_looked_at_when_it_is_used(tmp):
+    """Five gigabytes more cost the kernel next to nothing from its start to its end."""
+    small, large = kernel_instructions(tmp, "1G"), kernel_instructions(tmp, "6G")
+    check(abs(large - small) < 20_000, f"{small} instructions with 1 GiB, {large} with 6 GiB")
+    note(f"{small} instructions of the kernel with 1 GiB, {large - small} more with 6 GiB")
+
+
 @limit(180)
-def test_power(tmp):
+def test_power():
     """Every machine can be switched off, and started again."""
     for machine in ("q35", "pc", "microvm"):
         for command, reason in (("poweroff", "guest-shutdown"), ("reboot", "guest-reset")):
