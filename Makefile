@@ -78,14 +78,14 @@ planted:
 
 # Release kernels, with what measures the longest stretches of them.
 .PHONY: measured
-measured: build/host/bench-entries_plugin.so
+measured: build/host/bench-entries_plugin.so build/host/bench-plugin.so
 	$(Q)for a in $(ARCHES); do $(MAKE) ARCH=$$a BUILD=release kernel || exit 1; done
 
 # --- running ----------------------------------------------------------------
 
 # Values reach the tools through the environment, so that no character in them
 # means anything to a shell.
-export ARCH BUILD DISK CMD MEM SMP TIMEOUT CPU GIC MACHINE FIRMWARE THROTTLE T
+export ARCH BUILD DISK CMD MEM SMP TIMEOUT MACHINE CPU GIC FIRMWARE THROTTLE QEMU10 T
 
 .PHONY: run debug
 run: all $(if $(filter uefi,$(FIRMWARE)),image)
@@ -189,9 +189,10 @@ make run                          build, boot, and talk to the shell (Ctrl-A x q
 make run ARCH=aarch64             the same on the other machine
 make run DISK=file.tar            with a tar archive as the disk, read-only
 make run MEM=512M SMP=1 CPU=max   the machine's memory, CPUs and CPU model
+make run MACHINE=q35|pc|microvm   which PC; QEMU10=1: by a newer emulator (docs/machines.md)
 make run ARCH=aarch64 GIC=3       with a GICv3 instead of a GICv2
-make run MACHINE=its=off,...      further options of QEMU's -M
-make run FIRMWARE=uefi            by a UEFI, from a disk (MACHINE=acpi=off: AArch64 by its device tree)
+make run MACHINE=virt,its=off,... further options of QEMU's -M behind the machine's name
+make run FIRMWARE=uefi            by a UEFI, from a disk (MACHINE=virt,acpi=off: AArch64 by its device tree)
 make image                        that disk, for both machines: to be written to a stick
 make run CMD='ls /disk; ps'       run commands, print their output, power off (TIMEOUT=60)
 make debug                        QEMU waits for gdb-multiarch; prints the line to type

@@ -42,27 +42,57 @@ class MachineError(Exception):
     """The machine did not do what was asked; the text says what."""
 
 
-def qemu_arguments(arch, memory, cpus, cpu, gic, options):
-    if arch == "x86_64":
-        # `max` has SMEP, SMAP and UMIP; the named models that do also name
-        # features that emulation lacks, and QEMU warns about each.
-        machine, model, binary = "q35", cpu or "max", "qemu-system-x86_64"
-    else:
-        machine, model = f"virt,gic-version={gic or 2}", cpu or "cortex-a57"
-        binary = "qemu-system-aarch64"
-    if options:
-        machine += "," + options
-    return [binary, "-M", machine, "-accel", "tcg", "-cpu", model, "-m", str(memory),
-            "-smp", str(cpus), "-nodefaults", "-display", "none", "-no-reboot", "-no-user-config"]
+MACHINES = {"x86_64": ("q35", "pc", "microvm"), "aarch64": ("virt",)}
+QEMU10 = TOP / "build" / "deps" / "qemu10"
 
 
-def disk_arguments(path, iops):
+def machine_argument(arch, machine, gic):
+    """What -M takes: a machine's name, and behind commas options of it that are QEMU's."""
+    machine = machine or MACHINES[arch][0]
+    name = machine.split(",")[0]
+    if name not in MACHINES[arch]:
+        raise MachineError(f"there is no machine {name} for {arch}: choose one of {', '.join(MACHINES[arch])}")
+    if gic and arch == "x86_64":
+        raise MachineError("a PC has no GIC")
+    return f"{machine},gic-version={gic or 2}" if name == "virt" else machine
+
+
+def qemu_arguments(arch, machine, memory, cpus, cpu, gic):
+    if not re.fullmatch("[1-9][0-9]*(,.*)?", str(cpus)):
+        raise MachineError(f"{cpus} is no number of CPUs")
+    # `max` has SMEP, SMAP and UMIP; the named models that do also name
+    # features that emulation lacks, and QEMU warns about each.
+    model = cpu or ("max" if arch == "x86_64" else "cortex-a57")
+    return ["-M", machine_argument(arch, machine, gic), "-accel", "tcg", "-cpu", model, "-m",
+            str(memory), "-smp", str(cpus), "-nodefaults", "-display", "none", "-no-reboot",
+            "-no-user-config"]
+
+
+def qemu_program(arch, qemu10):
+    """The emulator: how its command line begins, and its environment."""
+    name = f"qemu-system-{arch}"
+    if not qemu10:
+        return [name], None
+    if subprocess.run(["sh", str(TOP / "tools" / "qemu10.sh")], stdin=subprocess.DEVNULL).returncode != 0:
+        raise MachineError("QEMU 10 could not be fetched; see above")
+    # It was not installed: its firmware, modules and libraries are where it does not look.
+    usr = QEMU10 / "usr"
+    libraries = next((usr / "lib").glob("*-linux-gnu"))
+    folders = [word for name in ("qemu", "seabios") for word in ("-L", str(usr / "share" / name))]
+    return [str(usr / "bin" / name), *folders], os.environ | {
+        "LD_LIBRARY_PATH": str(libraries), "QEMU_MODULE_DIR": str(libraries / "qemu")}
+
+
+def disk_arguments(path, iops, mmio):
     # Absolute, or a colon in the name would be taken for a protocol; in an
     # option's value a comma is written twice.
     value = str(Path(path).resolve()).replace(",", ",,")
     drive = f"if=none,id=disk,format=raw,readonly=on,file={value}"
     if iops:
         drive += f",throttling.iops-total={iops}"
+    if mmio:
+        return ["-drive", drive, "-global", "virtio-mmio.force-legacy=false",
+                "-device", "virtio-blk-device,drive=disk"]
     return ["-drive", drive, "-device", "virtio-blk-pci,disable-legacy=on,drive=disk"]
 
 
@@ -79,20 +109,23 @@ class Machine:
     started_here = []  # every one of this process: a failed test shows what they said
 
     def __init__(self, arch="x86_64", build="dev", disk=None, memory="512M", cpus=1, cpu=None,
-                 gic=None, options="", command_line="", iops=None, extra=(), build_folder=None,
-                 firmware="direct", boot_files=None):
-        """`firmware`: see FIRMWARES; uefi starts a copy of `make image`'s disk, with files of it
-        replaced: `boot_files` is {path: bytes, or None to remove it}. An AArch64 firmware describes
-        the machine by ACPI, with options="acpi=off" by the device tree."""
+                 gic=None, command_line="", iops=None, extra=(), build_folder=None, machine=None,
+                 qemu10=False, bus=None, firmware="direct", boot_files=None):
+        """`machine`: its name, and behind commas options of QEMU's -M. `firmware`: see FIRMWARES; uefi
+        starts a copy of `make image`'s disk, with files of it replaced: `boot_files` is {path: bytes, or
+        None to remove it}. An AArch64 firmware describes the machine by ACPI, with
+        machine="virt,acpi=off" by the device tree."""
         self.arch = arch
         self.folder = Path(build_folder or TOP / "build" / f"{arch}-{build}")
         self.kernel = self.folder / ("kernel.elf" if arch == "x86_64" else "Image")
-        self.arguments = qemu_arguments(arch, memory, cpus, cpu, gic, options)
+        self.machine, self.qemu10 = machine or MACHINES[arch][0], qemu10
+        self.arguments = qemu_arguments(arch, machine, memory, cpus, cpu, gic)
         if firmware not in FIRMWARES:
             raise MachineError(f"FIRMWARE={firmware} is not known: {' or '.join(FIRMWARES)}")
         self.firmware, self.boot_files = firmware, dict(boot_files or {})
         self.image = TOP / "build" / f"skerry-{build}.img"
         self.disk, self.iops, self.extra = disk, iops, list(extra)
+        self.bus = bus or ("mmio" if self.machine.startswith("microvm") else "pci")  # of the disk
         self.command_line = command_line
         self.symbolizer = Symbolizer(self.folder)
         self.output = bytearray()  # all that the guest ever printed, symbolised
@@ -133,18 +166,19 @@ class Machine:
         return uefi_arguments(self.arch, disk)
 
     def _start(self, folder):
+        program, environment = qemu_program(self.arch, self.qemu10)
         self.monitor, monitor = socket.socketpair()
-        arguments = self.arguments + [
+        arguments = program + self.arguments + [
             "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
             "-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control",
             "-S"]  # until it has answered below: a short program may be over before
         arguments += self._loading(folder)
         if self.disk is not None:
-            arguments += disk_arguments(self.disk, self.iops)
+            arguments += disk_arguments(self.disk, self.iops, self.bus == "mmio")
         arguments += self.extra
         self.process = subprocess.Popen(
             arguments, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, pass_fds=[monitor.fileno()])
+            stderr=subprocess.PIPE, pass_fds=[monitor.fileno()], env=environment)
         fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         monitor.close()
         self.started = time.monotonic()

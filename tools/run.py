@@ -3,7 +3,7 @@
 """`make run`: boots Skerry in QEMU, at the terminal or for a few commands.
 
 Takes its settings from the environment, as make passes them: ARCH BUILD DISK
-CMD MEM SMP TIMEOUT CPU GIC MACHINE FIRMWARE THROTTLE.
+CMD MEM SMP TIMEOUT MACHINE CPU GIC FIRMWARE THROTTLE QEMU10.
 
 At the terminal every key goes to the guest, Ctrl-C too; Ctrl-A x quits and
 Ctrl-A Ctrl-A sends one Ctrl-A. With CMD, only the commands' output is printed,
@@ -35,9 +35,9 @@ def machine_from_environment(command_line="", extra=()):
     return Machine(
         arch=arch, build=setting("BUILD", "dev"), disk=setting("DISK", str(DEFAULT_DISK)),
         memory=setting("MEM", "512M"), cpus=setting("SMP", "1"), cpu=setting("CPU", None),
-        gic=setting("GIC", None), options=setting("MACHINE", ""),
-        firmware=setting("FIRMWARE", "direct"), iops=setting("THROTTLE", None),
-        command_line=command_line, extra=extra)
+        gic=setting("GIC", None), machine=setting("MACHINE", None),
+        firmware=setting("FIRMWARE", "direct"), qemu10=setting("QEMU10", "0") != "0",
+        iops=setting("THROTTLE", None), command_line=command_line, extra=extra)
 
 
 def report(text):

@@ -13,7 +13,7 @@
 # minimal system lacks) are read through a private one under build/apt.
 #
 # When there is nothing to do it costs a few milliseconds: the stamp holds the
-# checksum of this file, which holds every list.
+# checksum of this file, which holds every list, and of apt.sh.
 set -eu
 
 PACKAGES="clang-22 lld-22 llvm-22 clang-format-22 libclang-rt-22-dev libc6-dev
@@ -50,7 +50,7 @@ have_commands() {
     done
 }
 
-key=$(cksum <tools/setup.sh)
+key=$(cat tools/setup.sh tools/apt.sh | cksum)
 if [ -r $stamp ]; then
     read -r done_key <$stamp || true
     if [ "$done_key" = "$key" ] && have_commands; then
@@ -60,80 +60,11 @@ fi
 
 # --- a private apt ---------------------------------------------------------
 
-# Reads both forms of apt source files and prints one line for each suite of
-# this release: options, address, suite.
-list_sources() {
-    for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-        [ -r "$f" ] || continue
-        sed -n 's/#.*//; s/^[[:space:]]*deb[[:space:]][[:space:]]*//p' "$f" |
-            sed 's/^\[\([^]]*\)\][[:space:]]*/[\1]|/; t
-                 s/^/|/' |
-            awk -F'|' '{ split($2, w, " "); print $1 "|" w[1] "|" w[2] }'
-    done
-    for f in /etc/apt/sources.list.d/*.sources; do
-        [ -r "$f" ] || continue
-        awk '
-            function flush(   i, j, n, m, u, s, o) {
-                if (tolower(v["enabled"]) != "no" && v["types"] ~ /(^| )deb( |$)/) {
-                    n = split(v["uris"], u, " "); m = split(v["suites"], s, " ")
-                    o = v["signed-by"] ~ /^ *\// ? "[signed-by=" v["signed-by"] "]" : ""
-                    gsub(/=[ ]+/, "=", o)
-                    for (i = 1; i <= n; i++) for (j = 1; j <= m; j++) print o "|" u[i] "|" s[j]
-                }
-                split("", v)
-            }
-            /^#/ { next }
-            /^[ \t]*$/ { flush(); next }
-            /^[ \t]/ { v[k] = v[k] " " $0; next }
-            { k = tolower($0); sub(/:.*/, "", k); x = $0; sub(/^[^:]*:[ \t]*/, "", x); v[k] = x }
-            END { flush() }' "$f"
-    done
-}
-
-private_apt() {
-    command -v apt-get >/dev/null 2>&1 ||
-        die "this is not a Debian system; Skerry needs these Debian 12 packages: $PACKAGES"
-    code=$(. /etc/os-release; echo "${VERSION_CODENAME:-}")
-    [ -n "$code" ] || die "/etc/os-release names no release"
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-
-    # The main suite comes first: where two suites list the same version, apt
-    # takes the first, and not every mirror has all sources of the others.
-    list_sources | sort -u >"$apt/all"
-    for suite in "$code" "$code-updates" "$code-security"; do
-        grep "|$suite\$" "$apt/all" || true
-    done >"$apt/found"
-    [ -s "$apt/found" ] || die "no apt source for $code is configured on this machine"
-    if ! grep -q "|$code-security\$" "$apt/found"; then
-        # Clang 22 is in the security suite, which stands beside the main
-        # archive on a mirror.
-        grep "|$code\$" "$apt/found" | head -n 1 |
-            sed "s#/debian/*|#/debian-security|#; s#|$code\$#|$code-security#" \
-            >>"$apt/found"
-    fi
-    awk -F'|' '{ print "deb", $1, $2, $3, "main"; print "deb-src", $1, $2, $3, "main" }' \
-        "$apt/found" >"$apt/sources.list"
-    cat >"$apt/apt.conf" <<END
-Dir::Etc::sourcelist "$apt/sources.list";
-Dir::Etc::sourceparts "-";
-Dir::State::lists "$apt/lists";
-Dir::Cache "$apt/cache";
-Dir::Cache::archives "$apt/cache/archives";
-APT::Sandbox::User "root";
-APT::Install-Recommends "false";
-Acquire::Languages "none";
-Acquire::Retries "3";
-END
-    say "reading the package lists"
-    apt-get -q -c "$apt/apt.conf" update >"$apt/update.log" 2>&1 || {
-        cat "$apt/update.log" >&2
-        die "apt-get update failed"
-    }
-}
+. tools/apt.sh
 
 apt_is_ready=
 need_apt() {
-    [ -n "$apt_is_ready" ] || private_apt
+    [ -n "$apt_is_ready" ] || private_apt "$apt" $PACKAGES
     apt_is_ready=yes
 }
 

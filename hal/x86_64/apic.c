@@ -39,8 +39,8 @@ struct line {
 static struct line lines[LINES];
 static uint32_t gsi_count; // lines below are inputs, the others messages; immutable after boot
 static struct apic_config config;
-static uint32_t target;   // APIC id of the boot CPU
-static uint8_t ids[CPUS]; // APIC ids, by CPU number
+static uint32_t target;    // APIC id of the boot CPU
+static uint32_t ids[CPUS]; // APIC ids, by CPU number
 
 static uint8_t line_vector(uint32_t line)
 {
@@ -86,12 +86,6 @@ static uint32_t apic_claim(void)
                                                   memory_order_acq_rel, memory_order_acquire));
     lapic_end_of_interrupt();
     return IRQ_NONE;
-}
-
-static void apic_complete(uint32_t line)
-{
-    (void)line; // the local APIC ends the highest one in service
-    lapic_end_of_interrupt();
 }
 
 static bool apic_usable(uint32_t line)
@@ -163,7 +157,7 @@ static const char *apic_cpu_init(uint32_t cpu)
 {
     const char *error = cpu < CPUS ? lapic_start(config.nmi_inputs) : "there are too many CPUs";
     if (error == nullptr)
-        ids[cpu] = (uint8_t)lapic_id();
+        ids[cpu] = lapic_id();
     return error;
 }
 
@@ -179,7 +173,7 @@ bool apic_cpu_start(uint64_t id, paddr_t entry, uint64_t argument)
 {
     (void)argument;
     constexpr uint64_t REAL_MODE_END = 1u << 20;
-    if (id > UINT8_MAX || entry.value == 0 || entry.value >= REAL_MODE_END)
+    if (id > apic_id_max() || entry.value == 0 || entry.value >= REAL_MODE_END)
         return false;
     lapic_send_init((uint32_t)id);
     wait_us(10'000);
@@ -191,12 +185,10 @@ bool apic_cpu_start(uint64_t id, paddr_t entry, uint64_t argument)
 }
 
 struct irq_controller apic_controller = {
-    .name = "local APIC and I/O APIC",
     .lines = LINES,
     .cpu_init = apic_cpu_init,
     .ipi = apic_ipi,
     .claim = apic_claim,
-    .complete = apic_complete,
     .usable = apic_usable,
     .configure = apic_configure,
     .mask = apic_mask,
@@ -233,11 +225,21 @@ const char *apic_init(const struct apic_config *given, uint16_t i8259_first, uin
         error = apic_cpu_init(0);
     if (error != nullptr)
         return error;
+    const bool x2apic = lapic_is_x2apic();
+    apic_controller.name = x2apic ? "x2APIC and I/O APIC" : "local APIC and I/O APIC";
+    apic_controller.complete = lapic_complete;
     target = lapic_id();
+    if (target > XAPIC_ID_MAX)
+        return "the boot CPU has an APIC id that devices cannot name without interrupt remapping";
     return ioapic_init(&config, &gsi_count);
 }
 
 uint32_t apic_id(void)
 {
     return lapic_id();
+}
+
+uint32_t apic_id_max(void)
+{
+    return lapic_is_x2apic() ? X2APIC_ID_MAX : XAPIC_ID_MAX;
 }

@@ -14,6 +14,7 @@
 #include <arch/instructions.h>
 
 #include "lapic.h"
+#include "references.h"
 
 constexpr unsigned WINDOWS = 3;
 constexpr uint64_t WINDOW_PARTS = 200; // of a second: 5 ms
@@ -76,13 +77,6 @@ static bool window_measure(const struct clock_reference *reference, struct windo
     return true;
 }
 
-// Intel SDM volume 2, CPUID leaf 15H: crystal frequency and ratio. 0: not stated.
-static uint64_t stated_hz(void)
-{
-    const struct cpuid leaf = cpuid_leaf(0x15);
-    return leaf.eax == 0 ? 0 : (uint64_t)leaf.ecx * leaf.ebx / leaf.eax;
-}
-
 static uint64_t clock_ticks(void)
 {
     return tsc_read();
@@ -138,9 +132,10 @@ const char *clock_tsc_init(const struct clock_reference *reference)
     hz /= best.reference;
     if (overflow || hz < HZ_MIN || hz > HZ_MAX)
         return "the time-stamp counter's rate makes no sense";
-    const uint64_t stated = stated_hz();
+    bool exact;
+    const uint64_t stated = clock_stated_hz(&exact);
     const uint64_t difference = stated > hz ? stated - hz : hz - stated;
-    if (difference < hz / 100)
+    if (exact && difference < hz / 100)
         hz = stated;
     clock_tsc.hz = hz;
     timer_scale = (best.timer << 32) / best.counter;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The local APIC of the calling CPU, by memory-mapped registers (Intel SDM volume 3, chapter 10).
+// The local APIC of the calling CPU (Intel SDM volume 3, chapter 11), by registers in memory
+// (xAPIC) or, where the processor can or the firmware has switched it so, by MSRs (x2APIC).
 #pragma once
 
 #include <lib/types.h>
@@ -15,7 +16,15 @@ enum lapic_vector : uint8_t {
     VECTOR_SPURIOUS = 0xff,
 };
 
-// Maps the registers, which every CPU finds at the same address. nullptr: done; otherwise what is
+// The ids that an xAPIC has; the next is all of them. x2APICs have 32 bits, and so are all of
+// them. Devices name a CPU by 8 bits: I/O APICs and messages reach the ids of xAPICs only.
+constexpr uint32_t XAPIC_ID_MAX = 254;
+constexpr uint32_t X2APIC_ID_MAX = UINT32_MAX - 1;
+
+// Which mode it will be, or is, in.
+bool lapic_is_x2apic(void);
+
+// Chooses the mode and maps the registers, which every CPU finds at the same address. nullptr: done; otherwise what is
 // wrong, as below.
 const char *lapic_init(paddr_t address);
 
@@ -23,6 +32,9 @@ const char *lapic_init(paddr_t address);
 const char *lapic_start(uint8_t nmi_inputs);
 uint32_t lapic_id(void);
 void lapic_end_of_interrupt(void);
+
+// The same, as struct irq_controller has it. Of the mode that lapic_init chose; immutable then.
+extern void (*lapic_complete)(uint32_t line);
 
 // Raises `vector` on a CPU, this one or another, as if a device had. Does not wait for it.
 void lapic_interrupt(uint32_t id, uint8_t vector);
@@ -33,6 +45,6 @@ void lapic_send_init(uint32_t id);
 void lapic_send_startup(uint32_t id, uint8_t page);
 
 // The one-shot timer: counts down from `count` to 0 and raises VECTOR_TIMER. 0 stops it.
-void lapic_timer_start(uint32_t count);
+extern void (*lapic_timer_start)(uint32_t count); // as lapic_complete is
 void lapic_timer_masked(bool masked);
 uint32_t lapic_timer_count(void);

@@ -9,10 +9,13 @@
 constexpr uint16_t PM1_SCI_ENABLE = 1u << 0;
 constexpr uint16_t PM1_SLEEP_TYPE = 7u << 10;
 constexpr uint16_t PM1_SLEEP_ENABLE = 1u << 13;
+constexpr uint8_t SLEEP_CONTROL_ENABLE = 1u << 5;
+constexpr unsigned SLEEP_CONTROL_TYPE_SHIFT = 2;
 constexpr unsigned POLLS = 1'000'000;
 
-static struct acpi_power_config config;  // immutable after boot
-static volatile uint8_t *reset_register; // where the reset register is in memory
+static struct acpi_power_config config; // immutable after boot
+// Where these registers are in memory.
+static volatile uint8_t *reset_register, *sleep_register;
 
 // ACPI mode is what makes PM1 control work on real machines.
 static void acpi_mode_enter(void)
@@ -44,11 +47,19 @@ static void wait_a_while(void)
 
 static void power_off(void)
 {
-    if (config.pm1a_control == 0)
+    const uint8_t reduced =
+        (uint8_t)(SLEEP_CONTROL_ENABLE | config.sleep_type << SLEEP_CONTROL_TYPE_SHIFT);
+    if (config.pm1a_control != 0) {
+        acpi_mode_enter();
+        sleep_write(config.pm1a_control);
+        sleep_write(config.pm1b_control);
+    } else if (sleep_register != nullptr) {
+        *sleep_register = reduced;
+    } else if (config.sleep_control != 0 && config.sleep_is_port) {
+        port_write8((uint16_t)config.sleep_control, reduced);
+    } else {
         return;
-    acpi_mode_enter();
-    sleep_write(config.pm1a_control);
-    sleep_write(config.pm1b_control);
+    }
     arch_halt();
 }
 
@@ -82,4 +93,6 @@ void acpi_power_init(const struct acpi_power_config *given)
     config = *given;
     if (config.has_reset && !config.reset_is_port)
         reset_register = arch_device_map((paddr_t){config.reset_address}, 1, ARCH_MEMORY_DEVICE);
+    if (config.sleep_control != 0 && !config.sleep_is_port)
+        sleep_register = arch_device_map((paddr_t){config.sleep_control}, 1, ARCH_MEMORY_DEVICE);
 }

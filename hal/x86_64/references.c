@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// Reference timers: the HPET (IA-PC HPET specification 1.0a, 2.3) and the ACPI PM timer (ACPI
-// 6.5, 4.8.3.3). They are read while the clocks are measured, and never again.
+// Reference timers: the HPET (IA-PC HPET specification 1.0a, 2.3), the ACPI PM timer (ACPI 6.5,
+// 4.8.3.3), the i8254 (Intel 8254 data sheet), and what the processor says of itself. They are
+// read while the clocks are measured, and never again.
 #include <hal/x86_64/clock_tsc.h>
 
 #include <arch/arch.h>
 #include <arch/instructions.h>
+
+#include "references.h"
+#include "tsc_rate.h"
 
 constexpr uint64_t HPET_CAPABILITIES = 0x000;
 constexpr uint64_t HPET_CONFIGURATION = 0x010;
@@ -16,8 +20,13 @@ constexpr uint64_t FS_PER_SECOND = 1'000'000'000'000'000;
 
 constexpr uint64_t PM_TIMER_HZ = 3'579'545;
 
+constexpr uint16_t I8254_CONTROL = 3; // behind the ports of the three channels
+constexpr uint8_t I8254_START = 0x30; // channel 0, two bytes, mode 0: counts down, wraps, one edge
+constexpr uint8_t I8254_LATCH = 0x00;
+constexpr uint64_t I8254_HZ = 1'193'182;
+
 static volatile void *hpet;
-static uint16_t pm_timer_port;
+static uint16_t pm_timer_port, i8254_ports;
 
 static uint64_t hpet_read(void)
 {
@@ -68,4 +77,48 @@ bool reference_pm_timer(uint16_t port, bool wide, struct clock_reference *refere
         .read = pm_timer_read,
     };
     return counts(reference);
+}
+
+static uint64_t i8254_read(void)
+{
+    port_write8(i8254_ports + I8254_CONTROL, I8254_LATCH);
+    const uint32_t low = port_read8(i8254_ports);
+    return (0 - (low | (uint32_t)port_read8(i8254_ports) << 8)) & 0xffff;
+}
+
+bool reference_i8254(uint16_t ports, struct clock_reference *reference)
+{
+    i8254_ports = ports;
+    port_write8(ports + I8254_CONTROL, I8254_START);
+    port_write8(ports, 0);
+    port_write8(ports, 0);
+    *reference = (struct clock_reference){
+        .name = "i8254",
+        .hz = I8254_HZ,
+        .mask = 0xffff,
+        .read = i8254_read,
+    };
+    return counts(reference);
+}
+
+uint64_t clock_stated_hz(bool *exact)
+{
+    const struct cpuid crystal = cpuid_leaf(0x15), frequency = cpuid_leaf(0x16);
+    const struct tsc_statement statement = {.denominator = crystal.eax,
+                                            .numerator = crystal.ebx,
+                                            .crystal_hz = crystal.ecx,
+                                            .base_mhz = frequency.eax & 0xffff};
+    return tsc_rate(&statement, exact);
+}
+
+bool reference_stated(struct clock_reference *reference)
+{
+    bool exact;
+    *reference = (struct clock_reference){
+        .name = "processor's statement",
+        .hz = clock_stated_hz(&exact),
+        .mask = UINT64_MAX,
+        .read = tsc_read,
+    };
+    return reference->hz != 0;
 }

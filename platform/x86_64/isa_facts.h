@@ -13,6 +13,9 @@ constexpr uint16_t ISA_COM1 = 0x3f8;
 constexpr uint16_t ISA_I8259_FIRST = 0x20;
 constexpr uint16_t ISA_I8259_SECOND = 0xa0;
 
+// The i8254 timer, in use only where the tables name no timer.
+constexpr uint16_t ISA_I8254 = 0x40;
+
 // Where the BIOS may leave the RSDP (ACPI 6.5, 5.2.5.1).
 constexpr uint64_t ISA_BIOS_START = 0xe0000;
 constexpr uint64_t ISA_BIOS_BYTES = 0x20000;
@@ -21,8 +24,9 @@ constexpr uint64_t ISA_BIOS_BYTES = 0x20000;
 constexpr uint16_t ISA_RESET_CONTROL = 0xcf9;
 
 // SLP_TYP of soft off. The table that gives it (\_S5) is AML, code that the kernel does not run.
-// QEMU's q35 and microvm use 0.
+// QEMU's q35 and pc use 0; its machines with reduced hardware (microvm), 5.
 constexpr uint8_t ISA_SOFT_OFF_TYPE = 0;
+constexpr uint8_t ISA_REDUCED_SOFT_OFF_TYPE = 5;
 
 // The first 15 interrupts of the ISA bus are global interrupts of the same number, edge-triggered
 // and active high, unless the MADT says otherwise (ACPI 6.5, 5.2.12.5).

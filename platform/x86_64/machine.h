@@ -17,5 +17,6 @@
 // FADT: how to power off and reset.
 void machine_power(const struct acpi *acpi, struct acpi_power_config *config);
 
-// HPET or FADT: a timer of known rate. false: there is none that counts.
+// A timer of known rate: the HPET, or the FADT's; where the tables name none that counts, the PC's
+// own, or the time-stamp counter if the processor states its rate. false: there is none.
 [[nodiscard]] bool machine_reference(const struct acpi *acpi, struct clock_reference *reference);

@@ -12,8 +12,6 @@ constexpr unsigned INTI_ACTIVE_LOW = 3;
 constexpr unsigned INTI_TRIGGER_SHIFT = 2;
 constexpr unsigned INTI_LEVEL = 3;
 
-constexpr uint32_t XAPIC_BROADCAST = 255; // ids are below, without x2APIC
-
 // The shortest sound entry of a type that is read here; 0: the type is not read.
 static size_t entry_bytes(uint8_t type)
 {
@@ -30,6 +28,8 @@ static size_t entry_bytes(uint8_t type)
         return sizeof(struct acpi_madt_local_apic_override);
     case ACPI_MADT_TYPE_LOCAL_X2APIC:
         return sizeof(struct acpi_madt_local_x2apic);
+    case ACPI_MADT_TYPE_LOCAL_X2APIC_NMI:
+        return sizeof(struct acpi_madt_local_x2apic_nmi);
     default:
         return 0;
     }
@@ -39,7 +39,7 @@ static void add_cpu(struct boot_info *boot, uint32_t id, uint32_t flags)
 {
     if ((flags & ACPI_MADT_ENABLED) == 0)
         return;
-    if (id >= XAPIC_BROADCAST) {
+    if (id > apic_id_max()) {
         klog("acpi: the CPU with APIC id %u needs an x2APIC and is not used", id);
         return;
     }
@@ -84,6 +84,14 @@ static void add_override(struct apic_config *config,
     config->overrides[config->override_count++].trigger = meaning;
 }
 
+// Entries name the CPUs that they mean. That some have an NMI where others have an ordinary
+// interrupt does not happen: what is no NMI is masked on all of them.
+static void add_nmi(struct apic_config *config, uint8_t input)
+{
+    if (input < 2)
+        config->nmi_inputs |= (uint8_t)(1u << input);
+}
+
 static void read_entry(const struct acpi_subtable_header *entry, struct apic_config *config,
                        struct boot_info *boot)
 {
@@ -107,8 +115,12 @@ static void read_entry(const struct acpi_subtable_header *entry, struct apic_con
         break;
     case ACPI_MADT_TYPE_LOCAL_APIC_NMI: {
         const struct acpi_madt_local_apic_nmi *nmi = at;
-        if (nmi->lint < 2)
-            config->nmi_inputs |= (uint8_t)(1u << nmi->lint);
+        add_nmi(config, nmi->lint);
+        break;
+    }
+    case ACPI_MADT_TYPE_LOCAL_X2APIC_NMI: {
+        const struct acpi_madt_local_x2apic_nmi *nmi = at;
+        add_nmi(config, nmi->lint);
         break;
     }
     case ACPI_MADT_TYPE_LOCAL_APIC_OVERRIDE: {

@@ -10,6 +10,7 @@
 
 constexpr uint32_t PVH_MAGIC = 0x336e'c578;
 constexpr uint32_t PVH_MEMORY_RAM = 1;
+constexpr uint32_t PVH_MEMORY_RESERVED = 2;
 
 struct pvh_start_info {
     uint32_t magic, version, flags, module_count;
@@ -45,13 +46,18 @@ static uint64_t memory_end(const struct pvh_memory *entry)
                : last;
 }
 
+static const struct pvh_memory *memory_map(const struct pvh_start_info *info)
+{
+    return boot_memory(info->memory_map,
+                       (uint64_t)info->memory_map_count * sizeof(struct pvh_memory), "memory map");
+}
+
 static void read_memory_map(const struct pvh_start_info *info, struct boot_info *boot)
 {
     if (info->version < 1 || info->memory_map_count == 0)
         panic("boot: the loader gave no memory map");
     const uint32_t count = info->memory_map_count;
-    const struct pvh_memory *map =
-        boot_memory(info->memory_map, (uint64_t)count * sizeof(*map), "memory map");
+    const struct pvh_memory *map = memory_map(info);
     for (uint32_t i = 0; i < count; i++)
         if (map[i].type == PVH_MEMORY_RAM)
             boot_add_ram(boot, map[i].address, memory_end(&map[i]));
@@ -64,6 +70,26 @@ static void read_memory_map(const struct pvh_start_info *info, struct boot_info 
     boot_info_normalise(boot);
 }
 
+// QEMU 10 loads the bundle to the end of a microvm's RAM after its firmware has kept the last pages
+// for itself. What was there is gone, so the bundle may as well have it: RAM as far as the bundle
+// goes, which is never given to anybody else.
+static void adopt_bundle(const struct pvh_start_info *info, struct boot_info *boot, uint64_t start,
+                         uint64_t end)
+{
+    const struct pvh_memory *map = memory_map(info);
+    for (uint32_t i = 0; i < info->memory_map_count; i++) {
+        const uint64_t kept = map[i].address;
+        if (map[i].type != PVH_MEMORY_RESERVED || kept <= start || kept >= end ||
+            memory_end(&map[i]) < end || kept % PAGE_SIZE != 0 ||
+            boot_find_ram(boot, start, kept) == nullptr)
+            continue;
+        klog("boot: the loader put the boot bundle over what the firmware kept at 0x%lx", kept);
+        boot_add_ram(boot, kept, end);
+        boot_info_normalise(boot);
+        return;
+    }
+}
+
 static void read_bundle(const struct pvh_start_info *info, struct boot_info *boot)
 {
     if (info->module_count == 0)
@@ -71,16 +97,15 @@ static void read_bundle(const struct pvh_start_info *info, struct boot_info *boo
     const struct pvh_module *module = boot_memory(info->modules, sizeof(*module), "module list");
     if (module->bytes == 0)
         return;
-    if (module->bytes > UINT64_MAX - PAGE_SIZE - module->address ||
-        module->address % PAGE_SIZE != 0 ||
-        boot_find_ram(boot, module->address,
-                      align_up(module->address + module->bytes, PAGE_SIZE)) == nullptr)
+    const bool sound = module->bytes <= UINT64_MAX - PAGE_SIZE - module->address &&
+                       module->address % PAGE_SIZE == 0;
+    const uint64_t end = sound ? align_up(module->address + module->bytes, PAGE_SIZE) : 0;
+    if (sound && boot_find_ram(boot, module->address, end) == nullptr)
+        adopt_bundle(info, boot, module->address, end);
+    if (!sound || boot_find_ram(boot, module->address, end) == nullptr)
         panic("boot: the boot bundle at 0x%lx, %lu bytes, does not begin on a page of RAM",
               module->address, module->bytes);
-    boot->bundle = (struct boot_range){
-        module->address,
-        align_up(module->address + module->bytes, PAGE_SIZE),
-    };
+    boot->bundle = (struct boot_range){module->address, end};
     boot_add_reserved(boot, boot->bundle.start, boot->bundle.end);
 }
 

@@ -120,7 +120,9 @@ static void clock_init(enum entry_way way)
 {
     struct clock_reference reference;
     if (!machine_reference(&acpi, &reference))
-        panic("boot: this machine has no reference timer (HPET, ACPI PM timer) that counts");
+        panic("boot: this machine has no timer of known rate: no HPET, ACPI PM timer or i8254 "
+              "counts, "
+              "and the processor does not state its own rate (CPUID leaves 15H, 16H)");
     const char *error = clock_tsc_init(&reference);
     if (error != nullptr)
         panic("boot: %s (reference: %s)", error, reference.name);

@@ -19,6 +19,7 @@ static bool fadt_read(const struct acpi *acpi, struct acpi_table_fadt *fadt)
         return false;
     memcpy(fadt, table, bytes < sizeof(*fadt) ? bytes : sizeof(*fadt));
     if ((fadt->flags & ACPI_FADT_HW_REDUCED) != 0)
+        // ACPI 6.5, 4.1: there is no fixed hardware.
         fadt->pm1a_control_block = fadt->pm_timer_block = 0;
     return true;
 }
@@ -45,6 +46,14 @@ void machine_power(const struct acpi *acpi, struct acpi_power_config *config)
     config->pm1b_control = port_of(&fadt.xpm1b_control_block, fadt.pm1b_control_block);
     config->smi_command = fadt.smi_command <= UINT16_MAX ? (uint16_t)fadt.smi_command : 0;
     config->acpi_enable = fadt.acpi_enable;
+    const struct acpi_generic_address *sleep = &fadt.sleep_control;
+    if ((fadt.flags & ACPI_FADT_HW_REDUCED) != 0 &&
+        (sleep->space_id == ACPI_ADR_SPACE_SYSTEM_MEMORY ||
+         (sleep->space_id == ACPI_ADR_SPACE_SYSTEM_IO && sleep->address <= UINT16_MAX))) {
+        config->sleep_type = ISA_REDUCED_SOFT_OFF_TYPE;
+        config->sleep_control = sleep->address;
+        config->sleep_is_port = sleep->space_id == ACPI_ADR_SPACE_SYSTEM_IO;
+    }
 
     const struct acpi_generic_address *reset = &fadt.reset_register;
     if ((fadt.flags & ACPI_FADT_RESET_REGISTER) == 0 || reset->address == 0)
@@ -67,9 +76,11 @@ bool machine_reference(const struct acpi *acpi, struct clock_reference *referenc
         return true;
 
     struct acpi_table_fadt fadt;
-    if (!fadt_read(acpi, &fadt))
-        return false;
-    const uint16_t port = port_of(&fadt.xpm_timer_block, fadt.pm_timer_block);
-    return port != 0 &&
-           reference_pm_timer(port, (fadt.flags & ACPI_FADT_32BIT_TIMER) != 0, reference);
+    if (fadt_read(acpi, &fadt)) {
+        const uint16_t port = port_of(&fadt.xpm_timer_block, fadt.pm_timer_block);
+        if (port != 0 &&
+            reference_pm_timer(port, (fadt.flags & ACPI_FADT_32BIT_TIMER) != 0, reference))
+            return true;
+    }
+    return reference_i8254(ISA_I8254, reference) || reference_stated(reference);
 }

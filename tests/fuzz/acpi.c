@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c platform/aarch64/describe_acpi.c user/devd/acpi.c user/devd/tree.c
+// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c platform/aarch64/describe_acpi.c user/devd/acpi.c user/devd/aml.c user/devd/aml_resources.c user/devd/tree.c
 //
 // ACPI tables, as the kernel's start and devd read them. The input is memory from address 0 on,
 // with the RSDP at its beginning. Nothing outside of it is read, and what was found makes sense.
@@ -88,6 +88,23 @@ bool reference_pm_timer(uint16_t port, bool wide, struct clock_reference *refere
     return true;
 }
 
+bool reference_i8254(uint16_t ports, struct clock_reference *reference)
+{
+    (void)ports, (void)reference;
+    return false;
+}
+
+bool reference_stated(struct clock_reference *reference)
+{
+    (void)reference;
+    return false;
+}
+
+uint32_t apic_id_max(void)
+{
+    return 254;
+}
+
 // ---- what must hold
 
 static uint8_t sum_of(const uint8_t *at, size_t bytes)
@@ -123,7 +140,7 @@ static void expect_sound_interrupts(const struct apic_config *config, const stru
     FUZZ_EXPECT(boot->cpu_count <= BOOT_CPUS_MAX && config->nmi_inputs < 4);
     for (uint32_t i = 0; i < boot->cpu_count; i++)
         for (uint32_t k = 0; k < i; k++)
-            FUZZ_EXPECT(boot->cpu_ids[i] != boot->cpu_ids[k]);
+            FUZZ_EXPECT(boot->cpu_ids[i] != boot->cpu_ids[k] && boot->cpu_ids[i] <= apic_id_max());
 }
 
 static void expect_sound_description(const struct machine_description *machine)
@@ -184,6 +201,19 @@ static void read_as_kernel(void)
     }
 }
 
+// The serial port of a PC, or a slot that AML declares.
+static void expect_sound_node(const struct node *node)
+{
+    FUZZ_EXPECT(node->range_count > 0 && node->range_count <= NODE_RANGES);
+    FUZZ_EXPECT(node->interrupt_count <= NODE_INTERRUPTS && node->compatible_count == 1);
+    if (strcmp(node->compatible[0], "ns16550a") == 0)
+        FUZZ_EXPECT(strcmp(node->name, "com1") == 0 && node->interrupt_count == 1);
+    else
+        FUZZ_EXPECT(strcmp(node->compatible[0], "virtio,mmio") == 0 && strlen(node->name) <= 4);
+    for (uint32_t i = 0; i < node->range_count; i++)
+        FUZZ_EXPECT(node->ranges[i].bytes != 0);
+}
+
 static void read_as_devd(void)
 {
     static const struct acpi_access access = {map};
@@ -201,9 +231,7 @@ static void read_as_devd(void)
         FUZZ_EXPECT(host->ecam <= UINT64_MAX - (buses << 20));
     }
     for (uint32_t i = 0; i < tree.node_count; i++)
-        FUZZ_EXPECT((strcmp(tree.nodes[i].name, "com1") == 0 ||
-                     strcmp(tree.nodes[i].name, "serial") == 0) &&
-                    tree.nodes[i].interrupt_count == 1);
+        expect_sound_node(&tree.nodes[i]);
 }
 
 void fuzz_one(const uint8_t *data, size_t bytes)

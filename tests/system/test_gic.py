@@ -67,20 +67,20 @@ def test_its_on_eight_cpus(arch, tmp, seed):
 
 @arches("aarch64")
 def test_without_its(arch, tmp, seed):
-    check_machine(tmp, seed, "GICv3", "line", gic=3, cpu="cortex-a53", options="its=off")
+    check_machine(tmp, seed, "GICv3", "line", gic=3, cpu="cortex-a53", machine="virt,its=off")
 
 
 @arches("aarch64")
 def test_all_below_4_gib(arch, tmp, seed):
     """The PCI windows and the configuration space, too."""
-    check_machine(tmp, seed, WITH_ITS, "message", gic=3, options="highmem=off")
-    check_machine(tmp, seed, "GICv2", "message", gic=2, options="highmem=off")
+    check_machine(tmp, seed, WITH_ITS, "message", gic=3, machine="virt,highmem=off")
+    check_machine(tmp, seed, "GICv2", "message", gic=2, machine="virt,highmem=off")
 
 
 @arches("aarch64")
 def test_from_el2(arch, tmp, seed):
     """The kernel is entered at EL2, which has to let go of the system registers."""
-    check_machine(tmp, seed, WITH_ITS, "message", gic=3, cpus=2, options="virtualization=on")
+    check_machine(tmp, seed, WITH_ITS, "message", gic=3, cpus=2, machine="virt,virtualization=on")
 
 
 @arches("aarch64")

@@ -14,21 +14,21 @@ VIRTUAL_TIME = ["-icount", "shift=0,sleep=off"]
 
 
 def run_program(arch, name, command_line, extra=(), build="dev", cpu=None,
-                cpus=1, timeout=100):
+                cpus=1, timeout=100, **machine):
     """Runs a test program to its end; its own lines, without time and name."""
-    lines = program_lines(arch, name, command_line, extra, build, cpu, cpus, timeout)
+    lines = program_lines(arch, name, command_line, extra, build, cpu, cpus, timeout, **machine)
     wrong = [line for line in lines if line.startswith("FAIL")]
     check(not wrong and lines[-1] == "END 0", "\n".join(wrong or lines[-1:]))
     return lines
 
 
 def program_lines(arch, name, command_line, extra=(), build="dev", cpu=None, cpus=1, timeout=100,
-                  bug=None):
+                  bug=None, **machine):
     """What a test program says to its end, whatever that is; on a kernel with a planted bug."""
     bundle = TOP / "build" / f"{arch}-{build}" / "tests" / f"{name}.img"
     check(bundle.is_file(), f"{bundle} is not built")
     # The last -initrd counts.
-    machine = Machine(arch=arch, build=build, cpu=cpu, cpus=cpus, command_line=command_line,
+    machine = Machine(arch=arch, build=build, cpu=cpu, cpus=cpus, command_line=command_line, **machine,
                       build_folder=bug and TOP / "build" / f"{arch}-{build}-bug-{bug.replace(' ', '-')}",
                       extra=[*extra, "-initrd", str(bundle)])
     with machine:

@@ -13,14 +13,14 @@ FULL = "calls=1000000 replaced=100000"
 COUNTS = (1, 2, 4, 8)  # a GICv2 serves no more
 
 
-def run_stress(arch, cpus, seed, size, timeout, bug=None, extra=()):
+def run_stress(arch, cpus, seed, size, timeout, bug=None, extra=(), **machine):
     """Its lines as (guest seconds, text), to the end of the machine or the first failure."""
     folder = TOP / "build" / f"{arch}-dev"
     bundle = folder / "tests" / "stress.img"
     check(bundle.is_file(), f"{bundle} is not built")
     if bug:
         folder = folder.with_name(f"{arch}-dev-bug-{bug.replace(' ', '-')}")
-    machine = Machine(arch=arch, cpus=cpus, build_folder=folder,
+    machine = Machine(arch=arch, cpus=cpus, build_folder=folder, **machine,
                       command_line=f"seed={seed} {size}", extra=[*extra, "-initrd", str(bundle)])
     with machine:
         # With a bug, what follows its first sign may be anything.
@@ -42,8 +42,8 @@ def figures(lines):
     return found | {"seconds": lines[-1][0]}
 
 
-def stress(arch, cpus, seed, size, timeout, extra=()):
-    lines = run_stress(arch, cpus, seed, size, timeout, extra=extra)
+def stress(arch, cpus, seed, size, timeout, extra=(), **machine):
+    lines = run_stress(arch, cpus, seed, size, timeout, extra=extra, **machine)
     check(not wrong(lines) and lines[-1][1] == "END 0",
           "\n".join(text for _, text in wrong(lines) or lines[-3:]))
     note(f"{lines[-2][1]}; {lines[-1][0]:.1f} s")

@@ -50,14 +50,14 @@ def test_uefi_boots(arch, tmp, seed):
 @arches("aarch64")
 @limit(300)
 def test_uefi_boots_by_device_tree(arch, tmp, seed):
-    boots(arch, tmp, seed, "device tree", options="acpi=off")
+    boots(arch, tmp, seed, "device tree", machine="virt,acpi=off")
 
 
 @arches("aarch64")
 @limit(300)
 def test_uefi_boots_gicv3(arch, tmp, seed):
     # From EL2, with another way of messages, and PSCI by smc, all of which ACPI says.
-    boots(arch, tmp, seed, "ACPI", gic=3, options="virtualization=on")
+    boots(arch, tmp, seed, "ACPI", gic=3, machine="virt,virtualization=on")
 
 
 # --- what is wrong is said ---------------------------------------------------------

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// build: user/devd/pci_config.c user/devd/windows.c user/devd/plan.c user/devd/pci_scan.c user/devd/tree.c
+// build: user/devd/pci_config.c user/devd/windows.c user/devd/plan.c user/devd/pci_scan.c user/devd/pci_ports.c user/devd/tree.c
 //
 // PCI: a modelled function is read, placed and cut into windows; then configuration spaces of
 // random bytes, and buses full of them.
@@ -357,4 +357,92 @@ TEST(messages_go_where_their_functions_are_known)
     tree_scan_pci(&tree, map_bus);
     EXPECT(!function_at(&tree, 1 << 3)->pci.messages);
     EXPECT(function_at(&tree, 3 << 3)->pci.message_device == 0x1'0000);
+}
+
+// ---- the other way to configuration space: an address and a word of data
+
+static uint32_t port_address;
+static bool ports_are_there = true;
+
+static uint32_t *port_word(void)
+{
+    EXPECT((port_address & 0x8000'0003) == 0x8000'0000);
+    return &bus_memory[port_address >> 16 & 1]
+                      [(port_address >> 8 & 0xff) * 1024 + (port_address & 0xff) / 4];
+}
+
+static uint32_t port_read(enum pci_port port)
+{
+    if (!ports_are_there)
+        return UINT32_MAX;
+    return port == PCI_PORT_ADDRESS ? port_address : *port_word();
+}
+
+static void port_write(enum pci_port port, uint32_t value)
+{
+    if (port == PCI_PORT_ADDRESS)
+        port_address = value;
+    else
+        *port_word() = value;
+}
+
+static const struct pci_ports test_ports = {port_read, port_write};
+
+TEST(ports_answer_or_nothing_is_there)
+{
+    port_address = 0x1234'5678;
+    ports_are_there = true;
+    EXPECT(pci_ports_answer(&test_ports) && port_address == 0x1234'5678);
+    ports_are_there = false;
+    EXPECT(!pci_ports_answer(&test_ports));
+    ports_are_there = true;
+
+    // Nothing is behind the reach of the ports, and nothing in it is changed by a write there.
+    memset(bus_memory, 0, sizeof(bus_memory));
+    pci_ports_write(&test_ports, 0x00ff, 256, 5);
+    EXPECT(pci_ports_read(&test_ports, 0x00ff, 256) == UINT32_MAX);
+    for (size_t i = 0; i < 1 << 18; i++)
+        EXPECT(bus_memory[0][i] == 0);
+    pci_ports_write(&test_ports, 0x01ff, 0xfc, 5);
+    EXPECT(bus_memory[1][255 * 1024 + 63] == 5 && pci_ports_read(&test_ports, 0x01ff, 0xfc) == 5);
+}
+
+// A bus is seen to be the same, whichever way it is looked at.
+TEST(scan_by_ports_sees_what_the_scan_in_memory_sees)
+{
+    static struct tree trees[2];
+    static uint32_t saved[2][1 << 18];
+    uint32_t seen = 0;
+    for (unsigned round = 0; round < 10; round++) {
+        for (unsigned b = 0; b < 2; b++)
+            for (unsigned f = 0; f < 256; f++)
+                for (unsigned i = 0; i < 64; i++)
+                    bus_memory[b][f * 1024 + i] =
+                        i == 0 && random_next() % 4 != 0 ? UINT32_MAX : (uint32_t)random_next();
+        memcpy(saved, bus_memory, sizeof(saved));
+        for (unsigned way = 0; way < 2; way++) {
+            memset(&trees[way], 0, sizeof(trees[way]));
+            memcpy(bus_memory, saved, sizeof(saved));
+            trees[way].host_count = 1;
+            trees[way].hosts[0].last_bus = 1;
+            trees[way].hosts[0].ports = way == 1 ? &test_ports : nullptr;
+            tree_scan_pci(&trees[way], map_bus);
+        }
+        EXPECT(trees[0].node_count == trees[1].node_count);
+        seen += trees[0].node_count;
+        for (uint32_t i = 0; i < trees[0].node_count; i++) {
+            const struct node *memory = &trees[0].nodes[i], *ports = &trees[1].nodes[i];
+            EXPECT(memory->pci.requester == ports->pci.requester && ports->pci.space == nullptr);
+            EXPECT(memcmp(&memory->pci.function, &ports->pci.function,
+                          sizeof(memory->pci.function)) == 0);
+            EXPECT(memcmp(memory->pci.bar_address, ports->pci.bar_address,
+                          sizeof(memory->pci.bar_address)) == 0);
+            struct node_config config = node_config(ports);
+            pci_command_change(&config.config, 0xffff, PCI_COMMAND_BUS_MASTER);
+            EXPECT((bus_memory[ports->pci.requester >> 8 & 1]
+                              [(ports->pci.requester & 0xff) * 1024 + 1] &
+                    0xffff) == PCI_COMMAND_BUS_MASTER);
+        }
+    }
+    EXPECT(seen > 100);
 }

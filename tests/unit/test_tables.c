@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// build: user/devd/fdt.c user/devd/acpi.c user/devd/tree.c
+// build: user/devd/fdt.c user/devd/acpi.c user/devd/aml.c user/devd/aml_resources.c user/devd/tree.c
 //
 // The two front ends of the hardware tree. The device tree is the one of QEMU's virt machine,
 // dumped while the test runs; ACPI tables are made here. Both are then damaged at random.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // The ACPI front end: PCI hosts from the MCFG, the serial port that the SPCR names (a PL011, as
-// machines of Arm have it), and that of a PC (isa_facts.h) on machines that say that they are PC-AT
-// compatible. Windows of PCI hosts are in AML, which is not
-// read: what the firmware assigned is kept.
+// machines of Arm have it), that of a PC (isa_facts.h) on machines that say that they are PC-AT
+// compatible, and the slots of virtio devices, which AML declares by constants (aml.h). Windows of PCI
+// hosts are in AML that would have to be run: what the firmware assigned is kept.
 //
 // Sources: ACPI 6.5, 5.2.5 to 5.2.8 and 5.2.12; PCI Firmware Specification 3.2, 4.1.2; SPCR by
 // Microsoft's specification 1.08. Layouts are ACPICA's.
@@ -11,6 +11,7 @@
 #include <lib/acpi_tables.h>
 #include <lib/string.h>
 
+#include "aml.h"
 #include "isa_facts.h"
 #include "tree.h"
 
@@ -153,6 +154,45 @@ static void read_spcr(struct tree *tree, const struct acpi_table_header *header)
         (struct node_interrupt){.line = spcr.interrupt, .trigger = TRIGGER_LEVEL_HIGH};
 }
 
+// ---- DSDT and SSDTs: slots of virtio devices
+
+static void add_declared(void *context, const struct aml_device *device)
+{
+    struct tree *tree = context;
+    // The id is QEMU's, and Linux's; its ranges and interrupts are those of "virtio,mmio".
+    if (strcmp(device->hid, "LNRO0005") != 0 || device->range_count == 0)
+        return;
+    struct node *node = tree_add(tree);
+    if (node == nullptr)
+        return;
+    (void)text_copy(node->name, sizeof(node->name), device->name);
+    node_add_compatible(node, "virtio,mmio");
+    for (uint8_t i = 0; i < device->range_count && node->range_count < NODE_RANGES; i++) {
+        const struct aml_range *range = &device->ranges[i];
+        node->ranges[node->range_count++] =
+            (struct node_range){.base = range->base, .bytes = range->bytes, .io = range->io};
+    }
+    for (uint8_t i = 0; i < device->interrupt_count && node->interrupt_count < NODE_INTERRUPTS; i++)
+        node->interrupts[node->interrupt_count++] = (struct node_interrupt){
+            .line = device->interrupts[i].line, .trigger = device->interrupts[i].trigger};
+}
+
+static void read_definitions(struct tree *tree, const struct acpi_table_header *table)
+{
+    aml_devices(table + 1, table->length - sizeof(*table), add_declared, tree);
+}
+
+static void read_fadt(struct tree *tree, const struct acpi_access *access,
+                      const struct acpi_table_header *header)
+{
+    struct acpi_table_fadt fadt = {};
+    memcpy(&fadt, header, header->length < sizeof(fadt) ? header->length : sizeof(fadt));
+    const uint64_t address = fadt.Xdsdt != 0 ? fadt.Xdsdt : fadt.dsdt;
+    const struct acpi_table_header *dsdt = address != 0 ? open_table(access, address) : nullptr;
+    if (dsdt != nullptr && is_named(dsdt, ACPI_SIG_DSDT))
+        read_definitions(tree, dsdt);
+}
+
 // ---- the list
 
 static void read_table(struct tree *tree, const struct acpi_access *access, uint64_t address)
@@ -166,6 +206,10 @@ static void read_table(struct tree *tree, const struct acpi_access *access, uint
         read_madt(tree, table);
     else if (is_named(table, ACPI_SIG_SPCR))
         read_spcr(tree, table);
+    else if (is_named(table, ACPI_SIG_FADT))
+        read_fadt(tree, access, table);
+    else if (is_named(table, ACPI_SIG_SSDT))
+        read_definitions(tree, table);
 }
 
 static bool read_list(struct tree *tree, const struct acpi_access *access, uint64_t address,

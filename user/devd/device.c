@@ -9,7 +9,7 @@
 #include <proto/init.h>
 #include <sdk/memory.h>
 #include <sdk/start.h>
-#include <sdk/virtio_pci.h>
+#include <sdk/virtio.h>
 
 #include "mint.h"
 
@@ -109,14 +109,31 @@ static void close_common(struct driven *d)
     d->common_vmo.value = 0;
 }
 
+static enum virtio_transport_kind kind_of(const struct node *node)
+{
+    return node_is_virtio(node) ? VIRTIO_PCI : node->virtio_slot ? VIRTIO_MMIO : VIRTIO_NONE;
+}
+
+// Where the registers are that hold the status; 0: nowhere.
+static uint64_t status_address(const struct node *node, uint64_t *bytes)
+{
+    if (node->virtio_slot) {
+        *bytes = VIRTIO_MMIO_BYTES;
+        return node->ranges[0].base;
+    }
+    const struct pci_virtio_region *region = &node->pci.function.virtio[PCI_VIRTIO_COMMON];
+    const uint64_t base = node->pci.bar_address[region->bar];
+    *bytes = region->bytes;
+    return base == 0 || region->bytes < VIRTIO_COMMON_BYTES ? 0 : base + region->offset;
+}
+
 // Maps the page of the virtio status register for ourselves and asks for the reset.
 static status_t ask_for_reset(struct driven *d)
 {
-    const struct pci_virtio_region *region = &d->node->pci.function.virtio[PCI_VIRTIO_COMMON];
-    uint64_t address = d->node->pci.bar_address[region->bar] + region->offset;
+    uint64_t bytes, address = status_address(d->node, &bytes);
     uint64_t first = align_down(address, PAGE_SIZE);
-    uint64_t bytes = align_up(address + region->bytes, PAGE_SIZE) - first;
-    if (d->node->pci.bar_address[region->bar] == 0 || region->bytes < VIRTIO_COMMON_BYTES)
+    bytes = align_up(address + bytes, PAGE_SIZE) - first;
+    if (address == 0)
         return STATUS_NOT_FOUND;
     status_t status = machine_device_memory(start.machine, start.account, first, bytes,
                                             MEMORY_DEVICE, &d->common_vmo);
@@ -127,7 +144,7 @@ static status_t ask_for_reset(struct driven *d)
         return status;
     }
     d->common = (volatile uint8_t *)d->common_mapped + (address - first);
-    virtio_common_reset(d->common);
+    virtio_ask_reset(kind_of(d->node), d->common);
     return STATUS_OK;
 }
 
@@ -166,7 +183,7 @@ static void begin_reset(struct driven *d)
     mint_destroy(d);
     config_set(d, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_MEMORY);
     // Where there is no reset that we know, bus mastering off is what there is.
-    if (node_is_virtio(d->node))
+    if (kind_of(d->node) != VIRTIO_NONE)
         next_step(d, RESET_ASK);
     else
         reset_answered(d);
@@ -189,7 +206,7 @@ static bool reset_on(struct driven *d)
         next_step(d, RESET_ANSWER);
         return reset_on(d);
     case RESET_ANSWER:
-        if (virtio_common_status(d->common) == 0) {
+        if (virtio_is_reset(kind_of(d->node), d->common)) {
             reset_answered(d);
             return reset_on(d);
         }
@@ -237,6 +254,27 @@ static bool find_driver(struct driven *d, const struct node *node)
     return false;
 }
 
+static bool share_page(const struct node *a, const struct node *b)
+{
+    for (uint32_t i = 0; i < a->range_count; i++)
+        for (uint32_t k = 0; k < b->range_count; k++) {
+            const struct node_range *x = &a->ranges[i], *y = &b->ranges[k];
+            if (!x->io && !y->io && align_down(x->base, PAGE_SIZE) < y->base + y->bytes &&
+                align_down(y->base, PAGE_SIZE) < x->base + x->bytes)
+                return true;
+        }
+    return false;
+}
+
+// A page of registers goes to one driver. Where devices share one, the first has it.
+static const struct node *page_owner(const struct node *node)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (share_page(devices[i].node, node))
+            return devices[i].node;
+    return nullptr;
+}
+
 void devices_start(struct tree *tree)
 {
     for (uint32_t i = 0; i < tree->node_count; i++) {
@@ -246,6 +284,12 @@ void devices_start(struct tree *tree)
         void *page;
         if (!find_driver(&found, node))
             continue;
+        const struct node *owner = page_owner(node);
+        if (owner != nullptr) {
+            log_line("%s is left alone: its registers share a page with those of %s", node->name,
+                     owner->name);
+            continue;
+        }
         if (device_count == DEVICES_MAX) {
             log_line("%s is left alone: more than %u devices have drivers", node->name,
                      DEVICES_MAX);

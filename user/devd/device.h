@@ -33,7 +33,7 @@ constexpr unsigned DEVICE_HANDLES_MAX = 7;
 
 struct driven {
     struct node *node;
-    uint64_t id; // the requester id of a PCI function
+    uint64_t id; // the requester id of a PCI function, or above all of those
     enum device_state state;
     uint64_t epoch;
     char driver[16];        // what the manifest names

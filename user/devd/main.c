@@ -4,6 +4,8 @@
 // can mint device objects, and gives each driver exactly those of its device.
 //
 //   fdt.c, acpi.c   what the firmware's tables say --> tree.h
+//   isa.c           what a PC has without a table that says so
+//   slots*.c        virtio devices whose registers are in memory
 //   pci_*.c         what stands on the PCI buses, and where its registers go
 //   plan.c          which pages a driver may have
 //   mint.c          makes and destroys kernel objects; hands them to init
@@ -19,6 +21,8 @@
 #include <sdk/service.h>
 
 #include "device.h"
+#include "isa.h"
+#include "slots.h"
 #include "storm.h"
 
 constexpr uint32_t CONNECTIONS = 4;
@@ -78,6 +82,9 @@ static void find_devices(void)
     const struct abi_machine_info *info = (const void *)message_buffer()->data;
     uint32_t firmware = info->firmware;
     uint64_t tables = info->tables, tables_bytes = info->tables_bytes;
+    uint32_t slots_left_out;
+    static char command_line[ABI_COMMAND_LINE];
+    (void)text_copy(command_line, sizeof(command_line), info->command_line);
 
     bool understood = false;
     if (firmware == FIRMWARE_DEVICE_TREE) {
@@ -85,11 +92,17 @@ static void find_devices(void)
         understood = fdt != nullptr && tree_from_fdt(&tree, fdt, tables_bytes);
     } else if (firmware == FIRMWARE_ACPI) {
         understood = tree_from_acpi(&tree, &access, tables);
+        if (tree.host_count == 0)
+            (void)isa_find_pci(&tree);
     }
     if (!understood)
         log_line("the firmware's tables cannot be understood: no devices");
     tree_scan_pci(&tree, map_bus);
+    slots_from_command_line(&tree, command_line, &slots_left_out);
+    slots_look(&tree);
     log_line("%u devices found; no IOMMU, so drivers are trusted with DMA", tree.node_count);
+    if (slots_left_out > 0)
+        log_line("%u virtio_mmio.device= of the command line make no sense", slots_left_out);
     if (tree.bridges_unused > 0)
         log_line("the firmware numbered no bus behind %u PCI bridges: nothing there is seen",
                  tree.bridges_unused);

@@ -97,7 +97,10 @@ static status_t mint_plain(struct driven *d, const char **what)
         if (status != STATUS_OK)
             return status;
     }
-    return STATUS_OK;
+    if (!d->node->virtio_slot)
+        return STATUS_OK;
+    *what = "DMA space";
+    return machine_dma_space(start.machine, start.account, d->id, &d->dma);
 }
 
 status_t mint_all(struct driven *d, const char **what)
@@ -190,6 +193,8 @@ status_t mint_hand_over(struct driven *d, const char *fault)
     add_property("message=%u\n", d->message);
     if (node_is_virtio(d->node))
         describe_virtio(d);
+    if (d->node->virtio_slot)
+        add_property("virtio.mmio=0\n");
     if (fault[0] != '\0')
         add_property("fault=%s\n", fault);
     status_t status = init_driver_start(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER);

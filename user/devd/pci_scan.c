@@ -18,22 +18,32 @@ constexpr unsigned BUS_DEPTH_MAX = 8;
 
 static uint32_t read_word(struct pci_config *config, uint32_t offset)
 {
-    return CONTAINER_OF(config, struct node_config, config)->space[offset / 4];
+    const struct node_config *function = CONTAINER_OF(config, struct node_config, config);
+    return function->ports != nullptr ? pci_ports_read(function->ports, function->requester, offset)
+                                      : function->space[offset / 4];
 }
 
 static void write_word(struct pci_config *config, uint32_t offset, uint32_t value)
 {
-    CONTAINER_OF(config, struct node_config, config)->space[offset / 4] = value;
+    const struct node_config *function = CONTAINER_OF(config, struct node_config, config);
+    if (function->ports != nullptr)
+        pci_ports_write(function->ports, function->requester, offset, value);
+    else
+        function->space[offset / 4] = value;
 }
 
-static struct node_config config_of(volatile uint32_t *space)
+static struct node_config config_of(const struct pci_host *host, volatile uint32_t *space,
+                                    uint16_t requester)
 {
-    return (struct node_config){.config = {read_word, write_word}, .space = space};
+    return (struct node_config){.config = {read_word, write_word},
+                                .space = space,
+                                .ports = host->ports,
+                                .requester = requester};
 }
 
 struct node_config node_config(const struct node *node)
 {
-    return config_of(node->pci.space);
+    return config_of(node->pci.host, node->pci.space, node->pci.requester);
 }
 
 // What the scan carries along.
@@ -94,16 +104,19 @@ static void scan_bus(struct scan *scan, uint8_t bus, unsigned depth)
         (scan->seen[bus / 8] & bit) != 0)
         return;
     scan->seen[bus / 8] |= bit;
-    volatile uint32_t *space =
-        scan->map_bus(scan->host->ecam + ((uint64_t)(bus - scan->host->first_bus) << 20));
-    if (space == nullptr)
-        return;
+    volatile uint32_t *space = nullptr;
+    if (scan->host->ports == nullptr) {
+        space = scan->map_bus(scan->host->ecam + ((uint64_t)(bus - scan->host->first_bus) << 20));
+        if (space == nullptr)
+            return;
+    }
     for (unsigned device = 0; device < DEVICES; device++) {
         unsigned functions = 1;
         for (unsigned f = 0; f < functions; f++) {
             uint16_t requester = (uint16_t)((unsigned)bus << 8 | device << 3 | f);
-            volatile uint32_t *at = space + (size_t)(device << 3 | f) * 1024;
-            struct node_config config = config_of(at);
+            volatile uint32_t *at =
+                space != nullptr ? space + (size_t)(device << 3 | f) * 1024 : nullptr;
+            struct node_config config = config_of(scan->host, at, requester);
             struct pci_function function;
             if (!pci_function_read(&config.config, &function))
                 continue; // functions may have gaps, but there is always a first

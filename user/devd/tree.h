@@ -14,6 +14,7 @@
 #include <abi/layout.h>
 
 #include "pci_config.h"
+#include "pci_ports.h"
 #include "windows.h"
 
 constexpr unsigned NODES = 96;
@@ -38,9 +39,9 @@ struct pci_host;
 
 // A PCI function: its configuration space, and where the CPU finds its BARs.
 struct node_pci {
-    struct pci_host *host; // null: the node is no PCI function
-    volatile uint32_t *space;
-    uint16_t requester; // bus, device, function
+    struct pci_host *host;    // null: the node is no PCI function
+    volatile uint32_t *space; // null: by the host's ports
+    uint16_t requester;       // bus, device, function
     struct pci_function function;
     uint64_t bar_address[PCI_BARS]; // 0: not usable
 
@@ -56,6 +57,7 @@ struct node {
     struct node_range ranges[NODE_RANGES];
     struct node_interrupt interrupts[NODE_INTERRUPTS];
     uint8_t compatible_count, range_count, interrupt_count;
+    bool virtio_slot; // a virtio device whose registers are the first range: see slots.h
     struct node_pci pci;
 };
 
@@ -74,7 +76,8 @@ struct pci_message_route {
 };
 
 struct pci_host {
-    uint64_t ecam; // physical address of the configuration space of bus `first_bus`
+    uint64_t ecam;                 // physical address of the configuration space of bus `first_bus`
+    const struct pci_ports *ports; // the other way to reach it; null: by ecam
     uint8_t first_bus, last_bus;
     struct pci_space space;
     struct pci_route routes[PCI_ROUTES];
@@ -116,5 +119,7 @@ void tree_scan_pci(struct tree *tree, volatile uint32_t *(*map_bus)(uint64_t add
 struct node_config {
     struct pci_config config;
     volatile uint32_t *space;
+    const struct pci_ports *ports;
+    uint16_t requester;
 };
 struct node_config node_config(const struct node *node);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// See sdk/virtio_pci.h. Register offsets: Virtio 1.2, 4.1.4.3.
-
-#include <sdk/virtio_pci.h>
+// The PCI transport: see virtio_transport.h. Register offsets: Virtio 1.2, 4.1.4.3.
 
 #include <sdk/mmio.h>
-#include <sdk/start.h>
+
+#include "virtio_transport.h"
 
 enum common_register {
     COMMON_DEVICE_FEATURE_SELECT = 0,
@@ -25,15 +24,6 @@ enum common_register {
     COMMON_QUEUE_USED = 48,
 };
 
-enum virtio_status : uint8_t {
-    VIRTIO_ACKNOWLEDGE = 1,
-    VIRTIO_DRIVER = 2,
-    VIRTIO_DRIVER_OK = 4,
-    VIRTIO_FEATURES_OK = 8,
-    VIRTIO_NEEDS_RESET = 64,
-    VIRTIO_FAILED = 128,
-};
-
 constexpr uint16_t NO_VECTOR = 0xffff;
 
 static volatile uint8_t *find_region(const struct device *device, const char *name, uint32_t least,
@@ -49,20 +39,17 @@ static volatile uint8_t *find_region(const struct device *device, const char *na
     return window->registers + n[1];
 }
 
-bool virtio_pci_open(struct virtio_pci *virtio, const struct device *device, const char **why)
+bool virtio_pci_find(struct virtio *virtio, const struct device *device, const char **why)
 {
-    uint64_t message = 0, multiplier = 0;
+    uint64_t multiplier = 0;
     uint32_t bytes;
-    *virtio = (struct virtio_pci){};
-    (void)device_numbers(device, "message", &message, 1);
     (void)device_numbers(device, "virtio.multiplier", &multiplier, 1);
-    virtio->message = message != 0;
     virtio->notify_multiplier = (uint32_t)multiplier;
-    virtio->common = find_region(device, "virtio.common", VIRTIO_COMMON_BYTES, &bytes);
+    virtio->registers = find_region(device, "virtio.common", VIRTIO_COMMON_BYTES, &bytes);
     virtio->notify = find_region(device, "virtio.notify", 2, &virtio->notify_bytes);
     virtio->isr = find_region(device, "virtio.isr", 1, &bytes);
     virtio->config = find_region(device, "virtio.device", 4, &virtio->config_bytes);
-    *why = virtio->common == nullptr                    ? "it has no common registers"
+    *why = virtio->registers == nullptr                 ? "it has no common registers"
            : virtio->notify == nullptr                  ? "it has no notification registers"
            : !virtio->message && virtio->isr == nullptr ? "it has no interrupt status"
            : virtio->config == nullptr                  ? "it has no configuration"
@@ -70,76 +57,32 @@ bool virtio_pci_open(struct virtio_pci *virtio, const struct device *device, con
     return *why == nullptr;
 }
 
-static uint8_t status_of(const struct virtio_pci *virtio)
+static uint8_t pci_status(const volatile uint8_t *registers)
 {
-    return mmio_read8(virtio->common + COMMON_STATUS);
+    return mmio_read8(registers + COMMON_STATUS);
 }
 
-static void status_add(const struct virtio_pci *virtio, uint8_t bits)
+static void pci_set_status(volatile uint8_t *registers, uint8_t status)
 {
-    mmio_write8(virtio->common + COMMON_STATUS, status_of(virtio) | bits);
+    mmio_write8(registers + COMMON_STATUS, status);
 }
 
-void virtio_common_reset(volatile uint8_t *common)
+static uint32_t pci_offered(const struct virtio *virtio, uint32_t half)
 {
-    mmio_write8(common + COMMON_STATUS, 0);
+    mmio_write32(virtio->registers + COMMON_DEVICE_FEATURE_SELECT, half);
+    return mmio_read32(virtio->registers + COMMON_DEVICE_FEATURE);
 }
 
-uint8_t virtio_common_status(const volatile uint8_t *common)
+static void pci_accept(const struct virtio *virtio, uint32_t half, uint32_t features)
 {
-    return mmio_read8(common + COMMON_STATUS);
+    mmio_write32(virtio->registers + COMMON_DRIVER_FEATURE_SELECT, half);
+    mmio_write32(virtio->registers + COMMON_DRIVER_FEATURE, features);
 }
 
-status_t virtio_pci_reset(const struct virtio_pci *virtio, uint64_t deadline_ns)
+static uint16_t pci_queue_max(const struct virtio *virtio, uint16_t queue)
 {
-    virtio_common_reset(virtio->common);
-    while (status_of(virtio) != 0) {
-        uint64_t now = now_ns();
-        if (now >= deadline_ns)
-            return STATUS_TIMED_OUT;
-        (void)thread_sleep(now + NS_PER_MS);
-    }
-    return STATUS_OK;
-}
-
-static uint64_t offered_features(const struct virtio_pci *virtio)
-{
-    mmio_write32(virtio->common + COMMON_DEVICE_FEATURE_SELECT, 0);
-    uint64_t low = mmio_read32(virtio->common + COMMON_DEVICE_FEATURE);
-    mmio_write32(virtio->common + COMMON_DEVICE_FEATURE_SELECT, 1);
-    uint64_t high = mmio_read32(virtio->common + COMMON_DEVICE_FEATURE);
-    return high << 32 | low;
-}
-
-bool virtio_pci_negotiate(const struct virtio_pci *virtio, uint64_t wanted, uint64_t *agreed,
-                          const char **why)
-{
-    status_add(virtio, VIRTIO_ACKNOWLEDGE);
-    status_add(virtio, VIRTIO_DRIVER);
-    *agreed = offered_features(virtio) & wanted;
-    if ((*agreed & VIRTIO_F_VERSION_1) == 0) {
-        *why = "it is a legacy device, without VERSION_1";
-        virtio_pci_give_up(virtio);
-        return false;
-    }
-    mmio_write32(virtio->common + COMMON_DRIVER_FEATURE_SELECT, 0);
-    mmio_write32(virtio->common + COMMON_DRIVER_FEATURE, (uint32_t)*agreed);
-    mmio_write32(virtio->common + COMMON_DRIVER_FEATURE_SELECT, 1);
-    mmio_write32(virtio->common + COMMON_DRIVER_FEATURE, (uint32_t)(*agreed >> 32));
-    status_add(virtio, VIRTIO_FEATURES_OK);
-    if ((status_of(virtio) & VIRTIO_FEATURES_OK) == 0) {
-        *why = "it does not accept the features that it offered";
-        virtio_pci_give_up(virtio);
-        return false;
-    }
-    mmio_write16(virtio->common + COMMON_CONFIG_VECTOR, NO_VECTOR);
-    return true;
-}
-
-uint16_t virtio_pci_queue_max(const struct virtio_pci *virtio, uint16_t queue)
-{
-    mmio_write16(virtio->common + COMMON_QUEUE_SELECT, queue);
-    return mmio_read16(virtio->common + COMMON_QUEUE_SIZE);
+    mmio_write16(virtio->registers + COMMON_QUEUE_SELECT, queue);
+    return mmio_read16(virtio->registers + COMMON_QUEUE_SIZE);
 }
 
 static void write_address(volatile uint8_t *address, uint64_t value)
@@ -148,13 +91,13 @@ static void write_address(volatile uint8_t *address, uint64_t value)
     mmio_write32(address + 4, (uint32_t)(value >> 32));
 }
 
-volatile uint8_t *virtio_pci_queue_start(const struct virtio_pci *virtio, uint16_t queue,
-                                         uint16_t size,
+static volatile uint8_t *pci_queue_start(const struct virtio *virtio, uint16_t queue, uint16_t size,
                                          const struct virtio_queue_addresses *addresses,
                                          const char **why)
 {
-    volatile uint8_t *common = virtio->common;
+    volatile uint8_t *common = virtio->registers;
     uint16_t vector = virtio->message ? 0 : NO_VECTOR;
+    mmio_write16(common + COMMON_CONFIG_VECTOR, NO_VECTOR);
     mmio_write16(common + COMMON_QUEUE_SELECT, queue);
     mmio_write16(common + COMMON_QUEUE_SIZE, size);
     mmio_write16(common + COMMON_QUEUE_VECTOR, vector);
@@ -174,40 +117,29 @@ volatile uint8_t *virtio_pci_queue_start(const struct virtio_pci *virtio, uint16
     return virtio->notify + at;
 }
 
-void virtio_pci_run(const struct virtio_pci *virtio)
+static void pci_notify(volatile uint8_t *notify, uint16_t queue)
 {
-    status_add(virtio, VIRTIO_DRIVER_OK);
+    mmio_write16(notify, queue);
 }
 
-void virtio_pci_give_up(const struct virtio_pci *virtio)
+static void pci_quiet(const struct virtio *virtio)
 {
-    status_add(virtio, VIRTIO_FAILED);
+    (void)mmio_read8(virtio->isr); // reading lowers the line (4.1.4.5)
 }
 
-bool virtio_pci_needs_reset(const struct virtio_pci *virtio)
+static uint32_t pci_generation(const struct virtio *virtio)
 {
-    return (status_of(virtio) & VIRTIO_NEEDS_RESET) != 0;
+    return mmio_read8(virtio->registers + COMMON_GENERATION);
 }
 
-uint8_t virtio_pci_cause(const struct virtio_pci *virtio)
-{
-    return mmio_read8(virtio->isr);
-}
-
-bool virtio_pci_config(const struct virtio_pci *virtio, uint32_t offset, uint32_t bytes,
-                       uint64_t *value)
-{
-    if (offset > virtio->config_bytes || bytes > virtio->config_bytes - offset)
-        return false;
-    for (unsigned tries = 0; tries < 16; tries++) {
-        uint8_t before = mmio_read8(virtio->common + COMMON_GENERATION);
-        uint64_t v = mmio_read32(virtio->config + offset);
-        if (bytes == 8)
-            v |= (uint64_t)mmio_read32(virtio->config + offset + 4) << 32;
-        if (mmio_read8(virtio->common + COMMON_GENERATION) == before) {
-            *value = v;
-            return true;
-        }
-    }
-    return false;
-}
+const struct virtio_transport virtio_pci = {
+    .status = pci_status,
+    .set_status = pci_set_status,
+    .offered = pci_offered,
+    .accept = pci_accept,
+    .queue_max = pci_queue_max,
+    .queue_start = pci_queue_start,
+    .notify = pci_notify,
+    .quiet = pci_quiet,
+    .generation = pci_generation,
+};

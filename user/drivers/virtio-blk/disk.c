@@ -42,11 +42,11 @@ static volatile struct slot_memory *slot_memory(const struct disk *disk, uint32_
 static void read_config(struct disk *disk, uint64_t features)
 {
     uint64_t size_max = UINT32_MAX, seg_max = 1;
-    bool readable = virtio_pci_config(&disk->virtio, CONFIG_CAPACITY, 8, &disk->sectors);
+    bool readable = virtio_config(&disk->virtio, CONFIG_CAPACITY, 8, &disk->sectors);
     if (features & 1u << FEATURE_SIZE_MAX)
-        readable = readable && virtio_pci_config(&disk->virtio, CONFIG_SIZE_MAX, 4, &size_max);
+        readable = readable && virtio_config(&disk->virtio, CONFIG_SIZE_MAX, 4, &size_max);
     if (features & 1u << FEATURE_SEG_MAX)
-        readable = readable && virtio_pci_config(&disk->virtio, CONFIG_SEG_MAX, 4, &seg_max);
+        readable = readable && virtio_config(&disk->virtio, CONFIG_SEG_MAX, 4, &seg_max);
     if (!readable)
         fail("the device's configuration cannot be read");
     if (size_max < PAGE_SIZE || seg_max == 0)
@@ -60,7 +60,7 @@ static void read_config(struct disk *disk, uint64_t features)
 static void start_queue(struct disk *disk)
 {
     const char *why = nullptr;
-    uint16_t most = virtio_pci_queue_max(&disk->virtio, 0), size = VIRTQUEUE_MAX_SIZE;
+    uint16_t most = virtio_queue_max(&disk->virtio, 0), size = VIRTQUEUE_MAX_SIZE;
     while (size > most)
         size /= 2;
     // Header, one segment and answer are the least that a request takes.
@@ -79,7 +79,7 @@ static void start_queue(struct disk *disk)
         .available = disk->memory.addresses[0] + VIRTQUEUE_AVAILABLE,
         .used = disk->memory.addresses[0] + VIRTQUEUE_USED,
     };
-    disk->notify = virtio_pci_queue_start(&disk->virtio, 0, size, &addresses, &why);
+    disk->notify = virtio_queue_start(&disk->virtio, 0, size, &addresses, &why);
     if (disk->notify == nullptr)
         fail("the device cannot be used: %s", why);
 }
@@ -95,22 +95,22 @@ void disk_start(struct disk *disk)
         fault_arm_start(point);
     if (disk->device.interrupt_count == 0 || disk->device.dma.value == 0)
         fail("the device was handed over without interrupt or DMA");
-    if (!virtio_pci_open(&disk->virtio, &disk->device, &why))
+    if (!virtio_open(&disk->virtio, &disk->device, &why))
         fail("the device cannot be used: %s", why);
 
-    if (virtio_pci_reset(&disk->virtio, now_ns() + RESET_NS) != STATUS_OK)
+    if (virtio_reset(&disk->virtio, now_ns() + RESET_NS) != STATUS_OK)
         fail("the device does not answer its reset");
     fault_here(FAULT_START_RESET);
     const uint64_t wanted = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | 1u << FEATURE_SIZE_MAX |
                             1u << FEATURE_SEG_MAX | 1u << FEATURE_READ_ONLY;
     uint64_t features;
-    if (!virtio_pci_negotiate(&disk->virtio, wanted, &features, &why))
+    if (!virtio_negotiate(&disk->virtio, wanted, &features, &why))
         fail("the device cannot be used: %s", why);
     fault_here(FAULT_START_FEATURES);
     read_config(disk, features);
     start_queue(disk);
     fault_here(FAULT_START_QUEUE);
-    virtio_pci_run(&disk->virtio);
+    virtio_run(&disk->virtio);
     for (uint32_t i = 0; i < DISK_SLOTS; i++)
         disk->slots[i].next_free = i + 1;
     fault_here(FAULT_START_RUN);
@@ -205,7 +205,7 @@ void disk_flush(struct disk *disk)
     report(disk);
     dma_sync(&disk->memory, 0, VIRTQUEUE_BYTES, SYNC_DEVICE);
     fault_here(FAULT_SUBMIT_PUBLISH);
-    virtio_notify(disk->notify, 0);
+    virtio_notify(&disk->virtio, disk->notify, 0);
     fault_here(FAULT_SUBMIT_NOTIFY);
 }
 

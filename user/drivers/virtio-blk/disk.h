@@ -16,7 +16,7 @@
 
 #include <sdk/block.h>
 #include <sdk/driver.h>
-#include <sdk/virtio_pci.h>
+#include <sdk/virtio.h>
 #include <sdk/virtqueue.h>
 
 constexpr uint32_t DISK_SLOTS = 64;        // requests with the device at once
@@ -35,7 +35,7 @@ struct disk_slot {
 
 struct disk {
     struct device device;
-    struct virtio_pci virtio;
+    struct virtio virtio;
     struct virtqueue queue;
     volatile uint8_t *notify;
     struct dma_buffer memory; // a page for the queue, a page for headers and statuses

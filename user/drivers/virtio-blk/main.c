@@ -29,9 +29,8 @@ static void on_interrupt(struct source *source, const struct loop_event *event)
     if ((event->signals & SIGNAL_GONE) != 0)
         fail("the interrupt was taken away");
     fault_here(FAULT_COMPLETE_INTERRUPT);
-    if (!disk.virtio.message)
-        (void)virtio_pci_cause(&disk.virtio);
-    if (virtio_pci_needs_reset(&disk.virtio))
+    virtio_quiet(&disk.virtio);
+    if (virtio_needs_reset(&disk.virtio))
         fail("the device says that it needs a reset");
     disk_sync_used(&disk);
     struct disk_slot done;

@@ -8,6 +8,7 @@
 
 enum msr : uint32_t {
     MSR_APIC_BASE = 0x1b,
+    MSR_X2APIC_FIRST = 0x800, // and the 63 behind it
     MSR_EFER = 0xc000'0080,
     MSR_STAR = 0xc000'0081,
     MSR_LSTAR = 0xc000'0082,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Local APIC and I/O APICs as one interrupt controller. Line numbers:
+// Local APIC and I/O APICs as one interrupt controller. The local APICs are in x2APIC mode where
+// they can be; this is found out at run time, and all CPUs are in the same. Line numbers:
 //
 //   0 to gsi_count - 1   global system interrupts, as the firmware's tables number them
 //   above                message vectors
@@ -43,3 +44,6 @@ bool apic_cpu_start(uint64_t id, paddr_t entry, uint64_t argument);
 
 // The calling CPU's local APIC id.
 uint32_t apic_id(void);
+
+// The largest id of a CPU that can be started and interrupted here. Before apic_init too.
+uint32_t apic_id_max(void);

@@ -16,6 +16,11 @@ struct clock_reference {
 // Each fills `reference` if the timer is there, counts up, and says a sensible rate.
 [[nodiscard]] bool reference_hpet(paddr_t registers, struct clock_reference *reference);
 [[nodiscard]] bool reference_pm_timer(uint16_t port, bool wide, struct clock_reference *reference);
+// The first channel of an i8254, which interrupts once more at most.
+[[nodiscard]] bool reference_i8254(uint16_t ports, struct clock_reference *reference);
+// The time-stamp counter itself, if the processor states its rate: what is left to be measured
+// is the local APIC's timer.
+[[nodiscard]] bool reference_stated(struct clock_reference *reference);
 
 // Measures both clocks, in at most some 20 ms. Needs apic_init. nullptr: done, clock_tsc works.
 // Otherwise what is wrong; then nothing was changed.

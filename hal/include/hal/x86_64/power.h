@@ -13,6 +13,11 @@ struct acpi_power_config {
     uint8_t acpi_enable; // what SMI_COMMAND takes to hand over to us; 0: nothing needs to be handed
     uint8_t sleep_type;  // SLP_TYP of soft off
 
+    // The sleep control register of machines without PM1 control (ACPI 6.5, 4.8.3.7); 0: there is
+    // none.
+    uint64_t sleep_control;
+    bool sleep_is_port;
+
     bool has_reset, reset_is_port;
     uint64_t reset_address;
     uint8_t reset_value;

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""The same binary on every machine of a table (machines.txt): a cell is a test.
+
+Each comes up to the shell with all its CPUs, by the controller and the clock that it should; reads
+a fresh archive, every sum of it right; goes on after the disk's driver was killed in the middle, and is quiet then.
+"""
+
+import re
+from collections import namedtuple
+from pathlib import Path
+
+from harness import TOP, Machine, MachineError, arches, check, equal, limit, note, run
+from session import Session
+from test_hostile import VIRTUAL_TIME, run_program
+from test_restart import Work, kill_driver, make_disk, wait_for_reads
+from test_stress import stress
+
+DISK = TOP / "build" / "disk.tar"
+
+COLUMNS = "form arch machine firmware controller cpus memory cpu disk qemu"
+Cell = namedtuple("Cell", COLUMNS)
+
+# What the kernel says of itself.
+CONTROLLERS = {"xapic": "local APIC and I/O APIC", "x2apic": "x2APIC and I/O APIC",
+               "gicv2": "GICv2", "gicv3": "GICv3"}
+
+
+def cells():
+    rows = []
+    for line in (Path(__file__).parent / "machines.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            words = line.split()
+            check(len(words) == len(Cell._fields), f"machines.txt: {line}: the columns are {COLUMNS}")
+            rows.append(Cell(*words))
+    return rows
+
+
+def machine_of(cell):
+    """The keywords of Machine that make this cell."""
+    check(cell.firmware == "direct", f"there is no firmware {cell.firmware}")
+    return {"arch": cell.arch, "machine": cell.machine, "cpus": int(cell.cpus), "memory": cell.memory,
+            "cpu": cell.cpu, "bus": cell.disk, "qemu10": cell.qemu == "10",
+            "gic": cell.controller[-1] if cell.controller.startswith("gic") else None}
+
+
+def reference_of(cell):
+    if cell.machine.startswith("microvm"):
+        return "i8254"
+    return "ACPI PM timer" if "hpet=off" in cell.machine else "HPET"
+
+
+def check_cell(cell, tmp, seed):
+    disk, sums = make_disk(tmp, seed)
+    machine = machine_of(cell)
+    with Session(machine.pop("arch"), disk=disk, boot_timeout=60, **machine) as shell:
+        log = shell.log()
+        check(re.search(rf"^{cell.cpus} of {cell.cpus} CPUs? run$", log, re.MULTILINE), log)
+        check(re.search(rf"^Skerry dev: {cell.cpus} CPUs?, {CONTROLLERS[cell.controller]}, ", log, re.MULTILINE), log)
+        if cell.arch == "x86_64":
+            check(f"clock measured by the {reference_of(cell)}\n" in log, log)
+        memory = int(re.search(r"^memory: (\d+) MiB", log, re.MULTILINE)[1])
+        size = int(cell.memory[:-1]) * {"M": 1, "G": 1024}[cell.memory[-1]]
+        check(size - 2 <= memory <= size, f"{memory} MiB of {size}")
+
+        equal(shell.sums(sums), sums, "the sums")
+        kinds = {"pci": "pci:1af4:1042", "mmio": "virtio:2"}
+        check(re.search(rf"^\S+ +{kinds[cell.disk]} +virtio-blk +driven", shell.ask("drivers"), re.MULTILINE),
+              "the disk has another kind")
+        work = Work(shell, sums)
+        wait_for_reads(shell)
+        in_flight = kill_driver(shell)
+        work.finish()
+        equal(shell.ps()["virtio-blk"]["restarts"], 1, "restarts of the driver")
+        interrupts = shell.interrupts("virtio-blk")
+        shell.ask("sleep 0.3")
+        equal(shell.interrupts("virtio-blk"), interrupts, "interrupts of a disk that rests")
+        status = shell.ask("cpus")
+    note(f"{memory} MiB; {in_flight} requests in flight at the kill; {len(status.splitlines()) - 1} CPUs")
+
+
+def for_cell(cell):
+    def test(tmp, seed):
+        check_cell(cell, tmp, seed)
+    test.limit, test.long = 180, cell.form == "long"
+    return test
+
+
+for _cell in cells():
+    _name = "_".join([_cell.arch, _cell.machine, *_cell[4:]])
+    globals()["test_" + re.sub(r"[^\w.,+-]", "-", _name)] = for_cell(_cell)
+
+
+# ---- what is not in the table
+
+BIG_SOCKETS = "sockets=2,cores=256,maxcpus=512"  # the second one's APIC ids begin at 256
+
+
+@limit(180)
+def test_apic_ids_above_255(tmp, seed):
+    """Firmware leaves the boot CPU in x2APIC mode there, and the others are beyond 8 bits."""
+    disk, sums = make_disk(tmp, seed)
+    extra = [word for core in (0, 255) for word in
+             ("-device", f"max-x86_64-cpu,socket-id=1,core-id={core},thread-id=0")]
+    with Session("x86_64", disk=disk, qemu10=True, cpus=f"2,{BIG_SOCKETS}", extra=extra) as shell:
+        check("4 of 4 CPUs run\n" in shell.log(), shell.log())
+        rows = re.findall(r"^\d+ +([0-9a-f]+) ", shell.ask("cpus"), re.MULTILINE)
+        equal(rows, ["0", "1", "100", "1ff"], "the ids of the CPUs")
+        equal(shell.sums(sums), sums, "the sums")
+        asked = re.findall(r"^\d+ +\d+ +\d+ +(\d+) +\d+\n", shell.ask("irq"), re.MULTILINE)
+        check(len(asked) == 4 and all(int(n) > 0 for n in asked[1:]), f"nobody asked a CPU: {asked}")
+
+
+@limit(180)
+def test_many_cpus_by_x2apic(seed):
+    """Each pair of eight CPUs, and four under load: what they ask of each other goes by one MSR."""
+    lines = run_program("x86_64", "smp", "", cpus=8, timeout=60, qemu10=True)
+    check("ok 8 CPUs" in "\n".join(lines), "\n".join(lines))
+    got = stress("x86_64", 4, seed, "calls=50000 replaced=5000", 90, qemu10=True)
+    for what in ("calls answered", "pages read", "wake-ups", "processes killed"):
+        check(got[what] > 0, f"no {what}")
+
+
+def test_no_timer_of_known_rate():
+    """The kernel says what it looked for, whatever leaves behind the maximum a processor answers."""
+    for cpu in ("max", "max,level=0x20"):
+        with Machine(arch="x86_64", machine="microvm,pit=off", cpu=cpu) as machine:
+            machine.expect(rb"PANIC: boot: this machine has no timer of known rate: .*CPUID", 20)
+
+
+@limit(180)
+def test_slots_on_the_command_line(tmp, seed):
+    """Where the tables do not know it, the command line names the disk; nonsense is told apart."""
+    disk, sums = make_disk(tmp, seed)
+    slots = "virtio_mmio.device=512@0xfeb02e00:47 virtio_mmio.device=0K@1:2 virtio_mmio.device=512@0xfeb02c00:46:3"
+    with Session("x86_64", disk=disk, machine="microvm", command_line=slots) as shell:
+        check("devd: 2 devices found" in shell.log(), shell.log())  # the same slot twice is one
+        check("devd: 1 virtio_mmio.device= of the command line make no sense" in shell.log(), shell.log())
+        equal(shell.sums(sums), sums, "the sums")
+
+
+@limit(180)
+def test_slots_that_share_a_page(arch, tmp, seed):
+    """One of two disks in a page of registers is handed out, and the other is not."""
+    disk, sums = make_disk(tmp, seed)
+    machine = "microvm" if arch == "x86_64" else None
+    extra = ["-drive", f"if=none,id=other,format=raw,readonly=on,file={disk}",
+             "-device", "virtio-blk-device,drive=other"]
+    with Session(arch, disk=disk, machine=machine, bus="mmio", extra=extra) as shell:
+        check(re.search(r"^devd: \S+ is left alone: its registers share a page with those of \S+$",
+                        shell.log(), re.MULTILINE), shell.log())
+        equal(sorted(shell.drivers()), ["console", "virtio-blk"], "the drivers")
+        equal(shell.sums(sums), sums, "the sums")
+
+
+def test_a_legacy_slot_is_left_alone(arch, tmp, seed):
+    disk, _ = make_disk(tmp, seed)
+    machine = "microvm" if arch == "x86_64" else None
+    extra = ["-global", "virtio-mmio.force-legacy=true"]
+    with Session(arch, disk=disk, machine=machine, bus="mmio", extra=extra) as shell:
+        check(re.search(r"^devd: \S+ is left alone: it is a legacy virtio device$", shell.log(), re.MULTILINE),
+              shell.log())
+        equal(list(shell.drivers()), ["console"], "the drivers")
+
+
+def test_machines_that_do_not_exist():
+    for arch, wrong, why in (
+            ("x86_64", {"machine": "virt"}, "no machine virt for x86_64: choose one of q35, pc, microvm"),
+            ("aarch64", {"machine": "pc"}, "no machine pc for aarch64: choose one of virt"),
+            ("x86_64", {"gic": 3}, "has no GIC"), ("x86_64", {"cpus": 0}, "no number of CPUs"),
+            ("x86_64", {"cpu": "80387"}, "80387"), ("x86_64", {"machine": "q35,colour=red"}, "colour"),
+            ("x86_64", {"machine": "microvm", "bus": "pci", "disk": DISK}, "PCI")):
+        try:
+            run(arch, "ps", **wrong)
+            check(False, f"{arch} {wrong} exists")
+        except MachineError as error:
+            check(why in str(error), f"{wrong}: {error}")
+
+
+def kernel_instructions(tmp, memory):
+    """What the kernel executes in a run of a program that does always the same (tests/programs/smp)."""
+    counts = tmp / "counts"
+    plugin = TOP / "build" / "host" / "bench-plugin.so"
+    check(plugin.is_file(), f"{plugin} is not built")
+    run_program("x86_64", "smp", "", memory=memory, extra=[*VIRTUAL_TIME, "-plugin", f"{plugin},out={counts}"])
+    return int(counts.read_text().split()[0])
+
+
+def test_memory_is_looked_at_when_it_is_used(tmp):
+    """Five gigabytes more cost the kernel next to nothing from its start to its end."""
+    small, large = kernel_instructions(tmp, "1G"), kernel_instructions(tmp, "6G")
+    check(abs(large - small) < 20_000, f"{small} instructions with 1 GiB, {large} with 6 GiB")
+    note(f"{small} instructions of the kernel with 1 GiB, {large - small} more with 6 GiB")
+
+
+@limit(180)
+def test_power():
+    """Every machine can be switched off, and started again."""
+    for machine in ("q35", "pc", "microvm"):
+        for command, reason in (("poweroff", "guest-shutdown"), ("reboot", "guest-reset")):
+            with Session("x86_64", machine=machine) as shell:
+                shell.machine.send(command + "\r")
+                equal(shell.machine.wait(20), reason, f"{command} on {machine}")
