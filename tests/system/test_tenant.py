@@ -11,7 +11,7 @@ busy at all times; on one CPU it is the kernel's alone.
 import re
 import struct
 
-from harness import TOP, alone, check, limit, long, note
+from harness import TOP, alone, check, equal, limit, long, note
 from machine import disk_arguments
 from session import Session
 from test_hostile import VIRTUAL_TIME, run_program
@@ -92,13 +92,23 @@ def sums_beside_a_spinning_service(arch, tmp, seed, cpus):
     disk, sums = make_disk(tmp, seed)
     with Session(arch, disk=disk, cpus=cpus, build_folder=folder) as shell:
         Work(shell, sums).finish()
-        ps = shell.ask("ps")
-        row = next(line for line in ps.splitlines() if line.startswith("crash"))
-        # It never says that it is ready. The time that it is up is cut to whole seconds.
-        state, threads, cpu_ms, up = (row.split()[i] for i in (1, 4, 6, 8))
-        check(state == "starting" and int(threads) > cpus, f"what spins: {row}")
-        check(10 + 200 * int(up) <= float(cpu_ms) <= 260 * cpus * (int(up) + 1), f"its share is a quarter: {row}")
-        note(f"{cpus} CPU{'s' if cpus > 1 else ''}: {len(sums)} sums right beside: {' '.join(row.split())}")
+        services = shell.ps()
+        row, on_cpus = services["crash"], shell.cpus()
+        up = row["up"]  # cut to whole seconds
+        # It never says that it is ready.
+        check(row["state"] == "starting" and row["threads"] > cpus, f"what spins: {row}")
+        check(10 + 200 * up <= row["cpu_ms"] <= 260 * cpus * (up + 1), f"its share is a quarter: {row}")
+        # It never waits, and nobody else works for long: three quarters of the time.
+        equal(row["share"], 25.0, "the share that ps shows")
+        check(2 * row["cpu_ms"] <= row["throttled_ms"] <= 4 * row["cpu_ms"], f"how long it was throttled: {row}")
+        equal({name: (s["share"], s["throttled_ms"]) for name, s in services.items() if name != "crash"},
+              {name: (None, None) for name in services if name != "crash"}, "services that are not limited")
+        for cpu in on_cpus:
+            equal(cpu["shares"], 25.0, "the shares of a CPU")
+            check(cpu["throttled_ms"] > 0, f"a CPU where nobody was throttled: {on_cpus}")
+        check(sum(cpu["throttled_ms"] for cpu in on_cpus) >= row["throttled_ms"],
+              f"less on the CPUs, a moment later: {on_cpus}, {row}")
+        note(f"{cpus} CPU{'s' if cpus > 1 else ''}: {len(sums)} sums right beside {row}")
 
 
 @limit(120)
