@@ -353,8 +353,28 @@ status_t sys_account_create(struct entry *entry, const struct handle_lookup *par
     return STATUS_OK;
 }
 
-// ---- moving reservation between a parent and its child: what one of them gives up is taken out of
-// its room first, under its own ledger, so that nobody can use it on its way
+// ---- between a parent and its child
+
+status_t account_lock_child(const struct handle_lookup *parent_handle,
+                            const struct handle_lookup *handle) NO_THREAD_SAFETY
+{
+    const struct account *child = (const struct account *)(const void *)handle->object;
+    if (!object_lock(handle->object, handle->generation))
+        return STATUS_GONE;
+    const struct account *parent = child->parent;
+    status_t status = STATUS_OK;
+    if (!parent || parent_handle->object != &parent->object ||
+        !object_is(&parent->object, parent_handle->generation))
+        status = STATUS_INVALID;
+    else if (child->object.state != ACCOUNT_LIVE)
+        status = STATUS_BAD_STATE;
+    if (status != STATUS_OK)
+        object_unlock(handle->object);
+    return status;
+}
+
+// Reservation moves: what one of them gives up is taken out of its room first, under its own ledger, so
+// that nobody can use it on its way.
 
 struct change {
     uint64_t grow, shrink; // one of them is 0
@@ -425,19 +445,11 @@ status_t sys_account_resize(struct entry *entry, const struct handle_lookup *par
 {
     (void)entry;
     struct change pages = change_of(by_pages), objects = change_of(by_objects);
-    struct account *child = (struct account *)(void *)handle->object;
-    // Its own lock keeps its end from beginning, and the parent with it.
-    if (!object_lock(&child->object, handle->generation))
-        return STATUS_GONE;
-    status_t status;
-    struct account *parent = child->parent;
-    if (!parent || parent_handle->object != &parent->object ||
-        !object_is(&parent->object, parent_handle->generation))
-        status = STATUS_INVALID;
-    else if (child->object.state != ACCOUNT_LIVE)
-        status = STATUS_BAD_STATE;
-    else
-        status = shrink(child, pages, objects);
+    status_t status = account_lock_child(parent_handle, handle);
+    if (status != STATUS_OK)
+        return status;
+    struct account *child = (struct account *)(void *)handle->object, *parent = child->parent;
+    status = shrink(child, pages, objects);
     if (status == STATUS_OK) {
         status = settle_with_parent(parent, child, pages, objects, change_of(by_contiguous));
         if (status == STATUS_OK)

@@ -59,6 +59,13 @@ struct object *account_root(void);
 // Begins the teardown. false: it had begun.
 bool account_destroy(struct object_ref account, uint8_t priority);
 
+struct handle_lookup;
+
+// Locks an account, which keeps its end from beginning, and its parent with it. Locked only if OK. Errors:
+// GONE; INVALID: it is no child of that parent; BAD_STATE: its end has begun.
+[[nodiscard]] status_t account_lock_child(const struct handle_lookup *parent,
+                                          const struct handle_lookup *child);
+
 // Whether its teardown has begun.
 bool account_closed(struct account *account);
 

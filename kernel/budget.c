@@ -448,19 +448,11 @@ status_t sys_account_budget(struct entry *entry, const struct handle_lookup *par
     (void)entry;
     if (cpu >= cpu_count() || !terms_valid(budget_ns, period_ns))
         return STATUS_INVALID;
+    status_t status = account_lock_child(parent_handle, handle);
+    if (status != STATUS_OK)
+        return status;
     struct account *child = (struct account *)(void *)handle->object;
-    // As in sys_account_resize.
-    if (!object_lock(&child->object, handle->generation))
-        return STATUS_GONE;
-    status_t status;
-    struct account *parent = child->parent;
-    if (!parent || parent_handle->object != &parent->object ||
-        !object_is(&parent->object, parent_handle->generation))
-        status = STATUS_INVALID;
-    else if (child->object.state != ACCOUNT_LIVE)
-        status = STATUS_BAD_STATE;
-    else
-        status = agree(parent, child, (uint32_t)cpu, budget_ns, period_ns);
+    status = agree(child->parent, child, (uint32_t)cpu, budget_ns, period_ns);
     object_unlock(&child->object);
     return status;
 }

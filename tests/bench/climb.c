@@ -9,7 +9,6 @@
 // For each operation the plan is kept in which one of its steps was longest; one of them is changed a
 // little, and tried. At the end each is made as short as it can be, and the ten longest are printed as
 // lines of plans.inc; the same seed finds the same. What is counted is not instructions: those are measured in QEMU (`make entries`).
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,39 +32,6 @@ static struct best {
 
 static uint64_t state;
 static struct actor *actors[PLAN_WORKERS + 1];
-
-// ---- what a runner of tests provides
-
-void test_fail(const char *file, int line, const char *format, ...)
-{
-    fprintf(stderr, "%s:%d: ", file, line);
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "\n");
-    abort();
-}
-
-void test_expect_equal(uint64_t a, uint64_t b, const char *a_text, const char *b_text,
-                       const char *file, int line)
-{
-    if (a != b)
-        test_fail(file, line, "%s is not %s", a_text, b_text);
-}
-
-uint64_t random_next(struct random *random)
-{
-    uint64_t z = random->state += 0x9e37'79b9'7f4a'7c15;
-    z = (z ^ z >> 30) * 0xbf58'476d'1ce4'e5b9;
-    z = (z ^ z >> 27) * 0x94d0'49bb'1331'11eb;
-    return z ^ z >> 31;
-}
-
-uint64_t random_below(struct random *random, uint64_t limit)
-{
-    return random_next(random) % limit;
-}
 
 static uint64_t below(uint64_t limit)
 {

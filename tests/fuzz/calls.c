@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: tests/fuzz/kernel_fuzz.c tests/fuzz/kernel_pages.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c tests/unit/kernel_draw.c
+// build: tests/fuzz/kernel_fuzz.c tests/fuzz/kernel_pages.c tests/unit/kernel_alone.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c tests/unit/kernel_draw.c
 //
 // Sequences of system calls: threads of two processes on two CPUs in the real kernel on the
 // simulated machine. They have an object of each kind, and some of each other's. Each record of the

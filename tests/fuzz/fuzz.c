@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "splitmix.h"
+
 constexpr uint64_t ENOUGH_TO_JUDGE = 1000; // inputs
 constexpr unsigned HEADER_PERCENT = 50;
 
@@ -149,10 +151,7 @@ bool input_record(struct input *input, size_t bytes, struct input *record)
 
 uint64_t dice_next(struct dice *dice)
 {
-    uint64_t z = dice->state += 0x9e37'79b9'7f4a'7c15;
-    z = (z ^ z >> 30) * 0xbf58'476d'1ce4'e5b9;
-    z = (z ^ z >> 27) * 0x94d0'49bb'1331'11eb;
-    return z ^ z >> 31;
+    return splitmix(&dice->state);
 }
 
 uint64_t dice_below(struct dice *dice, uint64_t limit)

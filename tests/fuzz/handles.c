@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: tests/fuzz/kernel_fuzz.c tests/fuzz/kernel_pages.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
+// build: tests/fuzz/kernel_fuzz.c tests/fuzz/kernel_pages.c tests/unit/kernel_alone.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
 //
 // Handle values. Two processes make events, duplicate, close, destroy, send and receive handles to
 // them, and look them up with values that are right, stale, somebody else's or forged; slots come

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: tests/fuzz/kernel_fuzz.c tests/fuzz/kernel_pages.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
+// build: tests/fuzz/kernel_fuzz.c tests/fuzz/kernel_pages.c tests/unit/kernel_alone.c tests/unit/kernel_world.c tests/unit/kernel_check.c tests/unit/kernel_check_memory.c
 //
 // A message buffer is memory of user space: another thread may write to it at any moment of a call.
 // Here somebody does, wherever a function of the kernel begins or ends, up to a few times in a call.

@@ -22,6 +22,7 @@
 
 #include "perform.h"
 #include "property.h"
+#include "splitmix.h"
 
 constexpr unsigned STEPS = 6'000, STEPS_LONG = 300'000; // of a test
 constexpr unsigned BUG_SEQUENCES = 3'000;               // in which a planted bug must be found
@@ -49,10 +50,7 @@ static struct run {
 
 uint64_t random_next(struct random *random)
 {
-    uint64_t z = random->state += 0x9e37'79b9'7f4a'7c15;
-    z = (z ^ z >> 30) * 0xbf58'476d'1ce4'e5b9;
-    z = (z ^ z >> 27) * 0x94d0'49bb'1331'11eb;
-    return z ^ z >> 31;
+    return splitmix(&random->state);
 }
 
 uint64_t random_below(struct random *random, uint64_t limit)

@@ -72,14 +72,17 @@ class Session(Shell):
         return found
 
     def ps(self):
-        """{service: {state, cpu (its home, None if it has none), cpu_ms, restarts}}"""
+        """{service: {state, cpu (its home, None if it has none), threads, cpu_ms, share (of each CPU, in
+        percent) and throttled_ms (None if it is not limited), restarts, up (whole seconds)}}"""
         rows = re.findall(
-            r"^(\S+) +([a-z-]+) +\d+ +(\d+|-) +\d+ +\d+ +(\d+\.\d+) +(\d+) +\d+\n",
-            self.ask("ps"), re.MULTILINE)
+            r"^(\S+) +([a-z-]+) +\d+ +(\d+|-) +(\d+) +\d+ +(\d+\.\d+) +(?:(\d+\.\d)%|-) +(?:(\d+\.\d+)|-)"
+            r" +(\d+) +(\d+)\n", self.ask("ps"), re.MULTILINE)
         check(rows, "ps shows nothing")
-        return {name: {"state": state, "cpu": None if cpu == "-" else int(cpu),
-                       "cpu_ms": float(cpu_ms), "restarts": int(restarts)}
-                for name, state, cpu, cpu_ms, restarts in rows}
+        return {name: {"state": state, "cpu": None if cpu == "-" else int(cpu), "threads": int(threads),
+                       "cpu_ms": float(cpu_ms), "share": float(share) if share else None,
+                       "throttled_ms": float(throttled) if throttled else None, "restarts": int(restarts),
+                       "up": int(up)}
+                for name, state, cpu, threads, cpu_ms, share, throttled, restarts, up in rows}
 
     def mem(self):
         """{account: (pages, objects)} in use, and what the machine has free and in quarantine."""
@@ -100,11 +103,13 @@ class Session(Shell):
                 for device, _, driver, state, starts in rows}
 
     def cpus(self):
-        """[{load (percent), switches, posts, flushes}], of each CPU since the last look"""
-        rows = re.findall(r"^(\d+) +[0-9a-f]+ +(\d+)% +\w+ +(\d+) +(\d+) +(\d+)\n", self.ask("cpus"),
-                          re.MULTILINE)
+        """[{load (percent, since the last look), switches, posts, flushes, shares (percent) and throttled_ms
+        of the services that run}], of each CPU"""
+        rows = re.findall(r"^(\d+) +[0-9a-f]+ +(\d+)% +\w+ +(\d+) +(\d+) +(\d+) +(\d+\.\d)% +(\d+\.\d+)\n",
+                          self.ask("cpus"), re.MULTILINE)
         check([row[0] for row in rows] == [str(i) for i in range(len(rows))], f"cpus shows {rows}")
-        return [dict(zip(("load", "switches", "posts", "flushes"), map(int, row[1:]))) for row in rows]
+        return [dict(zip(("load", "switches", "posts", "flushes", "shares", "throttled_ms"),
+                         (*map(int, row[1:5]), *map(float, row[5:])))) for row in rows]
 
     def interrupts(self, service):
         row = re.search(rf"^\d+ +\S+ +\d+ +(\d+)  {re.escape(service)} ", self.ask("irq"), re.MULTILINE)

@@ -16,6 +16,7 @@
 #include "check.h"
 #include "host.h"
 #include "pages.h"
+#include "splitmix.h"
 
 constexpr unsigned TIME_LIMIT_S = 120;
 
@@ -110,10 +111,7 @@ void test_note(const char *format, ...)
 
 uint64_t random_next(struct random *random)
 {
-    uint64_t z = random->state += 0x9e37'79b9'7f4a'7c15;
-    z = (z ^ z >> 30) * 0xbf58'476d'1ce4'e5b9;
-    z = (z ^ z >> 27) * 0x94d0'49bb'1331'11eb;
-    return z ^ z >> 31;
+    return splitmix(&random->state);
 }
 
 uint64_t random_below(struct random *random, uint64_t limit)

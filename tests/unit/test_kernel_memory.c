@@ -686,20 +686,23 @@ TEST(account_ends_while_filling)
     world_end();
 }
 
-// A step clears VM_STEP_COST pages, and leaves one.
+// A step clears VM_STEP_COST pages, and leaves one. Frames are let go of when nobody reaches that one either.
 TEST(one_page_that_is_left_is_cleared_too)
 {
-    world_begin((struct world_options){});
-    struct actor *a = spawn(new_account(400, 50), 10);
+    world_begin((struct world_options){.cpus = 2});
+    struct actor *a = spawn_on(0, new_account(400, 50), 10), *b = spawn_thread_on(1, a, 10);
     uint64_t bytes = (VM_STEP_COST + 1) * PAGE_SIZE, at = 0x4000'0000;
     uint64_t vmo = MUST(a, VMO_CREATE, a->account, bytes, 0);
     MUST(a, VM_MAP, a->own_aspace, vmo, 0, at, bytes, PROT_READ);
+    hold(b);
     hold(a);
     paddr_t physical;
-    EXPECT(host_access(0, at, HOST_LOAD, &physical));
-    EXPECT_STATUS(HELD(a, VM_UNMAP, a->own_aspace, at).status, OK);
+    EXPECT(host_access(0, at, HOST_LOAD, &physical) && host_access(1, at, HOST_LOAD, &physical));
+    STOPPED(a, vmo_page_released_locked, VM_UNMAP, a->own_aspace, at);
+    EXPECT(!host_access(1, at, HOST_LOAD, &physical));
+    EXPECT_STATUS(go_on(a).status, OK);
     EXPECT(!host_access(0, at, HOST_LOAD, &physical));
     settle();
-    EXPECT_EQUAL(a->process->aspace->pages, 1); // its message buffer
+    EXPECT_EQUAL(a->process->aspace->pages, 2); // their message buffers
     world_end();
 }

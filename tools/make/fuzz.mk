@@ -101,7 +101,7 @@ fuzz-planted: fuzz-programs
 C := build/climb
 CLIMB_FLAGS = $(COMMON_FLAGS) -O2 -DSKERRY_SEEDS=1 -D_GNU_SOURCE -fno-builtin
 CLIMB_OBJECTS := $(call objects,$C,$(KERNEL_SOURCES) $(HOST_LIB_SOURCES) $(wildcard arch/host/*.c) \
-    tests/bench/climb.c tests/programs/found/plan.c $(addprefix tests/unit/,kernel_world.c kernel_check.c kernel_check_memory.c))
+    tests/bench/climb.c tests/programs/found/plan.c $(addprefix tests/unit/,kernel_alone.c kernel_world.c kernel_check.c kernel_check_memory.c))
 $C/kernel/%.o $C/lib/%.o: CLIMB_SEEN := -fsanitize-coverage=trace-pc-guard
 $C/%.o: %.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(CLIMB_FLAGS) $(CLIMB_SEEN) $(WARNINGS) $(ROOTS_test) -Itests/programs)

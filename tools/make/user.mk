@@ -78,29 +78,34 @@ $(DEFAULT_DISK): tools/mkdisk.py
 
 # Test programs: each folder of tests/programs is the first process of a boot
 # bundle of its own, OUT/tests/NAME.img, linked with what all of them share (kit).
+# A line `// bundle: NAME...` of its main.c adds programs of the system to it; a line `// build: FILE.c...`
+# of any of its sources, sources of theirs to the program.
 TEST_KIT      := tests/programs/kit
 TEST_PROGRAMS := $(filter-out $(TEST_KIT),$(patsubst %/,%,$(wildcard tests/programs/*/)))
 TEST_PROGRAMS := $(strip $(foreach p,$(TEST_PROGRAMS),$(if $(wildcard $p/*.c),$p)))
 TEST_OBJECTS  := $(call program_objects,$(TEST_KIT))
-ROOTS_test_program := $(ROOTS_user) -Itests/programs
+ROOTS_test_program := $(ROOTS_user) -Itests/programs -Iuser/drivers
 
 $U/tests/%.o: tests/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_test_program))
 
+test_bundle_with = $(addprefix $(OUT)/bundle/,$(shell sed -n 's,^// bundle: ,,p' $(1)/main.c))
+test_objects = $(call program_objects,$(1)) $(call program_objects,$(TEST_KIT)) \
+               $(call objects,$U,$(filter %.c,$(shell sed -n 's,^// build: ,,p' $(1)/*.c)))
 define test_program
 TEST_OBJECTS += $(call program_objects,$(1))
 TEST_BUNDLES += $(OUT)/tests/$(notdir $(1)).img
-$(OUT)/user/$(notdir $(1)): $(call program_objects,$(1)) $(call program_objects,$(TEST_KIT)) \
-    $(SDK_LIBRARY) $(USER_LD)
+$(OUT)/user/$(notdir $(1)): $(call test_objects,$(1)) $(SDK_LIBRARY) $(USER_LD)
 	@mkdir -p $$(@D)
 	@echo >&2 "  LD    $$@"
 	$$(Q)$(LD) -nostdlib -static -T $(USER_LD) -z max-page-size=4096 -z noexecstack -z separate-code \
-	    --gc-sections --build-id=none $(call program_objects,$(1)) $(call program_objects,$(TEST_KIT)) \
-	    $(SDK_LIBRARY) -o $$@
-$(OUT)/tests/$(notdir $(1)).img: $(OUT)/bundle/$(notdir $(1)) tools/bundle.py $(RULES)
+	    --gc-sections --build-id=none $(call test_objects,$(1)) $(SDK_LIBRARY) -o $$@
+$(OUT)/tests/$(notdir $(1)).img: $(OUT)/bundle/$(notdir $(1)) $(call test_bundle_with,$(1)) \
+    tools/bundle.py $(RULES)
 	@mkdir -p $$(@D)
 	@echo >&2 "  IMAGE $$@"
-	$$(Q)$(PYTHON) tools/bundle.py $$@ init=$$<
+	$$(Q)$(PYTHON) tools/bundle.py $$@ init=$$< \
+	    $(foreach f,$(call test_bundle_with,$(1)),$(notdir $f)=$f)
 endef
 $(foreach program,$(TEST_PROGRAMS),$(eval $(call test_program,$(program))))
 

@@ -93,6 +93,25 @@ static void fill_figures(account_t account, process_t process, thread_t thread,
     reply->cpu = inspect(thread.value, &i) ? i.thread.home_cpu : CPU_UNKNOWN;
 }
 
+// false: there is no such CPU, or no such account.
+static bool share_on(account_t account, uint64_t cpu, struct abi_account_cpu *out)
+{
+    uint64_t bytes;
+    if (account.value == 0 || account_cpu(account, cpu, &bytes) != STATUS_OK)
+        return false;
+    memcpy(out, message_buffer()->data, sizeof(*out));
+    return true;
+}
+
+static void fill_share(const struct service *s, struct init_service_info_reply *reply)
+{
+    struct abi_account_cpu share;
+    reply->budget_ns = 1000ull * s->manifest->budget_us;
+    reply->period_ns = 1000ull * s->manifest->period_us;
+    for (uint64_t cpu = 0; share_on(s->account, cpu, &share); cpu++)
+        reply->throttled_ns += share.throttled_ns;
+}
+
 static status_t on_service_info(void *context, struct wire_call call,
                                 const struct init_service_info_request *request,
                                 struct init_service_info_reply *reply)
@@ -119,6 +138,7 @@ static status_t on_service_info(void *context, struct wire_call call,
     reply->priority = s->manifest->priority;
     reply->started_ns = s->started_ns;
     fill_figures(s->account, s->process, s->thread, reply);
+    fill_share(s, reply);
     return STATUS_OK;
 }
 
@@ -148,6 +168,13 @@ static status_t on_cpu_info(void *context, struct wire_call call,
     static_assert(sizeof(struct abi_cpu_info) <= sizeof(reply->info));
     reply->info_bytes = sizeof(struct abi_cpu_info);
     memcpy(reply->info, message_buffer()->data, sizeof(struct abi_cpu_info));
+    for (uint32_t i = 0; i < init.count; i++) {
+        struct abi_account_cpu share;
+        if (!share_on(init.services[i].account, request->cpu, &share) || share.period_ns == 0)
+            continue;
+        reply->shared_ppm += share.budget_ns * 1'000'000 / share.period_ns;
+        reply->throttled_ns += share.throttled_ns;
+    }
     return status;
 }
 

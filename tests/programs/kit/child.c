@@ -1,45 +1,57 @@
 // SPDX-License-Identifier: MIT
 //
-// Starts processes from the image of the running program. Only the first process can: it has the
-// boot bundle.
+// Starts processes from programs of the boot bundle. Only the first process can: it has the bundle.
 #include "child.h"
 
 #include <lib/elf.h>
+#include <proto/init.h>
 #include <sdk/machine.h>
 
 constexpr uint64_t SCRATCH = 0x8'0000'0000; // where a segment is seen while it is filled
 constexpr uint64_t BOOTSTRAP_SHAPE = ABI_CHANNEL_SHAPE(8, 512, ABI_MESSAGE_HANDLES, 4);
+constexpr uint64_t SERVICE_SHAPE = ABI_CHANNEL_SHAPE(8, 1984, ABI_MESSAGE_HANDLES, 8); // as init's
 constexpr uint64_t EXCEPTION_SHAPE = ABI_CHANNEL_SHAPE(4, sizeof(struct abi_fault), 0, 8);
 
 uint64_t text_base, text_bytes;
-static const uint8_t *image;
-static struct elf elf;
+static const struct abi_bundle *bundle;
 
-void own_image_open(vmo_t bundle)
+struct program {
+    const uint8_t *image;
+    struct elf elf;
+};
+
+static bool program_open(const char *name, struct program *program)
 {
-    struct abi_inspect found;
-    inspect(bundle.value, &found);
-    void *address;
-    must(memory_map_vmo(bundle, 0, found.vmo.bytes, PROT_READ, &address), "mapping the bundle");
-    const struct abi_bundle *header = address;
-    for (uint32_t i = 0; i < header->count; i++)
-        if (strcmp(header->entries[i].name, "init") == 0) {
-            image = (const uint8_t *)address + header->entries[i].offset;
-            const char *wrong = elf_open(image, header->entries[i].bytes, SDK_ELF_MACHINE, &elf);
-            if (wrong != nullptr)
-                give_up("the own image: %s", wrong);
+    for (uint32_t i = 0; i < bundle->count; i++)
+        if (strcmp(bundle->entries[i].name, name) == 0) {
+            program->image = (const uint8_t *)bundle + bundle->entries[i].offset;
+            return elf_open(program->image, bundle->entries[i].bytes, SDK_ELF_MACHINE,
+                            &program->elf) == nullptr;
         }
-    for (uint32_t i = 0; i < elf.count; i++)
-        if (elf.segments[i].protection & PROT_EXECUTE) {
-            text_base = align_down(elf.segments[i].address, PAGE_SIZE);
-            text_bytes =
-                align_up(elf.segments[i].address + elf.segments[i].memory_bytes, PAGE_SIZE) -
-                text_base;
-        }
+    return false;
 }
 
-static status_t load_segment(const struct child *child, const struct elf_segment *segment,
-                             vmo_t *vmo)
+void bundle_open(vmo_t vmo)
+{
+    struct abi_inspect found;
+    struct program own;
+    inspect(vmo.value, &found);
+    void *address;
+    must(memory_map_vmo(vmo, 0, found.vmo.bytes, PROT_READ, &address), "mapping the bundle");
+    bundle = address;
+    if (!program_open("init", &own))
+        give_up("the own image");
+    for (uint32_t i = 0; i < own.elf.count; i++) {
+        const struct elf_segment *segment = &own.elf.segments[i];
+        if (segment->protection & PROT_EXECUTE) {
+            text_base = align_down(segment->address, PAGE_SIZE);
+            text_bytes = align_up(segment->address + segment->memory_bytes, PAGE_SIZE) - text_base;
+        }
+    }
+}
+
+static status_t load_segment(const struct child *child, const uint8_t *image,
+                             const struct elf_segment *segment, vmo_t *vmo)
 {
     uint64_t first = align_down(segment->address, PAGE_SIZE);
     uint64_t lead = segment->address - first;
@@ -59,14 +71,15 @@ static status_t load_segment(const struct child *child, const struct elf_segment
     return status;
 }
 
-static status_t load(const struct child *child, vmo_t *text)
+static status_t load(const struct child *child, const struct program *program, vmo_t *text)
 {
-    for (uint32_t i = 0; i < elf.count; i++) {
+    for (uint32_t i = 0; i < program->elf.count; i++) {
         vmo_t vmo;
-        status_t status = load_segment(child, &elf.segments[i], &vmo);
+        const struct elf_segment *segment = &program->elf.segments[i];
+        status_t status = load_segment(child, program->image, segment, &vmo);
         if (status != STATUS_OK)
             return status;
-        if (elf.segments[i].protection & PROT_EXECUTE)
+        if (segment->protection & PROT_EXECUTE)
             *text = vmo;
         else
             handle_close((handle_t){vmo.value});
@@ -119,7 +132,37 @@ static status_t send_start(const struct child *child, const struct child_spec *s
     return channel_send(child->bootstrap, MSG(sizeof(parcel.message), parcel.count), 0);
 }
 
-static status_t start_thread(struct child *child, const struct child_spec *spec, vmo_t text)
+// What init tells a service first.
+static status_t send_notice(const struct child *child, const struct child_spec *spec)
+{
+    const struct {
+        uint64_t handle;
+        uint32_t rights;
+        enum start_role role;
+    } roles[] = {
+        {child->account.value, RIGHT_CHARGE | RIGHT_INSPECT, ROLE_ACCOUNT},
+        {child->aspace.value, RIGHT_MAP, ROLE_ASPACE},
+        {child->process.value, RIGHT_CHARGE | RIGHT_INSPECT, ROLE_PROCESS},
+        {start.log.value, RIGHT_WRITE, ROLE_LOG},
+        {start.machine.value, spec->machine_rights, ROLE_MACHINE},
+    };
+    struct init_start_notice notice = {.priority = spec->priority};
+    text_copy(notice.name, sizeof(notice.name), spec->name);
+    for (uint32_t i = 0; i < ARRAY_SIZE(roles); i++) {
+        if (roles[i].rights == 0)
+            continue;
+        status_t status =
+            handle_duplicate((handle_t){roles[i].handle}, roles[i].rights | RIGHT_TRANSFER,
+                             &notice.handles[notice.handles_count]);
+        if (status != STATUS_OK)
+            return status;
+        notice.roles[notice.handles_count++] = roles[i].role;
+    }
+    return init_start(child->bootstrap, &notice);
+}
+
+static status_t start_thread(struct child *child, const struct child_spec *spec, uint64_t entry,
+                             vmo_t text)
 {
     vmo_t stack;
     channel_t theirs;
@@ -132,11 +175,13 @@ static status_t start_thread(struct child *child, const struct child_spec *spec,
     if (status != STATUS_OK ||
         (status = thread_create(child->process, spec->priority, ABI_INIT_MESSAGE_BUFFER,
                                 &child->thread)) != STATUS_OK ||
-        (status = channel_create(child->account, child->account, BOOTSTRAP_SHAPE, OVERFLOW_REJECT,
+        (status = channel_create(child->account, child->account,
+                                 spec->service ? SERVICE_SHAPE : BOOTSTRAP_SHAPE, OVERFLOW_REJECT,
                                  &child->bootstrap, &theirs)) != STATUS_OK ||
-        (status = send_start(child, spec, text)) != STATUS_OK)
+        (status = spec->service ? send_notice(child, spec) : send_start(child, spec, text)) !=
+            STATUS_OK)
         return status;
-    return thread_start(child->thread, elf.entry, ABI_INIT_STACK_TOP, 0, (handle_t){theirs.value});
+    return thread_start(child->thread, entry, ABI_INIT_STACK_TOP, 0, (handle_t){theirs.value});
 }
 
 static status_t set_budgets(account_t parent, account_t account, const struct child_spec *spec)
@@ -167,10 +212,13 @@ status_t child_create(struct child *child, const struct child_spec *spec)
         status = process_create(child->account, theirs, name[0], name[1], &child->process,
                                 &child->aspace);
     vmo_t text = {};
+    struct program program;
+    if (status == STATUS_OK && !program_open(spec->service ? spec->service : "init", &program))
+        status = STATUS_NOT_FOUND;
     if (status == STATUS_OK)
-        status = load(child, &text);
+        status = load(child, &program, &text);
     if (status == STATUS_OK)
-        status = start_thread(child, spec, text);
+        status = start_thread(child, spec, program.elf.entry, text);
     if (text.value != 0)
         handle_close((handle_t){text.value});
     if (status != STATUS_OK)

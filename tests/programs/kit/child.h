@@ -24,5 +24,5 @@ struct child_message {
     uint8_t roles[ABI_MESSAGE_HANDLES];
 };
 
-// Finds the running program in the boot bundle.
-void own_image_open(vmo_t bundle);
+// Where programs come from, the running one among them.
+void bundle_open(vmo_t vmo);

@@ -17,7 +17,7 @@ struct child_start child_start;
     start.machine.value = buffer->handles[INIT_MACHINE];
     vmo_t bundle = {buffer->handles[INIT_BUNDLE]};
     text_copy(start.name, sizeof(start.name), program_name);
-    own_image_open(bundle);
+    bundle_open(bundle);
     root_main();
     say("END %u", failures);
     machine_power(start.machine, POWER_OFF);

@@ -4,7 +4,9 @@
 // `init` of its own boot bundle, and starts further processes from its own image.
 //
 // The first process runs root_main, whose result ends up in the line `END n` before the machine
-// is powered off. A child runs child_main with the words that its parent chose. Everything is
+// is powered off. A child runs child_main with the words that its parent chose. A program of the
+// system can be a child too, if a line `// bundle: NAME...` of a test program's main.c puts it into
+// the bundle: it finds a start message of init's, and the parent answers at its bootstrap. Everything is
 // reported as lines of the kernel's log, which stand on the serial line:
 //
 //     NAME: ok WHAT          a check that held, with its figures
@@ -54,7 +56,8 @@ constexpr unsigned CHILD_WORDS = 8;
 
 struct child_spec {
     const char *name;
-    account_t parent; // who pays; .value 0: the own account
+    const char *service; // a program of the system, which gets what init gives; null: the own one
+    account_t parent;    // who pays; .value 0: the own account
     uint64_t pages, objects, contiguous, priority;
     uint32_t machine_rights; // 0: no machine
     uint32_t text_rights;    // 0: no handle to the VMO of its own code

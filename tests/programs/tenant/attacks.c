@@ -7,12 +7,14 @@
 
 constexpr uint64_t WINDOW = 0x50'0000'0000, WINDOW_BYTES = 0x1'0000'0000;
 constexpr uint32_t MANY = 48;
+constexpr uint64_t PINNED_PAGES = 64; // MANY times, they are more than the tenant may have
 
 static uint64_t cpus;
 static channel_t desk;
 static process_t crowd; // of threads that only fault
 static channel_t crowd_faults;
 static event_t shared;
+static dmaspace_t space; // of a device that is not there
 
 struct attacker {
     uint64_t number, turn;
@@ -59,6 +61,11 @@ static void make_channel(struct attacker *a)
 static void make_memory(struct attacker *a)
 {
     (void)vmo_create(start.account, 16 * PAGE_SIZE, 0, &a->vmo);
+}
+
+static void make_pinned(struct attacker *a)
+{
+    (void)vmo_create(start.account, PINNED_PAGES * PAGE_SIZE, 0, &a->vmo);
 }
 
 // ---- the attacks
@@ -123,10 +130,15 @@ static void threads(struct attacker *a)
     uint32_t signals;
     if (thread_create(start.process, TENANT_PRIORITY, place_of(a), &thread) != STATUS_OK)
         return;
+    relax();
     (void)thread_set_cpu(thread, (a->number + a->turn) % cpus);
+    relax();
     (void)thread_start(thread, (uintptr_t)leave, place_of(a) + PAGE_SIZE, 0, (handle_t){0});
+    relax();
     (void)object_wait((handle_t){thread.value}, SIGNAL_TERMINATED, now_ns() + NS_PER_MS, &signals);
+    relax();
     (void)object_destroy((handle_t){thread.value});
+    relax();
     handle_close((handle_t){thread.value});
 }
 
@@ -178,6 +190,45 @@ static void mapping(struct attacker *a)
     (void)vm_protect(start.aspace, at, PROT_READ);
     relax();
     (void)vm_unmap(start.aspace, at);
+}
+
+static bool pin_some(struct attacker *a, uint64_t pages, uint64_t *handle)
+{
+    pin_t pin;
+    if (pin_create(space, start.account, a->vmo, 0, pages * PAGE_SIZE, DMA_BOTH, &pin) != STATUS_OK)
+        return false;
+    *handle = pin.value;
+    return true;
+}
+
+static void pins(struct attacker *a)
+{
+    uint64_t pin;
+    if (!pin_some(a, 1, &pin))
+        return;
+    (void)pin_release((pin_t){pin});
+    handle_close((handle_t){pin});
+}
+
+// As many pages as the account pays for, and all of them let go of.
+static void pin_quota(struct attacker *a)
+{
+    uint32_t made = 0;
+    for (; made < MANY && pin_some(a, PINNED_PAGES, &a->handles[made]); relax())
+        made++;
+    for (; made > 0; relax()) {
+        made--;
+        (void)pin_release((pin_t){a->handles[made]});
+        handle_close((handle_t){a->handles[made]});
+    }
+}
+
+// None is said to be done with: they stay in quarantine, and their end is root's.
+static void kept_pins(struct attacker *a)
+{
+    uint64_t pin;
+    if (pin_some(a, 1 + a->turn % PINNED_PAGES, &pin))
+        handle_close((handle_t){pin});
 }
 
 // The crowd's thread faults at once, and again when it is resumed.
@@ -300,6 +351,9 @@ static const struct attack {
     {"unanswered calls", unanswered, make_channel, 4},
     {"timers", timers, make_timers, 1},
     {"mappings", mapping, make_memory, 1},
+    {"pins", pins, make_pinned, 1},
+    {"all pins", pin_quota, make_pinned, 1},
+    {"pins kept", kept_pins, make_pinned, 1},
     {"faults", faults, nullptr, 1},
     {"accounts", accounts, nullptr, 2},
     {"messages", messages, make_channel, 1},
@@ -335,7 +389,10 @@ void tenant_main(void)
 {
     cpus = child_start.words[1];
     attack = &attacks[child_start.words[2]];
-    receive_handles(&desk.value, 1);
+    uint64_t gifts[2];
+    receive_handles(gifts, 2);
+    desk.value = gifts[0];
+    space.value = gifts[1];
     must(event_create(start.account, &shared), "event_create");
     channel_t theirs;
     aspace_t unused;

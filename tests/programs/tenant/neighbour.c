@@ -9,7 +9,7 @@ constexpr uint32_t WORDS = 16;
 static channel_t ends[CPUS_MOST];
 static uint64_t cpus;
 
-static uint64_t mixed(uint64_t value)
+uint64_t mixed(uint64_t value)
 {
     value = (value ^ value >> 29) * 0x9e37'79b9'7f4a'7c15;
     return value ^ value >> 32;

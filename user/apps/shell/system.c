@@ -27,17 +27,25 @@ static const char *service_state_name(uint32_t state)
 int command_ps(const struct words *words)
 {
     (void)words;
-    print("%-14s %-9s %4s %3s %7s %7s %10s %8s %9s\n", "SERVICE", "STATE", "PRIO", "CPU", "THREADS",
-          "HANDLES", "CPU ms", "RESTARTS", "UP s");
+    print("%-14s %-9s %4s %3s %7s %7s %10s %6s %12s %8s %9s\n", "SERVICE", "STATE", "PRIO", "CPU",
+          "THREADS", "HANDLES", "CPU ms", "SHARE", "THROTTLED ms", "RESTARTS", "UP s");
     for (uint32_t i = 0; get_service(i); i++) {
         const bool up = service.threads != 0;
         char cpu[8] = "-";
         if (service.cpu != CPU_UNKNOWN)
             format_text(cpu, sizeof(cpu), "%lu", service.cpu);
-        print("%-14s %-9s %4lu %3s %7lu %7lu %6lu.%03lu %8u %9lu\n", service.name,
+        char share[8] = "-",
+             throttled[24] = "-"; // its share of each CPU; what that has kept it from
+        if (service.period_ns != 0) {
+            const uint64_t per_mille = service.budget_ns * 1000 / service.period_ns;
+            format_text(share, sizeof(share), "%lu.%lu%%", per_mille / 10, per_mille % 10);
+            format_text(throttled, sizeof(throttled), "%lu.%03lu", service.throttled_ns / NS_PER_MS,
+                        service.throttled_ns / 1000 % 1000);
+        }
+        print("%-14s %-9s %4lu %3s %7lu %7lu %6lu.%03lu %6s %12s %8u %9lu\n", service.name,
               service_state_name(service.state), service.priority, cpu, service.threads,
-              service.handles, service.cpu_ns / NS_PER_MS, service.cpu_ns / 1000 % 1000,
-              service.restarts, up ? (now_ns() - service.started_ns) / NS_PER_S : 0);
+              service.handles, service.cpu_ns / NS_PER_MS, service.cpu_ns / 1000 % 1000, share,
+              throttled, service.restarts, up ? (now_ns() - service.started_ns) / NS_PER_S : 0);
     }
     return 0;
 }
@@ -128,16 +136,17 @@ static status_t get_interrupt(uint32_t index, struct devices_interrupt_info_repl
     return status;
 }
 
+static struct init_cpu_info_reply cpu_reply;
+
 // The figures of CPU `number`; INVALID behind the last one.
 static status_t get_cpu(uint64_t number, struct abi_cpu_info *info)
 {
-    static struct init_cpu_info_reply reply;
     const struct init_cpu_info_request request = {.cpu = number};
-    status_t status = init_cpu_info(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER);
-    if (status == STATUS_OK && reply.info_bytes != sizeof(*info))
+    status_t status = init_cpu_info(start.bootstrap, &request, &cpu_reply, ABI_DEADLINE_NEVER);
+    if (status == STATUS_OK && cpu_reply.info_bytes != sizeof(*info))
         status = WIRE_BAD_MESSAGE;
     if (status == STATUS_OK)
-        memcpy(info, reply.info, sizeof(*info));
+        memcpy(info, cpu_reply.info, sizeof(*info));
     return status;
 }
 
@@ -201,8 +210,8 @@ int command_cpus(const struct words *words)
     } looks[64]; // at each CPU, the last one
     struct abi_cpu_info cpu;
     status_t status;
-    print("%-4s %8s %6s %6s %10s %10s %8s\n", "CPU", "ID", "LOAD", "SINCE", "SWITCHES", "POSTS",
-          "FLUSHES");
+    print("%-4s %8s %6s %6s %10s %10s %8s %6s %12s\n", "CPU", "ID", "LOAD", "SINCE", "SWITCHES",
+          "POSTS", "FLUSHES", "SHARES", "THROTTLED ms");
     for (uint64_t i = 0; i < ARRAY_SIZE(looks) && (status = get_cpu(i, &cpu)) == STATUS_OK; i++) {
         const uint64_t now = now_ns();
         const uint64_t resting =
@@ -211,9 +220,12 @@ int command_cpus(const struct words *words)
         char since[12] = "boot";
         if (looks[i].at_ns != 0)
             format_text(since, sizeof(since), "%lus", (now - looks[i].at_ns) / NS_PER_S);
-        print("%-4lu %8lx %5lu%% %6s %10lu %10lu %8lu\n", i, cpu.hardware_id,
+        // In thousandths: what services have as shares.
+        const uint64_t shares = cpu_reply.shared_ppm / 1000;
+        print("%-4lu %8lx %5lu%% %6s %10lu %10lu %8lu %3lu.%lu%% %8lu.%03lu\n", i, cpu.hardware_id,
               busy_percent(now - looks[i].at_ns, idle - looks[i].idle_ns), since, cpu.switches,
-              cpu.posts, cpu.flushes);
+              cpu.posts, cpu.flushes, shares / 10, shares % 10, cpu_reply.throttled_ns / NS_PER_MS,
+              cpu_reply.throttled_ns / 1000 % 1000);
         looks[i].at_ns = now;
         looks[i].idle_ns = idle;
     }
