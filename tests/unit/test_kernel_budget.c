@@ -206,6 +206,9 @@ TEST(an_account_that_ends_has_none_to_give_or_take)
                   BAD_STATE);
     EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 0, MS, 10 * MS).status,
                   BAD_STATE);
+    EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 0, 2 * MS, 20 * MS).status,
+                  BAD_STATE); // as much, in another period
+    EXPECT_EQUAL(budget_at(account_behind(world.boss, child), 0)->wanted_period_ns, 10 * MS);
     EXPECT_STATUS(HELD(world.boss, ACCOUNT_BUDGET, account, child, 0, MS / 2, 10 * MS).status, OK);
     settle();
     EXPECT_EQUAL(cpus[0]->promised, 0);
@@ -693,9 +696,11 @@ TEST(periods_to_the_nanosecond)
             for (; now < to; now++)
                 reference_tick(&reference, now, true);
             budget_charge(&budget, from, to);
-            bool lets = budget_lets_run(&budget, now);
             struct reference seen = reference;
             reference_tick(&seen, now, false); // a period that begins right now
+            EXPECT_EQUAL(budget.left_ns, seen.left);
+            EXPECT_EQUAL(budget.next_ns, seen.next);
+            bool lets = budget_lets_run(&budget, now);
             EXPECT_EQUAL(budget.left_ns, seen.left);
             EXPECT_EQUAL(budget.next_ns, seen.next);
             EXPECT_EQUAL(budget.period_used_ns, seen.used);
@@ -800,6 +805,7 @@ TEST(those_who_were_put_aside_come_back_in_parts)
 TEST(new_terms_to_the_nanosecond)
 {
     world_begin((struct world_options){});
+    advance(1'000 * MS);
     account = new_account(400, 200);
     uint64_t child = MUST(world.boss, ACCOUNT_CREATE, account, 20, 10);
     LIMIT(OK, 4 * MS, 8 * MS);
