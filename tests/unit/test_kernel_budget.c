@@ -774,7 +774,7 @@ TEST(those_who_were_put_aside_come_back_in_parts)
 {
     begin_spinning(0, 0);
     settle();
-    struct actor *more[9];
+    struct actor *more[10];
     for (unsigned i = 0; i < ARRAY_SIZE(more); i++)
         more[i] = spawn_thread(high, 10);
     LIMIT(OK, MS, 10 * MS);
