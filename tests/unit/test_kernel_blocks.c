@@ -158,6 +158,8 @@ TEST(a_part_of_a_reservation_does_not_move)
     EXPECT_FIGURES(account, 16, 9, 0);
     EXPECT_CALL(OK, boss, ACCOUNT_RESIZE, world.root_account, account, 0, 0, (uint64_t)-5);
     EXPECT_FIGURES(account, 11, 9, 0);
+    EXPECT_CALL(OK, boss, ACCOUNT_RESIZE, world.root_account, account, 0, 0, (uint64_t)-1);
+    EXPECT_FIGURES(account, 10, 9, 0);
     world_end();
 }
 

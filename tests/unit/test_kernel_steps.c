@@ -90,6 +90,32 @@ TEST(a_step_changes_a_large_page_with_the_last_of_its_code)
     world_end();
 }
 
+// What a mapping has not come to yet is its own already, and paid for: the other one that goes meanwhile, and the
+// last handle, leave it there.
+TEST(memory_stays_for_a_mapping_that_is_being_made)
+{
+    begin();
+    constexpr uint64_t PAGES = 3 * VM_STEP_COST, OTHER = AT + PAGES * PAGE_SIZE, WORD = 0x1234'5678;
+    struct actor *urgent = spawn_thread(a, 20);
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, PAGES * PAGE_SIZE, 0);
+    *(uint64_t *)arch_ram(vmo_page(vmo_of(object_behind(a, vmo)), PAGES - 1)) = WORD;
+    MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, PAGES * PAGE_SIZE, RW);
+    hold_after(urgent, 1);
+    EXPECT_CALL(BLOCKED, a, VM_MAP, a->own_aspace, vmo, 0, OTHER, PAGES * PAGE_SIZE, RW);
+    EXPECT(steps_left() == 0 && a->process->aspace->pages < 2 * PAGES);
+    EXPECT_STATUS(HELD(urgent, HANDLE_CLOSE, vmo).status, OK);
+    EXPECT_STATUS(HELD(urgent, VM_UNMAP, urgent->own_aspace, AT).status, OK);
+    settle();
+    EXPECT_STATUS(ended(a).status, OK);
+    world_check();
+    paddr_t physical;
+    hold(a);
+    EXPECT(host_access(a->cpu, OTHER + (PAGES - 1) * PAGE_SIZE, HOST_LOAD, &physical));
+    EXPECT_EQUAL(*(const uint64_t *)arch_ram(physical), WORD);
+    settle();
+    world_end();
+}
+
 // ---- what ends
 
 static uint64_t frames, most;
