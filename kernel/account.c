@@ -305,7 +305,7 @@ enum step account_teardown(struct object *object) NO_THREAD_SAFETY
 static status_t carve(struct account *parent, struct account *child, uint64_t pages,
                       uint64_t objects, uint64_t contiguous) NO_THREAD_SAFETY
 {
-    status_t status = STATUS_OK;
+    status_t status;
     lock_acquire(&parent->ledger);
     if (parent->closed)
         status = STATUS_BAD_STATE;
@@ -407,7 +407,7 @@ static status_t settle_with_parent(struct account *parent, struct account *child
                                    struct change pages, struct change objects,
                                    struct change contiguous)
 {
-    status_t status = STATUS_OK;
+    status_t status;
     lock_acquire(&parent->ledger);
     if (parent->closed)
         status = STATUS_BAD_STATE;

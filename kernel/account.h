@@ -29,8 +29,9 @@ struct account {
     uint8_t priority; // of its teardown; written once, when it begins
     uint8_t depth;    // below the root account
     struct spinlock ledger;
-    bool closed GUARDED_BY(&ledger);          // no new charge: teardown has begun
-    uint8_t budget_pages GUARDED_BY(&ledger); // of those that it pays for
+    bool closed GUARDED_BY(&ledger); // no new charge: teardown has begun
+    uint8_t
+        budget_pages; // of those that it pays for; changes with the account locked, before it is closed
     struct account_figure pages GUARDED_BY(&ledger);
     struct account_figure objects GUARDED_BY(&ledger);
     uint32_t quarantined_pages GUARDED_BY(&ledger);

@@ -98,7 +98,7 @@ static void room_check(const struct account *account) REQUIRES(blocks_lock)
 
 // ---- the pool
 
-static bool option_bytes(const char *line, const char *name, uint64_t *bytes)
+static void option_bytes(const char *line, const char *name, uint64_t *bytes)
 {
     size_t length = strlen(name);
     for (const char *at = line; *at; at++) {
@@ -109,10 +109,9 @@ static bool option_bytes(const char *line, const char *name, uint64_t *bytes)
         for (; *digit >= '0' && *digit <= '9' && value <= POOL_MAX; digit++)
             value = value * 10 + (uint64_t)(*digit - '0');
         unsigned shift = *digit == 'K' ? 10 : *digit == 'M' ? 20 : *digit == 'G' ? 30 : 0;
-        *bytes = value > POOL_MAX ? POOL_MAX : value << shift;
-        return true;
+        *bytes = value << shift; // not more than 2^34 GiB, which fits
+        return;
     }
-    return false;
 }
 
 uint64_t blocks_init(const struct boot_info *boot, uint64_t ram) NO_THREAD_SAFETY
@@ -130,9 +129,8 @@ uint64_t blocks_init(const struct boot_info *boot, uint64_t ram) NO_THREAD_SAFET
     return bytes >> PAGE_SHIFT;
 }
 
-void blocks_give_all(struct account *root)
+void blocks_give_all(struct account *root) NO_THREAD_SAFETY
 {
-    lock_acquire(&blocks_lock);
     root->contiguous.limit = pool_end - pool_first;
     for (uint32_t page = pool_first; page < pool_end;) {
         unsigned order = BLOCK_ORDERS - 1;
@@ -143,7 +141,6 @@ void blocks_give_all(struct account *root)
         page += 1u << order;
     }
     room_check(root);
-    lock_release(&blocks_lock);
 }
 
 unsigned block_order(uint64_t pages)
@@ -313,10 +310,8 @@ bool blocks_move_up(struct account *account)
     return any;
 }
 
-bool blocks_gone(const struct account *account)
+// Of a dying account it changes with its own steps, and with the ends of what it pays for, which come first.
+bool blocks_gone(const struct account *account) NO_THREAD_SAFETY
 {
-    lock_acquire(&blocks_lock);
-    bool gone = account->contiguous.limit == 0;
-    lock_release(&blocks_lock);
-    return gone;
+    return account->contiguous.limit == 0;
 }

@@ -39,7 +39,7 @@ struct block {
 // RAM; less where there is no such piece. Returns its pages.
 uint64_t blocks_init(const struct boot_info *boot, uint64_t ram);
 
-// Gives the pool to the root account.
+// Gives the pool to the root account, at boot.
 void blocks_give_all(struct account *root);
 
 // The order of the smallest block that holds so many pages, at most ABI_CONTIGUOUS_MAX_PAGES.
@@ -64,5 +64,5 @@ void block_outlives(struct block *block);
 // Moves a bounded part of what a dying account holds to its parent. false: there is nothing to move.
 bool blocks_move_up(struct account *account);
 
-// Whether the account holds none, free or in use.
+// Whether an account that is dying, and pays for nothing else any more, holds none, free or in use.
 bool blocks_gone(const struct account *account);

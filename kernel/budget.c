@@ -71,10 +71,8 @@ void budget_charge(struct budget *budget, uint64_t from, uint64_t to)
         periods_begin(budget, 1);
         uint64_t whole = (to - next) / budget->period_ns;
         from = next + whole * budget->period_ns;
-        if (whole > 0) {
-            spend(budget, from - next);
-            periods_begin(budget, whole);
-        }
+        spend(budget, from - next);
+        periods_begin(budget, whole); // none: what has just begun stays as it is
     }
     spend(budget, to - from);
 }
@@ -92,7 +90,7 @@ uint64_t budget_end(const struct budget *budget, uint64_t now)
 
 // ---- whose it is
 
-static struct budget *find(const struct cpu *cpu, const struct account *account)
+struct budget *budget_of_account(const struct cpu *cpu, const struct account *account)
 {
     for (; account; account = account->parent) { // at most ABI_ACCOUNT_DEPTH
         struct budget *budget = budget_at(account, cpu->number);
@@ -105,7 +103,7 @@ static struct budget *find(const struct cpu *cpu, const struct account *account)
 struct budget *budget_of_thread(struct cpu *cpu, struct thread *thread)
 {
     if (thread->budget_epoch != cpu->budget_epoch) {
-        thread->budget = find(cpu, thread->object.account);
+        thread->budget = budget_of_account(cpu, thread->object.account);
         thread->budget_epoch = cpu->budget_epoch;
     }
     return thread->budget;
@@ -114,7 +112,7 @@ struct budget *budget_of_thread(struct cpu *cpu, struct thread *thread)
 // A pin's account may be another one at any moment: it moves up with its quarantine.
 struct budget *budget_of_object(struct cpu *cpu, const struct object *object)
 {
-    return object->type == OBJECT_PIN ? nullptr : find(cpu, object->account);
+    return object->type == OBJECT_PIN ? nullptr : budget_of_account(cpu, object->account);
 }
 
 // What was found before may not be what is found now.
@@ -127,7 +125,7 @@ static void set_active(struct cpu *cpu, struct budget *budget, bool active)
 
 // ---- threads that are put aside
 
-// The beginning of the first period in which something will be left; UINT64_MAX: none.
+// The beginning of the first period in which something will be left; UINT64_MAX: never.
 static uint64_t more_ns(const struct budget *budget)
 {
     if (budget->allotment_ns == 0)
@@ -142,9 +140,8 @@ static void await(struct cpu *cpu, struct budget *budget, uint64_t now)
     deadline_clear(&budget->deadline);
     if (list_empty(&budget->throttled))
         return;
-    uint64_t when = budget->active && budget->left_ns <= 0 ? more_ns(budget) : now;
-    if (when != UINT64_MAX)
-        deadline_set(&budget->deadline, cpu, when);
+    deadline_set(&budget->deadline, cpu,
+                 budget->active && budget->left_ns <= 0 ? more_ns(budget) : now);
 }
 
 void budget_throttle(struct cpu *cpu, struct budget *budget, struct thread *thread, uint64_t now)
@@ -161,12 +158,12 @@ void budget_throttle(struct cpu *cpu, struct budget *budget, struct thread *thre
         await(cpu, budget, now);
 }
 
-// What is no more is left alone, once nobody is on its list.
+// What is no more is left alone, once nobody is on its list: not active and not posted, it has no share.
 static void let_go(struct budget *budget) NO_THREAD_SAFETY
 {
     struct account *account = budget->account;
     lock_acquire(&account->ledger);
-    if (budget->share == 0 && !budget->posted)
+    if (!budget->posted)
         budget->in_use = false;
     lock_release(&account->ledger);
     operation_resume(&account->object); // its end may wait for that
@@ -182,8 +179,7 @@ static void list_looked_at(struct cpu *cpu, struct budget *budget, uint64_t now)
 void budget_expired(struct cpu *cpu, struct budget *budget)
 {
     uint64_t now = time_now_ns();
-    if (budget->active)
-        come_to(budget, now);
+    come_to(budget, now);
     bool some = !list_empty(&budget->throttled);
     for (unsigned i = 0; i < RETURN_BATCH && (!budget->active || budget->left_ns > 0); i++) {
         struct list_node *node = list_pop_front(&budget->throttled);
@@ -226,7 +222,7 @@ static void end(struct cpu *cpu, struct budget *budget, uint64_t now)
         return;
     come_to(budget, now);
     set_active(cpu, budget, false);
-    struct budget *above = find(cpu, budget->account->parent);
+    struct budget *above = budget_of_account(cpu, budget->account->parent);
     if (!above || budget->left_ns >= 0)
         return;
     come_to(above, now);
@@ -334,7 +330,7 @@ static status_t set_terms(struct budget *budget, uint32_t cpu, uint64_t share, u
     return enough ? STATUS_OK : STATUS_NO_RESOURCE;
 }
 
-// The page that holds the budget of a CPU and of its neighbours, paid by the account.
+// The page that holds the budget of a CPU and of its neighbours, paid by the account, which is locked.
 static status_t new_page(struct account *account, uint32_t cpu) NO_THREAD_SAFETY
 {
     status_t status = account_charge(account, 1, 0);
@@ -348,9 +344,7 @@ static status_t new_page(struct account *account, uint32_t cpu) NO_THREAD_SAFETY
         budget->account = account;
         list_init(&budget->throttled);
     }
-    lock_acquire(&account->ledger);
-    account->budget_pages++;
-    lock_release(&account->ledger);
+    account->budget_pages++; // looked at once the account is closed, which it cannot be now
     // Who finds the page finds what is in it.
     atomic_store_explicit(&account->budgets[cpu / BUDGETS_PER_PAGE], page,
                           ORDER("weak new budget page", memory_order_release));
@@ -416,7 +410,7 @@ static void unused_check(const uint8_t *page)
 enum step budgets_teardown(struct account *account) NO_THREAD_SAFETY
 {
     enum step step = STEP_DONE;
-    for (uint32_t cpu = 0; cpu < cpu_count(); cpu++) {
+    for (uint32_t cpu = 0; cpu < CPUS_MAX; cpu++) {
         enum step one = give_back(account, cpu);
         if (one == STEP_MORE)
             return one;

@@ -67,6 +67,9 @@ struct budget *budget_at(const struct account *account, uint32_t cpu);
 
 // ---- on its CPU
 
+// What an account draws on; nullptr: nothing limits it. For whoever keeps the account from its end.
+struct budget *budget_of_account(const struct cpu *cpu, const struct account *account);
+
 // What limits the thread on this CPU, where it is about to run; nullptr: nothing does. What an
 // account draws on is looked for again only after a change of it on this CPU.
 struct budget *budget_of_thread(struct cpu *cpu, struct thread *thread);

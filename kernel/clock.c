@@ -131,7 +131,8 @@ static bool take_due(struct cpu *cpu, uint64_t now, struct due *out)
             out->interrupt_ref = object_reference(&out->interrupt->object);
             out->payer = payer_of(cpu, &out->interrupt->object);
         } else if (deadline->kind == DEADLINE_BUDGET) {
-            out->budget = out->payer = CONTAINER_OF(deadline, struct budget, deadline);
+            out->budget = CONTAINER_OF(deadline, struct budget, deadline);
+            out->payer = budget_of_account(cpu, out->budget->account); // it may let go of itself
         } else {
             struct thread *thread = CONTAINER_OF(deadline, struct thread, deadline);
             out->payer = payer_of(cpu, &thread->object);

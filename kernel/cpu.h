@@ -115,7 +115,8 @@ void smp_start(const struct boot_info *boot);
 // ---- run queue: called on the CPU itself (sched.c)
 
 void sched_enqueue(struct cpu *cpu, struct runnable *runnable, bool front);
-void sched_dequeue(struct cpu *cpu, struct runnable *runnable);
+void sched_dequeue(struct cpu *cpu,
+                   struct runnable *runnable); // a thread: or off its budget's list
 
 // Charges the time since it was charged last to whoever runs. Returns the time.
 uint64_t sched_charge(struct cpu *cpu);

@@ -86,9 +86,8 @@ void sched_charge_other(struct cpu *cpu, struct budget *budget, uint64_t from, u
     if (budget == cpu->budget)
         return; // it is charged with the rest of the current thread's time
     budget_charge(budget, from, to);
-    cpu->switched_ns += to - from;
-    if (cpu->budget)
-        set_budget(cpu, cpu->budget);
+    cpu->switched_ns +=
+        to - from; // the current thread's budget ends later, as is found when it would have
 }
 
 void sched_budget_changed(struct cpu *cpu)

@@ -196,22 +196,13 @@ void thread_expired(struct thread *thread)
 
 // ---- requests from others
 
-// Takes a thread off the run queue, or off the list of the budget that has run out.
-static void off_queue(struct thread *thread)
-{
-    if (thread_state(thread) == THREAD_READY)
-        sched_dequeue(cpu_self(), &thread->runnable);
-    else
-        list_remove(&thread->runnable.node);
-}
-
 // Stops a thread that was told to end just now. It may be gone afterwards.
 static void stop(struct thread *thread)
 {
     switch (thread_state(thread)) {
     case THREAD_READY:
     case THREAD_THROTTLED:
-        off_queue(thread);
+        sched_dequeue(cpu_self(), &thread->runnable);
         [[fallthrough]];
     case THREAD_NEW:
         thread_begin_exit(thread);
@@ -266,12 +257,12 @@ static void move(struct thread *thread)
         return;
     switch (thread_state(thread)) {
     case THREAD_THROTTLED:
-        off_queue(thread);
+        sched_dequeue(cpu_self(), &thread->runnable);
         thread_set_state(thread, THREAD_READY); // the other CPU has a budget of its own
         thread_move_away(thread);
         break;
     case THREAD_READY:
-        off_queue(thread);
+        sched_dequeue(cpu_self(), &thread->runnable);
         thread_move_away(thread);
         break;
     case THREAD_NEW:

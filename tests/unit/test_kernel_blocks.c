@@ -126,6 +126,12 @@ TEST(contiguous_memory_is_a_reservation_of_its_own)
     EXPECT_TAKE(OK, parent, 16); // what the child has is not the parent's, and no more is left
     EXPECT_TAKE(NO_PAGES, parent, 1);
     EXPECT_CALL(NO_PAGES, boss, ACCOUNT_CREATE, parent, 10, 10, 1);
+    MUST(boss, OBJECT_INSPECT, parent);
+    const struct abi_inspect *seen = (const void *)boss->thread->message->data;
+    EXPECT_EQUAL(seen->account.contiguous_limit, 24);
+    EXPECT_EQUAL(seen->account.contiguous_used, 16);
+    EXPECT_EQUAL(seen->account.contiguous_children, 8);
+    EXPECT_EQUAL(seen->account.contiguous_high, 16);
     give_back(most);
     // The slot of an account that could not be made is nobody's.
     uint64_t used = account_behind(boss, parent)->objects.used;
@@ -134,6 +140,26 @@ TEST(contiguous_memory_is_a_reservation_of_its_own)
     // An end gives all back at once.
     MUST(boss, OBJECT_DESTROY, inner);
     EXPECT_FIGURES(parent, 24, 16, 0);
+    world_end();
+}
+
+// What moves is several blocks; where one of them cannot be had, none does.
+TEST(a_part_of_a_reservation_does_not_move)
+{
+    begin();
+    uint64_t account = child(16), vmos[16];
+    for (unsigned i = 0; i < ARRAY_SIZE(vmos); i++)
+        vmos[i] = take(account, 1);
+    for (unsigned i = 0; i < 4; i++) // four together, and three apart
+        give_back(vmos[i]);
+    for (unsigned i = 5; i < 11; i += 2)
+        give_back(vmos[i]);
+    EXPECT_CALL(NO_RESOURCE, boss, ACCOUNT_RESIZE, world.root_account, account, 0, 0, (uint64_t)-6);
+    EXPECT_FIGURES(account, 16, 9, 0);
+    EXPECT_CALL(OK, boss, ACCOUNT_RESIZE, world.root_account, account, 0, 0, (uint64_t)-5);
+    EXPECT_FIGURES(account, 11, 9, 0);
+    EXPECT_CALL(OK, boss, ACCOUNT_RESIZE, world.root_account, account, 0, 0, (uint64_t)-1);
+    EXPECT_FIGURES(account, 10, 9, 0);
     world_end();
 }
 
@@ -362,7 +388,7 @@ static uint64_t pool_of(const char *line, uint64_t ram)
 
 TEST(the_command_line_sizes_the_pool)
 {
-    world_begin((struct world_options){.ram_bytes = 256 << 20});
+    world_begin((struct world_options){.ram_bytes = 4096ull << 20});
     constexpr uint64_t MIB = 1 << 20, RAM = 256 * MIB;
     static const struct {
         const char *line;
@@ -372,6 +398,7 @@ TEST(the_command_line_sizes_the_pool)
         {"contiguous=16M", 16 * MIB},
         {"quiet contiguous=16M x=1", 16 * MIB},
         {"notcontiguous=16M contiguous", 8 * MIB},
+        {"continuous=16M", 8 * MIB},
         {"contiguous=3M", 2 * MIB},
         {"contiguous=4096K", 4 * MIB},
         {"contiguous=6291456", 6 * MIB},
@@ -382,6 +409,7 @@ TEST(the_command_line_sizes_the_pool)
         {"contiguous=1G", 128 * MIB}, // half of RAM
         {"contiguous=99999999999999999999999999999G", 128 * MIB},
         {"contiguous=1073741825G", 128 * MIB},
+        {"contiguous=18446744073709551616", 128 * MIB}, // 2^64
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
         if (pool_of(rows[i].line, RAM) != rows[i].bytes)
@@ -389,6 +417,11 @@ TEST(the_command_line_sizes_the_pool)
                       (unsigned long)pool_of(rows[i].line, RAM));
     EXPECT_EQUAL(pool_of("", 64 * MIB), 2 * MIB);
     EXPECT_EQUAL(pool_of("", 63 * MIB), 0);
+    EXPECT_EQUAL(pool_of("", 4096 * MIB), 32 * MIB);
+    EXPECT_EQUAL(pool_of("contiguous=1G", 1536 * MIB), 768 * MIB);
+    EXPECT_EQUAL(pool_of("contiguous=2G", 2560 * MIB),
+                 1024 * MIB); // no more, however much there is
+    EXPECT_EQUAL(pool_of("contiguous=1G", 4096 * MIB), 1024 * MIB);
     EXPECT_EQUAL(pool_of("contiguous=2M", 4 * MIB), 2 * MIB);
     EXPECT_EQUAL(pool_of("contiguous=2M", 4 * MIB - 1), 0); // half of it is less
 }
@@ -396,10 +429,10 @@ TEST(the_command_line_sizes_the_pool)
 // Whatever its ends are aligned at, and beyond the largest block.
 TEST(a_pool_of_any_size_comes_together_again)
 {
-    static const size_t sizes[] = {2, 4, 6, 10, 14, 256, 262};
+    static const size_t sizes[] = {2, 4, 6, 10, 14, 256, 262, 520};
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
         world_begin(
-            (struct world_options){.ram_bytes = 600 << 20, .contiguous_bytes = sizes[i] << 20});
+            (struct world_options){.ram_bytes = 1100 << 20, .contiguous_bytes = sizes[i] << 20});
         boss = world.boss;
         EXPECT_EQUAL(world.contiguous, sizes[i] * 256);
         uint32_t blocks[BLOCK_ORDERS], unbroken[BLOCK_ORDERS];
@@ -413,9 +446,40 @@ TEST(a_pool_of_any_size_comes_together_again)
         memcpy(blocks, world.root->blocks, sizeof blocks);
         for (unsigned k = 0; k < BLOCK_ORDERS; k++)
             EXPECT_EQUAL(blocks[k] != 0, unbroken[k] != 0);
+        // Broken up into pieces of all sizes, and back.
+        uint64_t most = sizes[i] > 128 ? ABI_CONTIGUOUS_MAX_PAGES : LARGE_PAGES;
+        uint64_t one = child(most - 1), other = sizes[i] > 128 ? child(most - 1) : child(1);
+        MUST(boss, OBJECT_DESTROY, one);
+        MUST(boss, OBJECT_DESTROY, other);
+        for (unsigned k = 0; k < BLOCK_ORDERS; k++)
+            EXPECT_EQUAL(world.root->blocks[k] != 0, unbroken[k] != 0);
         if (sizes[i] > 128)
             give_back(take(world.root_account, ABI_CONTIGUOUS_MAX_PAGES));
+        if (sizes[i] > 512) { // more than two of the largest, at once
+            uint64_t account = child(2 * ABI_CONTIGUOUS_MAX_PAGES + 1);
+            EXPECT_FIGURES(account, 2 * ABI_CONTIGUOUS_MAX_PAGES + 1, 0, 0);
+        }
         world_end();
+    }
+}
+
+// What the frame table says of other RAM, which nobody has used, is anything.
+TEST(no_block_merges_with_what_is_beside_the_pool)
+{
+    for (uint64_t ram = 64; ram <= 66;
+         ram += 2) { // the pool is the first half of twice its size, or the second
+        world_begin(
+            (struct world_options){.ram_bytes = ram << 20, .contiguous_bytes = LARGE_BYTES});
+        boss = world.boss;
+        uint64_t vmo = take(world.root_account, LARGE_PAGES);
+        uint64_t first = page_of(vmo);
+        struct frame free = {.block = 10, .owner = object_index(&world.root->object)};
+        EXPECT_EQUAL(1u << (free.block - 1), LARGE_PAGES);
+        *frame_of((paddr_t){(first + LARGE_PAGES) << PAGE_SHIFT}) = free;
+        *frame_of((paddr_t){(first - LARGE_PAGES) << PAGE_SHIFT}) = free;
+        give_back(vmo);
+        EXPECT_EQUAL(world.root->blocks[free.block - 1], first);
+        EXPECT_EQUAL(world.root->blocks[free.block], 0);
     }
 }
 

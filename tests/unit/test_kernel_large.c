@@ -181,12 +181,37 @@ TEST(frames_that_happen_to_be_adjacent)
         expect_page(AT + page * PAGE_SIZE, first + page);
     unmap(AT);
     // One of them elsewhere.
-    uint32_t *entries = vmo_behind(vmo)->root[0];
-    uint32_t one = entries[first + 511], other = entries[first + 512];
-    entries[first + 511] = other;
-    entries[first + 512] = one;
-    map(first, AT, 512, RW);
-    EXPECT_LARGE(0);
+    uint32_t *entries = vmo_behind(vmo)->root[0], other = entries[first + 512];
+    for (uint64_t at = 1; at < 512; at += 510) {
+        entries[first + 512] = entries[first + at];
+        entries[first + at] = other;
+        map(first, AT, 512, RW);
+        EXPECT_LARGE(0);
+        unmap(AT);
+        entries[first + at] = entries[first + 512];
+        entries[first + 512] = other;
+    }
+    world_end();
+}
+
+// Side by side or not, and across the leaves of an index: just so many.
+TEST(frames_are_looked_up_as_many_as_are_asked_for)
+{
+    begin(1200);
+    for (unsigned kind = 0; kind < 2; kind++) {
+        if (kind == 1)
+            vmo = MUST(a, VMO_CREATE, a->account, 2 * VMO_LEAF_PAGES * PAGE_SIZE, 0);
+        uint64_t begin_at = kind == 0 ? 0 : VMO_LEAF_PAGES - 4;
+        for (uint64_t first = begin_at; first < begin_at + 5; first++)
+            for (unsigned count = 1; count < 5; count++) {
+                paddr_t out[5];
+                out[count].value = 1;
+                vmo_frames(vmo_behind(vmo), first, count, out);
+                for (unsigned i = 0; i < count; i++)
+                    EXPECT_EQUAL(out[i].value, vmo_page(vmo_behind(vmo), first + i).value);
+                EXPECT_EQUAL(out[count].value, 1);
+            }
+    }
     world_end();
 }
 

@@ -92,6 +92,46 @@ TEST(a_child_goes_before_its_share_is_set)
     world_end();
 }
 
+// The victim's slot is another account's, and this one has a child.
+static uint64_t heir;
+
+static void another_takes_its_place(void)
+{
+    const struct object *slot = object_behind(user, victim);
+    it_goes_for_good();
+    uint64_t again;
+    do
+        again = MUST(other, ACCOUNT_CREATE, user->account, 20, 10);
+    while (object_behind(user, again) != slot);
+    heir = MUST(other, ACCOUNT_CREATE, again, 10, 5);
+}
+
+// Whoever had a handle to the parent that was there before has no say about the child of the one that is
+// there now. Which handle the child gets shows the first time.
+TEST(a_parent_is_another_one_before_its_child_is_looked_up)
+{
+    for (unsigned call = 0; call < 2; call++) {
+        heir = 0;
+        for (unsigned i = 0; i < 2; i++) {
+            begin();
+            victim = MUST(user, ACCOUNT_CREATE, user->account, 20, 10);
+            uint64_t expected = heir;
+            meanwhile((void *)handle_lookup, 2, another_takes_its_place);
+            struct outcome out =
+                call ? CALL(user, ACCOUNT_BUDGET, victim, expected, 0, 1'000'000, 10'000'000)
+                     : CALL(user, ACCOUNT_RESIZE, victim, expected, 1, 1);
+            EXPECT(meanwhile_happened());
+            if (i == 0)
+                EXPECT_STATUS(out.status, BAD_HANDLE);
+            else
+                EXPECT_STATUS(out.status, INVALID);
+            EXPECT(i == 0 || heir == expected);
+            settle();
+            world_end();
+        }
+    }
+}
+
 static void its_process_goes(void)
 {
     EXPECT_CALL(OK, other, OBJECT_DESTROY, victim);

@@ -77,6 +77,20 @@ static void returned(void)
 SCENARIO(return_against_take, .canary = "A4 unlocked", .setup = return_against_take,
          .finish = returned);
 
+static void look_against_give(void)
+{
+    a_page_in_use();
+    STEP(one, HANDLE_CLOSE, vmo);
+    STEP(two, OBJECT_INSPECT, theirs);
+    both_run();
+}
+static void looked_at(void)
+{
+    EXPLORE_CHECK(status_of(one, 0) == STATUS_OK && status_of(two, 0) == STATUS_OK);
+}
+SCENARIO(look_against_give, .canary = "A4 unlocked", .setup = look_against_give,
+         .finish = looked_at);
+
 // ---- the end of the account
 
 static void account_ended(void)
@@ -131,4 +145,17 @@ static void end_against_foreign_map(void)
     both_run();
 }
 SCENARIO(end_against_foreign_map, .canary = "A4 outlives", .setup = end_against_foreign_map,
+         .finish = account_ended);
+
+// The account above takes a block while it gets to hold another.
+static void end_against_take_above(void)
+{
+    a_page_in_use();
+    MUST(one, VM_MAP, one->own_aspace, vmo, 0, AT, PAGE_SIZE, PROT_READ);
+    uint64_t above = grant(one, world.boss, world.root_account);
+    STEP(one, VMO_CREATE, above, PAGE_SIZE, VMO_CONTIGUOUS);
+    STEP(two, OBJECT_DESTROY, theirs);
+    both_run();
+}
+SCENARIO(end_against_take_above, .canary = "A4 outlives", .setup = end_against_take_above,
          .finish = account_ended);

@@ -270,6 +270,20 @@ SCENARIO(quarantine_moves_out, .canary = "A3", .setup = quarantine_moves_out,
 SCENARIO(quarantine_moves_in, .canary = "A3", .setup = quarantine_moves_in,
          .finish = ended_and_done);
 
+// Nobody asks a pin's account for a share to charge while it changes: on CPU 1, where some account has one,
+// the pin ends, once more since its account ends on CPU 0, which takes it up.
+static void quarantine_moves_past_shares(void)
+{
+    a_pin_of_another_account(2);
+    MUST(world.boss, ACCOUNT_BUDGET, world.root_account, new_account(2, 1), 1, 1'000'000,
+         10'000'000);
+    STEP(manager, OBJECT_DESTROY, doomed);
+    STEP(driver, HANDLE_CLOSE, pin);
+    all_run();
+}
+SCENARIO(quarantine_moves_past_shares, .canary = "A3", .setup = quarantine_moves_past_shares,
+         .finish = ended_and_done);
+
 static void two_releases(void)
 {
     a_pin(3);
