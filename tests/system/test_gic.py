@@ -37,7 +37,6 @@ def check_machine(tmp, seed, controller, kind, **machine):
             work.finish()
         line, is_kind, raised = how_interrupted(shell)
         equal(is_kind, kind, "what irq shows")
-        # The machine may not show a message where there is an ITS but hides none.
         equal(line >= MESSAGE_LINES, "ITS" in controller, f"line {line} of {controller}")
         check(raised > 3, f"only {raised} interrupts since the last driver began")
         check("is not used" not in log and "gets no message" not in shell.log(), log)
@@ -98,7 +97,7 @@ def test_pairs_beyond_a_gicv2(arch):
     note(lines[-1])
 
 
-# ---- the physical timer
+# ---- other device trees
 
 def dump_tree(path, options):
     subprocess.run(["qemu-system-aarch64", "-M", f"virt,{options},dumpdtb={path}", "-cpu",
@@ -146,3 +145,21 @@ def timer_interrupts(shell):
     row = re.search(r"^0 +\d+ +(\d+) +\d+ +\d+\n", shell.ask("irq"), re.MULTILINE)
     check(row, "irq does not show CPU 0")
     return int(row[1])
+
+
+@arches("aarch64")
+def test_its_that_is_none(arch, tmp, seed):
+    """The tree says that the ITS is where something else is: that is said, and lines do the work."""
+    tree = dump_tree(tmp / "virt.dtb", "gic-version=3")
+    wrong = 0x04000000  # flash
+    registers = b"".join(n.to_bytes(8, "big") for n in (0x08080000, 0x20000))
+    place = tree.find(registers)
+    check(place >= 0, "the tree does not have the registers of the ITS")
+    tree[place:place + 8] = wrong.to_bytes(8, "big")
+    (tmp / "virt.dtb").write_bytes(tree)
+    disk, sums = make_disk(tmp, seed)
+    with Session("aarch64", gic=3, disk=disk, extra=["-dtb", str(tmp / "virt.dtb")]) as shell:
+        equal(shell.sums(sums), sums, "sums")
+        log = shell.log()
+        check(f"the ITS at {wrong:#x} is not used: its registers are not those of an ITS" in log, log)
+        equal(how_interrupted(shell)[1], "line", "what irq shows")
