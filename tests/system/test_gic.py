@@ -97,6 +97,17 @@ def test_pairs_beyond_a_gicv2(arch):
     note(lines[-1])
 
 
+@arches("aarch64")
+@limit(180)
+def test_redistributors_in_two_regions(arch, tmp):
+    """Those of a GICv4 take twice the room: the last CPUs' are in another region."""
+    with Session("aarch64", boot_timeout=120, gic=4, cpus=64, options="virtualization=on",
+                 disk=TOP / "build" / "disk.tar") as shell:
+        check("64 of 64 CPUs run" in shell.log(), shell.log())
+        ids = re.findall(r"^\d+ +([0-9a-f]+) +\d+%", shell.ask("cpus"), re.MULTILINE)
+        equal((len(ids), ids[-1]), (64, "30f"), "the CPUs that are there")
+
+
 # ---- other device trees
 
 def dump_tree(path, options):
