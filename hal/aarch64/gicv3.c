@@ -120,22 +120,29 @@ static bool usable(uint32_t line)
 
 // ---- this CPU's interrupts
 
-static uint32_t claim(void)
+static uint32_t claim_own(uint32_t intid)
 {
-    const uint32_t intid = icc_acknowledge();
-    if (intid >= GIC_FIRST_SPI && intid < GIC_LINES_MAX)
-        return intid;
-    if (intid - GIC_FIRST_LPI < GICV3_MESSAGES)
-        return intid - GIC_FIRST_LPI + GICV3_MESSAGE_LINE;
     if (intid == timer_line) {
         timer_quiet();
         return IRQ_TIMER;
     }
-    if (intid >= GIC_LINES_MAX && intid < GIC_FIRST_LPI)
-        return IRQ_NONE; // nothing, or of a range that nothing here enables
     // An SGI is over at once: it only says that there is something. Nothing unmasks another PPI.
     icc_complete(intid);
     return intid == LINE_IPI ? IRQ_IPI : IRQ_NONE;
+}
+
+static uint32_t claim(void)
+{
+    const uint32_t intid = icc_acknowledge();
+    if (intid < GIC_FIRST_SPI)
+        return claim_own(intid);
+    if (intid < GIC_LINES_MAX)
+        return intid;
+    if (intid - GIC_FIRST_LPI < GICV3_MESSAGES)
+        return intid - GIC_FIRST_LPI + GICV3_MESSAGE_LINE;
+    if (intid >= GIC_FIRST_LPI)
+        icc_complete(intid); // of no line
+    return IRQ_NONE;         // as most often, nothing; nobody enables the ranges in between
 }
 
 static void complete(uint32_t line)
@@ -150,7 +157,7 @@ static void complete(uint32_t line)
         icc_complete(line);
 }
 
-static void ipi(uint32_t cpu)
+static void send_ipi(uint32_t cpu)
 {
     icc_send(sgi_values[cpu]);
 }
@@ -246,7 +253,7 @@ const char *gicv3_init(const struct gicv3_config *config, const struct irq_contr
         .name = "GICv3",
         .lines = wired_lines,
         .cpu_init = cpu_init,
-        .ipi = ipi,
+        .ipi = send_ipi,
         .claim = claim,
         .complete = complete,
         .usable = usable,
