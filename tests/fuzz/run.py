@@ -27,6 +27,7 @@ HERE, BUILD = TOP / "tests" / "fuzz", TOP / "build" / "fuzz"
 # The longest input; runs in the short form of the tests: some three seconds of the processor.
 TARGETS = {
     "acpi": (2048, 30_000),
+    "boot": (4400, 60_000),
     "calls": (960, 4_000),
     "elf": (4096, 400_000),
     "fdt": (2048, 20_000),

@@ -54,6 +54,8 @@ $(1)/kernel/%.o: $F/planted/kernel/%.c tests/fuzz/world_section.h
 	$$(call compile,$$(call fuzz_seen,$(2),$$(FUZZ_SEEN_KERNEL)) $$(ROOTS_host_kernel) $$(FUZZ_WORLD) $(3))
 $(1)/platform/%.o: $F/planted/platform/%.c
 	$$(call compile,$$(call fuzz_seen,$(2),$$(FUZZ_SEEN)) $$(ROOTS_fuzz))
+$(1)/boot/%.o: $F/planted/boot/%.c
+	$$(call compile,$$(call fuzz_seen,$(2),$$(FUZZ_SEEN)) $$(ROOTS_fuzz))
 $(1)/user/%.o: $F/planted/user/%.c
 	$$(call compile,$$(call fuzz_seen,$(2),$$(FUZZ_SEEN)) -ffreestanding $$(ROOTS_fuzz))
 $(1)/$(DEPS)/%.o: $(DEPS)/%.c $(RULES)
