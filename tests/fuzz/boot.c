@@ -14,6 +14,8 @@
 
 #include "fuzz.h"
 
+constexpr size_t LONG = 1400; // room for the longest command line
+
 enum reader { READ_HANDOVER, READ_CONFIG, READ_BUNDLE, READ_KERNEL, READERS };
 
 void klog(const char *format, ...)
@@ -82,6 +84,7 @@ static void change_handover(uint8_t *data, size_t bytes, struct dice *dice)
         h.range_count = (uint32_t)((bytes - sizeof(h)) / sizeof(struct abi_handover_range));
     }
     if (dice_below(dice, 8) == 0) {
+        h.bytes = (uint32_t)bytes;
         h.command_line_offset = 0; // so that it is inside
         h.command_line_bytes = ABI_COMMAND_LINE - 1 + (uint32_t)dice_below(dice, 3);
     }
@@ -246,6 +249,10 @@ size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
         bytes = mutate_bytes(data, bytes, room);
     if (bytes < 2 || dice_below(dice, 10) == 0)
         return bytes;
+    if (bytes < LONG && room >= LONG && dice_below(dice, 16) == 0) {
+        memset(data + bytes, 'z', LONG - bytes);
+        bytes = LONG;
+    }
     if (changes[data[0] % READERS] != nullptr)
         changes[data[0] % READERS](data + 1, bytes - 1, dice);
     return bytes;
