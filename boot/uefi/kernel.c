@@ -7,47 +7,47 @@
 #include "loader.h"
 
 constexpr uint64_t ROOM_MAX = 64 << 20;
-
-static void *find_place(const struct elf_image *image, uint64_t bytes)
-{
-    const bool anywhere = (image->note.flags & HANDOVER_ANYWHERE) != 0;
-    void *place = anywhere ? pages_take(bytes, 0) : pages_take_at(image->start, bytes);
-    if (place == nullptr && anywhere)
-        say("There is no memory for the kernel, which needs %llu KiB.",
-            (unsigned long long)bytes / 1024);
-    else if (place == nullptr)
-        say("The kernel needs %llu KiB of memory at 0x%llx: the firmware has none free there.",
-            (unsigned long long)bytes / 1024, (unsigned long long)image->start);
-    return place;
-}
+constexpr uint64_t STAGED_BELOW = 1ull << 32; // what machine_enter reaches
 
 bool kernel_place(const struct file *file, const char *name, struct kernel *kernel)
 {
     static struct elf_image image;
     const char *wrong = elf_image_open(file->data, file->bytes, machine_elf, &image);
+    const uint64_t bytes = image.end - image.start, all = bytes + image.note.room;
+    const bool anywhere = (image.note.flags & HANDOVER_ANYWHERE) != 0;
     if (wrong == nullptr && image.note.version != HANDOVER_VERSION)
         wrong = "it wants to be entered in a way of another version than 1";
     if (wrong == nullptr && image.note.room > ROOM_MAX)
         wrong = "it wants more room than 64 MiB behind it";
+    if (wrong == nullptr && !anywhere &&
+        (all > PAGES_KEPT_MAX * EFI_PAGE_BYTES || image.end > STAGED_BELOW))
+        wrong = "what has to be at one place has at most 128 MiB, below 4 GiB";
     if (wrong != nullptr) {
         say("The kernel %s cannot be used: %s.", name, wrong);
         return false;
     }
-    const uint64_t bytes = image.end - image.start;
-    char *place = find_place(&image, bytes + image.note.room);
-    if (place == nullptr)
+    if (!anywhere)
+        pages_keep(image.start, all);
+    char *staged = anywhere ? pages_take(all, 0) : pages_take(bytes, STAGED_BELOW);
+    if (staged == nullptr) {
+        say("There is no memory for the kernel, which needs %llu KiB.",
+            (unsigned long long)all / 1024);
         return false;
+    }
     for (uint32_t i = 0; i < image.count; i++) {
         const struct elf_segment *s = &image.segments[i];
-        memcpy(place + (s->address - image.start), (const char *)file->data + s->offset,
+        memcpy(staged + (s->address - image.start), (const char *)file->data + s->offset,
                s->file_bytes);
     }
+    const uint64_t start = anywhere ? (uint64_t)staged : image.start;
     *kernel = (struct kernel){
-        .start = (uint64_t)place,
+        .start = start,
         .bytes = bytes,
-        .entry = (uint64_t)place + (image.note.entry - image.start),
+        .room = image.note.room,
+        .staged = (uint64_t)staged,
+        .entry = start + (image.note.entry - image.start),
         .reach = image.note.reach,
     };
-    machine_clean(place, bytes + image.note.room);
+    machine_clean(staged, anywhere ? all : bytes);
     return true;
 }

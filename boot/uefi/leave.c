@@ -51,7 +51,8 @@ static uint32_t append(struct abi_handover *block, const void *data, uint64_t by
     return offset;
 }
 
-static void fill(const struct given *given, uint64_t bytes, uint64_t entry_bytes)
+// False: the kernel cannot be where it has to be; which was said.
+static bool fill(const struct given *given, uint64_t bytes, uint64_t entry_bytes)
 {
     struct abi_handover *block = prepared.block;
     *block = (struct abi_handover){
@@ -71,6 +72,12 @@ static void fill(const struct given *given, uint64_t bytes, uint64_t entry_bytes
         count = memory_map_mark(ranges, count, align_down(given->device_tree, PAGE_SIZE),
                                 align_up(given->device_tree + given->device_tree_bytes, PAGE_SIZE),
                                 HANDOVER_TABLES);
+    const struct kernel *k = &given->kernel;
+    if (!memory_map_is_ram(ranges, count, k->start, k->start + k->bytes + k->room)) {
+        say("The kernel needs %llu KiB of memory at 0x%llx: the firmware keeps some of it.",
+            (unsigned long long)(k->bytes + k->room) / 1024, (unsigned long long)k->start);
+        return false;
+    }
     block->range_offset = block->bytes;
     block->range_count = count;
     block->bytes += count * (uint32_t)sizeof(*ranges);
@@ -78,6 +85,8 @@ static void fill(const struct given *given, uint64_t bytes, uint64_t entry_bytes
     block->command_line_offset = append(block, given->command_line, block->command_line_bytes);
     block->signature_bytes = (uint32_t)given->signature.bytes;
     block->signature_offset = append(block, given->signature.data, given->signature.bytes);
+    machine_clean(block, block->bytes);
+    return true;
 }
 
 struct abi_handover *leave_firmware(efi_handle_t image, const struct given *given)
@@ -90,14 +99,13 @@ struct abi_handover *leave_firmware(efi_handle_t image, const struct given *give
             say("The firmware's memory map cannot be read.");
             return nullptr;
         }
+        if (!fill(given, bytes, entry_bytes))
+            return nullptr;
         // An interrupt of the firmware may change the map in between: then the key is stale. After
         // the first try nothing but the map may be asked for (7.4, ExitBootServices).
         const efi_status_t status = efi->boot->exit_boot_services(image, key);
-        if (status == EFI_SUCCESS) {
-            fill(given, bytes, entry_bytes);
-            machine_clean(prepared.block, prepared.block->bytes);
+        if (status == EFI_SUCCESS)
             return prepared.block;
-        }
         if (status != EFI_INVALID_PARAMETER)
             break;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The end of the firmware's time: the handover is prepared while there still is memory to be had,
-// filled when there is no firmware any more. Runs in host tests, over services that stand in.
+// The end of the firmware's time. The handover is filled for each map that the firmware tells, the
+// last of which it takes for true. Runs in host tests, over services that stand in.
 #pragma once
 
 #include "loader.h"
@@ -17,6 +17,6 @@ struct given {
 // Takes the memory that leaving needs. False: why was said.
 [[nodiscard]] bool leave_prepare(const struct given *given);
 
-// Leaves boot services and fills the handover, whose address it answers. Null: they could not be
-// left; why was said, if the firmware still listens.
+// Fills the handover and leaves boot services; answers the handover. Null: they could not be left, or
+// the kernel cannot be where it has to be; why was said, if the firmware still listens.
 struct abi_handover *leave_firmware(efi_handle_t image, const struct given *given);

@@ -23,8 +23,11 @@ void wait_for_key(void);
 // Zeroed pages, `bytes` of them rounded up, that end at or below `limit` (0: wherever); null: the
 // firmware has none.
 void *pages_take(uint64_t bytes, uint64_t limit);
-// At this very address, which is returned; null: something is there.
-void *pages_take_at(uint64_t address, uint64_t bytes);
+
+// Takes what is free of a range, so that nothing else of ours comes to lie there. At most
+// PAGES_KEPT_MAX pages.
+constexpr uint64_t PAGES_KEPT_MAX = 32768;
+void pages_keep(uint64_t start, uint64_t bytes);
 void pages_give_all_back(void);
 
 // ---- files.c: the volume that the loader came from
@@ -80,14 +83,21 @@ uint32_t memory_map_room(uint64_t bytes, uint64_t entry_bytes);
 uint32_t memory_map_mark(struct abi_handover_range *ranges, uint32_t count, uint64_t start,
                          uint64_t end, uint32_t kind);
 
+// Whether all of [start, end) is RAM.
+bool memory_map_is_ram(const struct abi_handover_range *ranges, uint32_t count, uint64_t start,
+                       uint64_t end);
+
 // ---- kernel.c
 
+// Where it has to be, boot services may still have something of theirs: then it is copied there
+// once they are gone.
 struct kernel {
-    uint64_t start, bytes; // where it is, page-aligned; without its room
+    uint64_t start, bytes, room; // where it has to be, page-aligned; room follows
+    uint64_t staged;             // where it is now: may be the same
     uint64_t entry, reach;
 };
 
-// Places the kernel of an ELF file in memory. False: why was said.
+// Makes the kernel's image in memory, of its ELF file. False: why was said.
 [[nodiscard]] bool kernel_place(const struct file *file, const char *name, struct kernel *kernel);
 
 // ---- x86_64/, aarch64/
@@ -101,5 +111,9 @@ extern const uint16_t machine_elf; // e_machine of its programs
 // Makes what was written to memory visible to a CPU whose caches are off.
 void machine_clean(const void *start, uint64_t bytes);
 
-// Enters the kernel: docs/boot.md, "The entry".
-[[noreturn]] void machine_enter(uint64_t entry, uint64_t handover);
+// Takes the memory that entering needs. False: there is none.
+[[nodiscard]] bool machine_prepare(void);
+
+// Puts the kernel where it has to be, and enters it: docs/boot.md, "The entry". Boot services are
+// gone.
+[[noreturn]] void machine_enter(const struct kernel *kernel, uint64_t handover);

@@ -141,13 +141,17 @@ static void start(efi_handle_t image)
         say("This machine cannot run Skerry: %s.", wrong);
         return;
     }
-    if (!files_open(image) || !read_config(&config) || !read_bundle(&config, &given.bundle) ||
-        !read_kernel(&config, &given.kernel) || !read_signature(&given.signature) ||
+    if (!files_open(image) || !read_config(&config) || !read_kernel(&config, &given.kernel) ||
+        !read_bundle(&config, &given.bundle) || !read_signature(&given.signature) ||
         !find_tables(&given))
         return;
     given.command_line = config.command_line;
     if (!leave_prepare(&given))
         return;
+    if (!machine_prepare()) {
+        say("There is no memory for entering the kernel.");
+        return;
+    }
     files_close();
     say("Skerry: kernel %llu KiB at 0x%llx, bundle %llu KiB, %s.",
         (unsigned long long)given.kernel.bytes / 1024, (unsigned long long)given.kernel.start,
@@ -155,7 +159,7 @@ static void start(efi_handle_t image)
         given.device_tree != 0 ? "device tree" : "ACPI");
     struct abi_handover *handover = leave_firmware(image, &given);
     if (handover != nullptr)
-        machine_enter(given.kernel.entry, (uint64_t)handover);
+        machine_enter(&given.kernel, (uint64_t)handover);
 }
 
 efi_status_t efi_main(efi_handle_t image, struct efi_system_table *system)

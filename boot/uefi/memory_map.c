@@ -107,6 +107,15 @@ uint32_t memory_map_read(const void *map, uint64_t bytes, uint64_t entry_bytes,
     return join(ranges, add_all(map, bytes, entry_bytes, true, ranges, others));
 }
 
+bool memory_map_is_ram(const struct abi_handover_range *ranges, uint32_t count, uint64_t start,
+                       uint64_t end)
+{
+    for (uint32_t i = 0; i < count; i++) // RAM is joined
+        if (ranges[i].kind == HANDOVER_RAM && ranges[i].start <= start && end <= ranges[i].end)
+            return true;
+    return false;
+}
+
 uint32_t memory_map_mark(struct abi_handover_range *ranges, uint32_t count, uint64_t start,
                          uint64_t end, uint32_t kind)
 {

@@ -14,6 +14,9 @@ static struct {
 } taken[TAKEN_MAX];
 static unsigned taken_count;
 
+static uint64_t kept_start;
+static uint8_t kept[PAGES_KEPT_MAX / 8]; // a bit for each page
+
 static void *take(uint32_t how, uint64_t address, uint64_t bytes)
 {
     if (taken_count == TAKEN_MAX || bytes == 0 || bytes > UINT64_MAX - PAGE_SIZE)
@@ -33,9 +36,14 @@ void *pages_take(uint64_t bytes, uint64_t limit)
     return take(EFI_ALLOCATE_BELOW, limit - 1, bytes);
 }
 
-void *pages_take_at(uint64_t address, uint64_t bytes)
+void pages_keep(uint64_t start, uint64_t bytes)
 {
-    return take(EFI_ALLOCATE_AT, address, bytes);
+    kept_start = start;
+    for (uint64_t i = 0; i < PAGES_KEPT_MAX && i * PAGE_SIZE < bytes; i++) {
+        uint64_t address = start + i * PAGE_SIZE;
+        if (efi->boot->allocate_pages(EFI_ALLOCATE_AT, EFI_LOADER_CODE, 1, &address) == EFI_SUCCESS)
+            kept[i / 8] |= (uint8_t)(1u << i % 8);
+    }
 }
 
 void pages_give_all_back(void)
@@ -44,4 +52,8 @@ void pages_give_all_back(void)
         taken_count--;
         (void)efi->boot->free_pages(taken[taken_count].address, taken[taken_count].pages);
     }
+    for (uint64_t i = 0; i < PAGES_KEPT_MAX; i++)
+        if ((kept[i / 8] >> i % 8 & 1) != 0)
+            (void)efi->boot->free_pages(kept_start + i * PAGE_SIZE, 1);
+    memset(kept, 0, sizeof(kept));
 }

@@ -4,6 +4,7 @@
 // services, over a firmware that stands in.
 // build: boot/uefi/config.c boot/uefi/memory_map.c boot/uefi/bundle.c boot/uefi/leave.c platform/handover.c platform/boot_info.c
 #include <boot/uefi/leave.h>
+#include <lib/types.h>
 #include <platform/handover.h>
 #include <stdarg.h>
 
@@ -344,6 +345,8 @@ static efi_status_t fake_exit(efi_handle_t image, uint64_t key)
     return EFI_SUCCESS;
 }
 
+static uint64_t kernel_start = 0x9000; // and three pages
+
 static struct abi_handover *leave(unsigned times, efi_status_t why)
 {
     static struct efi_boot_services services;
@@ -358,8 +361,8 @@ static struct abi_handover *leave(unsigned times, efi_status_t why)
     while (taken_count > 0)
         free(taken[--taken_count]); // of the last time
     said[0] = '\0';
-    static const struct given given = {
-        .kernel = {.reach = 0x4000'0000},
+    const struct given given = {
+        .kernel = {.start = kernel_start, .bytes = 0x2000, .room = 0x1000, .reach = 0x4000'0000},
         .bundle = {.data = (const void *)0x4000, .bytes = 0x2000},
         .signature = {.data = "SIGN", .bytes = 4},
         .command_line = "cmd=ls",
@@ -400,6 +403,20 @@ TEST(a_stale_key_is_tried_again)
 {
     expect_handover(leave(3, EFI_INVALID_PARAMETER), 16 + 5); // the map of the last try
     EXPECT(exits == 4);
+}
+
+TEST(a_kernel_that_cannot_be_where_it_has_to_be)
+{
+    static const uint64_t bad[] = {0x0,      0x6000,    0x7000,    0x8000,
+                                   0xf'e000, 0x10'0000, 0x20'0000, 0x11000};
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        kernel_start = bad[i];
+        EXPECT_NOTE(leave(0, 0) == nullptr, "%lx", bad[i]);
+        EXPECT(exits == 0 && strstr(said, "firmware keeps") != nullptr); // nothing has happened
+    }
+    kernel_start = 0x5000; // up to the device tree
+    expect_handover(leave(0, 0), 16 + 2);
+    kernel_start = 0x9000;
 }
 
 TEST(what_leaving_needs)

@@ -33,3 +33,16 @@ void machine_clean(const void *start, uint64_t bytes)
         __asm__ volatile("dc cvac, %0" ::"r"(at) : "memory");
     __asm__ volatile("dsb sy" ::: "memory");
 }
+
+[[noreturn]] void machine_jump(uint64_t entry, uint64_t handover);
+
+bool machine_prepare(void)
+{
+    return true;
+}
+
+// It is where it has to be.
+void machine_enter(const struct kernel *kernel, uint64_t handover)
+{
+    machine_jump(kernel->entry, handover);
+}

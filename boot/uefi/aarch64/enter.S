@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
-// machine_enter(x0 = entry, x1 = handover): docs/boot.md, "The entry". MMU and caches off, as the
+// machine_jump(x0 = entry, x1 = handover): docs/boot.md, "The entry". MMU and caches off, as the
 // kernel's first instructions expect them; memory is mapped one to one, so this code goes on where
 // it is. Its own bytes have to be where a fetch that goes past the caches finds them.
 #define SCTLR_OFF (1 << 0 | 1 << 2 | 1 << 12) // M, C, I
 
     .text
-    .globl machine_enter
+    .globl machine_jump
     .p2align 2
-machine_enter:
+machine_jump:
     msr     daifset, #0xf
     mov     x19, x0
     mov     x20, x1
-    adr     x0, machine_enter
-    adr     x1, machine_enter_end
+    adr     x0, machine_jump
+    adr     x1, machine_jump_end
     mrs     x2, ctr_el0
     ubfx    x2, x2, #16, #4
     mov     x3, #4
@@ -46,4 +46,4 @@ machine_enter:
     mov     x3, #0
     br      x19
     .ltorg
-machine_enter_end:
+machine_jump_end:
