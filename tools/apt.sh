@@ -79,6 +79,6 @@ END
     say "reading the package lists"
     apt-get -q -c "$apt/apt.conf" update >"$apt/update.log" 2>&1 || {
         cat "$apt/update.log" >&2
-        die "apt-get update failed"
+        die "apt-get update failed, so these packages cannot be fetched: $*"
     }
 }
