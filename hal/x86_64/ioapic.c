@@ -53,7 +53,8 @@ const char *ioapic_init(const struct apic_config *config, uint32_t *lines)
 {
     *lines = 0;
     for (unsigned i = 0; i < config->io_count; i++) {
-        struct ioapic io = {.first = config->io[i].first_line};
+        const uint32_t first = config->io[i].first_line;
+        struct ioapic io = {.first = first == IO_APIC_FOLLOWS ? *lines : first};
         if (io.first >= LINES_MAX)
             continue; // its lines have no vectors left
         io.registers = hal_own(config->io[i].address, 0x20);

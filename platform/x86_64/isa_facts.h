@@ -20,6 +20,13 @@ constexpr uint16_t ISA_I8254 = 0x40;
 constexpr uint64_t ISA_BIOS_START = 0xe0000;
 constexpr uint64_t ISA_BIOS_BYTES = 0x20000;
 
+// The BIOS's data: a word of it is the segment of more of them (MultiProcessor Specification 1.4,
+// chapter 4).
+constexpr uint64_t ISA_BIOS_DATA = 0x400;
+constexpr uint64_t ISA_BIOS_DATA_BYTES = 0x100;
+constexpr uint64_t ISA_BIOS_DATA_EXTENDED = 0x0e;
+constexpr uint64_t ISA_BASE_MEMORY_LAST = 639 * 1024; // its last kibibyte
+
 // The reset control register of PC chip sets.
 constexpr uint16_t ISA_RESET_CONTROL = 0xcf9;
 

@@ -14,6 +14,10 @@
 [[nodiscard]] bool machine_interrupts(const struct acpi *acpi, struct apic_config *config,
                                       struct boot_info *boot);
 
+// For those who read tables: what has no room, or cannot be used, is named and left out.
+void machine_add_cpu(struct boot_info *boot, uint32_t id);
+void machine_add_io_apic(struct apic_config *config, uint64_t address, uint32_t first_line);
+
 // FADT: how to power off and reset.
 void machine_power(const struct acpi *acpi, struct acpi_power_config *config);
 

@@ -35,33 +35,30 @@ static size_t entry_bytes(uint8_t type)
     }
 }
 
-static void add_cpu(struct boot_info *boot, uint32_t id, uint32_t flags)
+void machine_add_cpu(struct boot_info *boot, uint32_t id)
 {
-    if ((flags & ACPI_MADT_ENABLED) == 0)
-        return;
     if (id > apic_id_max()) {
-        klog("acpi: the CPU with APIC id %u needs an x2APIC and is not used", id);
+        klog("boot: the CPU with APIC id %u needs an x2APIC and is not used", id);
         return;
     }
     for (uint32_t i = 0; i < boot->cpu_count; i++)
         if (boot->cpu_ids[i] == id)
             return; // by an entry of the other kind
     if (boot->cpu_count == BOOT_CPUS_MAX) {
-        klog("acpi: more than %u CPUs, the one with APIC id %u is not used", BOOT_CPUS_MAX, id);
+        klog("boot: more than %u CPUs, the one with APIC id %u is not used", BOOT_CPUS_MAX, id);
         return;
     }
     boot->cpu_ids[boot->cpu_count++] = id;
 }
 
-static void add_io_apic(struct apic_config *config, const struct acpi_madt_io_apic *io)
+void machine_add_io_apic(struct apic_config *config, uint64_t address, uint32_t first_line)
 {
     if (config->io_count == IO_APICS_MAX) {
-        klog("acpi: more than %u I/O APICs, the one at 0x%x is not used", IO_APICS_MAX,
-             io->address);
+        klog("boot: more than %u I/O APICs, the one at 0x%lx is not used", IO_APICS_MAX, address);
         return;
     }
-    config->io[config->io_count].address = (paddr_t){io->address};
-    config->io[config->io_count++].first_line = io->global_irq_base;
+    config->io[config->io_count].address = (paddr_t){address};
+    config->io[config->io_count++].first_line = first_line;
 }
 
 // An override that conforms to the bus only renumbers, which concerns whoever knows ISA numbers.
@@ -99,17 +96,21 @@ static void read_entry(const struct acpi_subtable_header *entry, struct apic_con
     switch (entry->type) {
     case ACPI_MADT_TYPE_LOCAL_APIC: {
         const struct acpi_madt_local_apic *cpu = at;
-        add_cpu(boot, cpu->id, cpu->lapic_flags);
+        if ((cpu->lapic_flags & ACPI_MADT_ENABLED) != 0)
+            machine_add_cpu(boot, cpu->id);
         break;
     }
     case ACPI_MADT_TYPE_LOCAL_X2APIC: {
         const struct acpi_madt_local_x2apic *cpu = at;
-        add_cpu(boot, cpu->local_apic_id, cpu->lapic_flags);
+        if ((cpu->lapic_flags & ACPI_MADT_ENABLED) != 0)
+            machine_add_cpu(boot, cpu->local_apic_id);
         break;
     }
-    case ACPI_MADT_TYPE_IO_APIC:
-        add_io_apic(config, at);
+    case ACPI_MADT_TYPE_IO_APIC: {
+        const struct acpi_madt_io_apic *io = at;
+        machine_add_io_apic(config, io->address, io->global_irq_base);
         break;
+    }
     case ACPI_MADT_TYPE_INTERRUPT_OVERRIDE:
         add_override(config, at);
         break;

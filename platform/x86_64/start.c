@@ -13,6 +13,7 @@
 
 #include "isa_facts.h"
 #include "machine.h"
+#include "mptable.h"
 #include "pvh.h"
 
 extern char image_physical_start[], image_physical_end[]; // kernel.ld
@@ -69,8 +70,16 @@ static void tables_init(enum entry_way way)
     // UEFI says where they are; a BIOS leaves them where they are to be found.
     if (boot.tables.value == 0 && way == ENTRY_PVH)
         boot.tables = acpi_scan((paddr_t){ISA_BIOS_START}, ISA_BIOS_BYTES);
-    if (boot.tables.value == 0 || !acpi_open(&acpi, boot.tables))
-        panic("boot: this machine has no usable ACPI tables");
+    if (boot.tables.value == 0 || !acpi_open(&acpi, boot.tables)) {
+        uint32_t bytes;
+        boot.tables = mptable_find(&bytes);
+        if (boot.tables.value == 0)
+            panic("boot: this machine has neither usable ACPI tables nor an MP table");
+        boot.firmware = FIRMWARE_MP_TABLE;
+        boot.tables_bytes = bytes;
+        reserve_table(boot.tables.value, boot.tables_bytes);
+        return;
+    }
     boot.firmware = FIRMWARE_ACPI;
     boot.tables_bytes = ACPI_RSDP_BYTES;
     acpi_reserve_tables(&acpi, &boot);
@@ -79,7 +88,9 @@ static void tables_init(enum entry_way way)
 static void interrupts_init(void)
 {
     static struct apic_config config;
-    if (!machine_interrupts(&acpi, &config, &boot))
+    if (boot.firmware == FIRMWARE_MP_TABLE)
+        mptable_interrupts(boot.tables, (uint32_t)boot.tables_bytes, &config, &boot);
+    else if (!machine_interrupts(&acpi, &config, &boot))
         panic("boot: this machine has no MADT table, so its interrupt controllers are unknown");
     const char *error = apic_init(&config, ISA_I8259_FIRST, ISA_I8259_SECOND);
     if (error != nullptr)
@@ -92,7 +103,7 @@ static void interrupts_init(void)
     while (at < boot.cpu_count && boot.cpu_ids[at] != self)
         at++;
     if (at == boot.cpu_count)
-        panic("boot: the boot CPU, APIC id %lu, is not in the MADT", self);
+        panic("boot: the boot CPU, APIC id %lu, is not in the tables", self);
     boot.cpu_ids[at] = boot.cpu_ids[0];
     boot.cpu_ids[0] = self;
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// build: hal/x86_64/tsc_rate.c platform/x86_64/madt.c
+// build: hal/x86_64/tsc_rate.c platform/x86_64/madt.c platform/x86_64/mptable.c
 //
-// What a PC says of itself, as the kernel reads it: CPUs by both kinds of MADT entries, and the
-// rate of the time-stamp counter.
+// What a PC says of itself, as the kernel reads it: CPUs by both kinds of MADT entries, the MP table
+// of one without ACPI, and the rate of the time-stamp counter.
+#include <arch/arch.h>
 #include <hal/x86_64/tsc_rate.h>
 #include <lib/acpi_tables.h>
 #include <platform/x86_64/machine.h>
+#include <platform/x86_64/mptable.h>
 #include <stdarg.h>
 
 #include "test.h"
@@ -124,6 +126,134 @@ TEST(inputs_of_both_kinds)
     add(&cut, sizeof(cut));
     read_madt(254);
     EXPECT(config.nmi_inputs == 2 && strstr(said, "broken") != nullptr);
+}
+
+// ---- the MP table: in memory from address 0 on, of which each look gets a copy of its own
+
+static uint8_t memory[4096];
+static void *looks[64];
+static unsigned look_count;
+
+void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory kind)
+{
+    (void)kind;
+    if (address.value > sizeof(memory) || bytes > sizeof(memory) - address.value)
+        return nullptr;
+    EXPECT(look_count < sizeof(looks) / sizeof(looks[0]));
+    looks[look_count] = malloc(bytes);
+    return memcpy(looks[look_count++], memory + address.value, bytes);
+}
+
+static void forget_looks(void)
+{
+    while (look_count > 0)
+        free(looks[--look_count]);
+}
+
+constexpr size_t POINTER = 0x30, TABLE = 0x100, TABLE_BYTES = 44 + 3 * 20 + 2 * 8 + 3 * 8;
+
+static void sum(uint8_t *start, size_t bytes, size_t checksum)
+{
+    uint8_t total = 0;
+    start[checksum] = 0;
+    for (size_t i = 0; i < bytes; i++)
+        total = (uint8_t)(total + start[i]);
+    start[checksum] = (uint8_t)-total;
+}
+
+static void make_mp_table(void)
+{
+    static const uint8_t entries[] = {
+        0, 0, 20,  3,   0,   0,    0,    0,    0, 0,
+        0, 0, 0,   0,   0,   0,    0,    0,    0, 0, // a CPU, by which we start
+        0, 1, 20,  0,   0,   0,    0,    0,    0, 0,
+        0, 0, 0,   0,   0,   0,    0,    0,    0, 0, // not usable
+        0, 7, 20,  1,   0,   0,    0,    0,    0, 0,
+        0, 0, 0,   0,   0,   0,    0,    0,    0, 0, //
+        1, 0, 'I', 'S', 'A', ' ',  ' ',  ' ',        // a bus
+        2, 8, 17,  1,   0,   0,    0xc0, 0xfe,       // an I/O APIC
+        2, 9, 17,  0,   0,   0x10, 0xc0, 0xfe,       // not usable
+        3, 0, 0,   0,   0,   4,    8,    4,          // an input of it
+        4, 1, 0,   0,   0,   0,    0xff, 1,          // LINT1 is an NMI
+    };
+    static_assert(44 + sizeof(entries) == TABLE_BYTES);
+    memset(memory, 0, sizeof(memory));
+    memcpy(memory + POINTER, "_MP_", 4);
+    memory[POINTER + 5] = TABLE >> 8;
+    memory[POINTER + 8] = 1;
+    memory[POINTER + 9] = 4;
+    sum(memory + POINTER, 16, 10);
+    memcpy(memory + TABLE, "PCMP", 4);
+    memory[TABLE + 4] = TABLE_BYTES;
+    memcpy(memory + TABLE + 36, (const uint8_t[]){0, 0, 0xe0, 0xfe}, 4);
+    memcpy(memory + TABLE + 44, entries, sizeof(entries));
+    sum(memory + TABLE, TABLE_BYTES, 7);
+}
+
+static bool read_mp_table(void)
+{
+    uint32_t bytes = 0;
+    boot.cpu_count = 0;
+    said[0] = '\0';
+    id_max = 254;
+    const paddr_t found = mptable_search((paddr_t){0}, 0x100, &bytes);
+    if (found.value != 0)
+        mptable_interrupts(found, bytes, &config, &boot);
+    forget_looks();
+    return found.value != 0;
+}
+
+TEST(a_pc_without_acpi)
+{
+    make_mp_table();
+    EXPECT(read_mp_table());
+    EXPECT(boot.cpu_count == 2 && boot.cpu_ids[0] == 0 && boot.cpu_ids[1] == 7);
+    EXPECT(config.local.value == 0xfee0'0000 && config.nmi_inputs == 2);
+    EXPECT(config.io_count == 1 && config.io[0].address.value == 0xfec0'0000);
+    EXPECT(config.io[0].first_line == IO_APIC_FOLLOWS && said[0] == '\0');
+
+    memory[TABLE + 44] = 9; // no type of entry
+    sum(memory + TABLE, TABLE_BYTES, 7);
+    EXPECT(read_mp_table() && boot.cpu_count == 0 && strstr(said, "broken at byte 44") != nullptr);
+    make_mp_table();
+    memory[TABLE + 4] = TABLE_BYTES - 1; // ends in its last entry
+    sum(memory + TABLE, TABLE_BYTES - 1, 7);
+    EXPECT(read_mp_table() && config.nmi_inputs == 0 && strstr(said, "broken") != nullptr);
+
+    static const size_t wrong[] = {POINTER, POINTER + 8, POINTER + 10,
+                                   TABLE,   TABLE + 7,   TABLE + 60};
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        make_mp_table();
+        memory[wrong[i]]++;
+        EXPECT_NOTE(!read_mp_table(), "byte %zu", wrong[i]);
+    }
+    make_mp_table();
+    memory[TABLE + 4] = 43; // shorter than its head
+    sum(memory + TABLE, 43, 7);
+    EXPECT(!read_mp_table());
+    make_mp_table();
+    memory[POINTER + 6] = 1; // the table is nowhere
+    sum(memory + POINTER, 16, 10);
+    EXPECT(!read_mp_table());
+}
+
+TEST(a_damaged_mp_table)
+{
+    uint64_t state = 88172645463325252u;
+    unsigned read = 0;
+    for (unsigned round = 0; round < 20'000; round++) {
+        make_mp_table();
+        for (unsigned n = 0; n < 3; n++) {
+            state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+            memory[TABLE + 4 + state % (TABLE_BYTES - 4)] = (uint8_t)(state >> 32);
+        }
+        const size_t bytes = memory[TABLE + 4] | (size_t)memory[TABLE + 5] << 8;
+        if (bytes >= 44 && bytes <= sizeof(memory) - TABLE)
+            sum(memory + TABLE, bytes, 7);
+        read += read_mp_table();
+        EXPECT(boot.cpu_count <= BOOT_CPUS_MAX && config.io_count <= IO_APICS_MAX);
+    }
+    EXPECT(read > 10'000);
 }
 
 // ---- CPUID

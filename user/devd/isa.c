@@ -4,6 +4,7 @@
 
 #include "isa.h"
 
+#include <lib/string.h>
 #include <sdk/start.h>
 #include <sdk/syscalls.h>
 
@@ -36,4 +37,17 @@ bool isa_find_pci(struct tree *tree)
     }
     tree->hosts[tree->host_count++] = (struct pci_host){.ports = &ports, .last_bus = UINT8_MAX};
     return true;
+}
+
+void isa_add_serial(struct tree *tree)
+{
+    struct node *node = tree_add(tree);
+    if (node == nullptr)
+        return;
+    (void)text_copy(node->name, sizeof(node->name), "com1");
+    node_add_compatible(node, "ns16550a");
+    node->ranges[node->range_count++] =
+        (struct node_range){.base = ISA_COM1, .bytes = ISA_COM1_PORTS, .io = true};
+    node->interrupts[node->interrupt_count++] =
+        (struct node_interrupt){.line = ISA_COM1_INTERRUPT, .trigger = TRIGGER_EDGE};
 }

@@ -95,6 +95,11 @@ static void find_devices(void)
         if (tree.host_count == 0)
             (void)isa_find_pci(&tree);
     }
+    if (firmware == FIRMWARE_MP_TABLE) {
+        understood = true;
+        isa_add_serial(&tree);
+        (void)isa_find_pci(&tree);
+    }
     if (!understood)
         log_line("the firmware's tables cannot be understood: no devices");
     tree_scan_pci(&tree, map_bus);

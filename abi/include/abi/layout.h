@@ -201,7 +201,8 @@ static_assert(sizeof(struct abi_inspect) == 40 + 128);
 
 // ---- machine_info
 
-enum abi_firmware : uint32_t { FIRMWARE_DEVICE_TREE = 1, FIRMWARE_ACPI = 2 };
+// MP_TABLE: a PC without ACPI; its table lists CPUs and I/O APICs only.
+enum abi_firmware : uint32_t { FIRMWARE_DEVICE_TREE = 1, FIRMWARE_ACPI = 2, FIRMWARE_MP_TABLE = 3 };
 
 constexpr unsigned ABI_COMMAND_LINE = 1024;
 constexpr unsigned ABI_INVARIANTS = 64;

@@ -13,6 +13,7 @@
 
 constexpr unsigned IO_APICS_MAX = 8;
 constexpr unsigned ISA_OVERRIDES_MAX = 16;
+constexpr uint32_t IO_APIC_FOLLOWS = UINT32_MAX; // as first line: behind those of the one before
 
 struct apic_config {
     paddr_t local;
