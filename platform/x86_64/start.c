@@ -71,13 +71,14 @@ static void tables_init(enum entry_way way)
     if (boot.tables.value == 0 && way == ENTRY_PVH)
         boot.tables = acpi_scan((paddr_t){ISA_BIOS_START}, ISA_BIOS_BYTES);
     if (boot.tables.value == 0 || !acpi_open(&acpi, boot.tables)) {
-        uint32_t bytes;
-        boot.tables = mptable_find(&bytes);
+        uint32_t bytes = 0;
+        boot.tables = way == ENTRY_PVH ? mptable_find(&bytes) : (paddr_t){0};
         if (boot.tables.value == 0)
             panic("boot: this machine has neither usable ACPI tables nor an MP table");
         boot.firmware = FIRMWARE_MP_TABLE;
         boot.tables_bytes = bytes;
-        reserve_table(boot.tables.value, boot.tables_bytes);
+        if (boot_find_ram(&boot, boot.tables.value, boot.tables.value) != nullptr)
+            boot_add_reserved(&boot, boot.tables.value, boot.tables.value + bytes);
         return;
     }
     boot.firmware = FIRMWARE_ACPI;
