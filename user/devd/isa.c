@@ -35,7 +35,9 @@ bool isa_find_pci(struct tree *tree)
         (void)handle_close((handle_t){pci_range.value});
         return false;
     }
-    tree->hosts[tree->host_count++] = (struct pci_host){.ports = &ports, .last_bus = UINT8_MAX};
+    struct pci_host *host = &tree->hosts[tree->host_count++];
+    *host = (struct pci_host){.ports = &ports, .last_bus = UINT8_MAX};
+    pci_host_send_messages(host, 0);
     return true;
 }
 
