@@ -201,13 +201,15 @@ static void read_as_kernel(void)
     }
 }
 
-// The serial port of a PC, or a slot that AML declares.
+// The serial port of a PC, its clock, or a slot that AML declares.
 static void expect_sound_node(const struct node *node)
 {
     FUZZ_EXPECT(node->range_count > 0 && node->range_count <= NODE_RANGES);
     FUZZ_EXPECT(node->interrupt_count <= NODE_INTERRUPTS && node->compatible_count == 1);
     if (strcmp(node->compatible[0], "ns16550a") == 0)
         FUZZ_EXPECT(strcmp(node->name, "com1") == 0 && node->interrupt_count == 1);
+    else if (strcmp(node->compatible[0], "motorola,mc146818") == 0)
+        FUZZ_EXPECT(strcmp(node->name, "cmos") == 0 && node->interrupt_count == 1);
     else
         FUZZ_EXPECT(strcmp(node->compatible[0], "virtio,mmio") == 0 && strlen(node->name) <= 4);
     for (uint32_t i = 0; i < node->range_count; i++)
