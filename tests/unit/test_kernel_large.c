@@ -194,6 +194,37 @@ TEST(frames_that_happen_to_be_adjacent)
     world_end();
 }
 
+// A large frame where no large page begins.
+TEST(a_large_frame_at_a_small_address)
+{
+    begin(1024);
+    map(0, AT + PAGE_SIZE, 1024, RW);
+    EXPECT_LARGE(0);
+    for (uint64_t page = 0; page < 1024; page += 73)
+        expect_page(AT + PAGE_SIZE + page * PAGE_SIZE, page);
+    world_end();
+}
+
+// No table is asked for beforehand that a large page does without.
+TEST(large_pages_need_no_more_than_they_cost)
+{
+    begin(1536);
+    const struct account *account = account_behind(a, a->account);
+    constexpr uint64_t SMALL = 15, ADDRESS = AT - SMALL * PAGE_SIZE;
+    struct outcome made = CALL(a, PROCESS_CREATE, a->account, 0);
+    uint64_t used = account->pages.used;
+    MUST(a, VM_MAP, made.value[1], vmo, (LARGE_PAGES - SMALL) * PAGE_SIZE, ADDRESS,
+         (SMALL + LARGE_PAGES) * PAGE_SIZE, RW);
+    uint64_t cost = account->pages.used - used;
+    MUST(a, OBJECT_DESTROY, made.value[0]);
+    made = CALL(a, PROCESS_CREATE, a->account, 0);
+    uint64_t room = account->pages.limit - account->pages.used;
+    (void)MUST(a, ACCOUNT_CREATE, a->account, room - cost, 1);
+    MUST(a, VM_MAP, made.value[1], vmo, (LARGE_PAGES - SMALL) * PAGE_SIZE, ADDRESS,
+         (SMALL + LARGE_PAGES) * PAGE_SIZE, RW);
+    world_end();
+}
+
 // Side by side or not, and across the leaves of an index: just so many.
 TEST(frames_are_looked_up_as_many_as_are_asked_for)
 {
