@@ -98,6 +98,9 @@ TEST(a_step_clears_so_many_entries)
     uint64_t vmo = MUST(a, VMO_CREATE, a->account, 300 * PAGE_SIZE, 0);
     EXPECT_EQUAL(unmap(vmo, VM_STEP_COST), unmap(vmo, VM_STEP_COST - 1));
     EXPECT_EQUAL(unmap(vmo, VM_STEP_COST + 1), unmap(vmo, VM_STEP_COST) + 2);
+    (void)map(vmo, 0, AT - PAGE_SIZE, VM_STEP_COST); // in two tables
+    unsigned looks = WINDOWS_OF(a, VM_UNMAP, a->own_aspace, AT - PAGE_SIZE);
+    EXPECT_EQUAL(looks, unmap(vmo, VM_STEP_COST));
     uint64_t block = block_of(4 * LARGE_PAGES);
     for (unsigned large = 1; large < 4; large++)
         EXPECT_EQUAL(unmap(block, (large + 1) * LARGE_PAGES),
