@@ -430,6 +430,7 @@ TEST(the_command_line_sizes_the_pool)
         {"quiet contiguous=16M x=1", 16 * MIB},
         {"notcontiguous=16M contiguous", 8 * MIB},
         {"continuous=16M", 8 * MIB},
+        {"contiguous=16M contiguous=4M", 16 * MIB},
         {"contiguous=3M", 2 * MIB},
         {"contiguous=4096K", 4 * MIB},
         {"contiguous=6291456", 6 * MIB},

@@ -180,8 +180,16 @@ TEST(frames_that_happen_to_be_adjacent)
     for (uint64_t page = 0; page < 512; page += 73)
         expect_page(AT + page * PAGE_SIZE, first + page);
     unmap(AT);
-    // One of them elsewhere.
     uint32_t *entries = vmo_behind(vmo)->root[0], other = entries[first + 512];
+    // The one behind them elsewhere.
+    EXPECT(first > 0);
+    entries[first + 512] = entries[0];
+    entries[0] = other;
+    map(first, AT, 512, RW);
+    EXPECT_LARGE(1);
+    unmap(AT);
+    // One of them elsewhere.
+    other = entries[first + 512];
     for (uint64_t at = 1; at < 512; at += 510) {
         entries[first + 512] = entries[first + at];
         entries[first + at] = other;
