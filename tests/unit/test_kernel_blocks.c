@@ -322,6 +322,37 @@ TEST(blocks_pass_through_accounts_that_end)
     world_end();
 }
 
+static struct actor *elsewhere; // on CPU 1, where the end of a block is to be done
+
+static void it_comes_back(void)
+{
+    (void)HELD(elsewhere, THREAD_SLEEP, ABI_DEADLINE_NEVER);
+}
+
+// At each place of the end: what comes back just then moves up, too.
+TEST(a_block_comes_back_while_its_account_ends)
+{
+    bool happened = true;
+    for (unsigned nth = 1; happened; nth++) {
+        world_begin((struct world_options){
+            .ram_bytes = 8 << 20, .cpus = 2, .contiguous_bytes = LARGE_BYTES});
+        boss = world.boss;
+        uint64_t ends = MUST(boss, ACCOUNT_CREATE, world.root_account, 20, 10, 1);
+        elsewhere = spawn_on(1, MUST(boss, ACCOUNT_CREATE, world.root_account, 100, 50, 0), 10);
+        uint64_t there = grant(elsewhere, boss, ends);
+        uint64_t vmo = MUST(elsewhere, VMO_CREATE, there, PAGE_SIZE, VMO_CONTIGUOUS);
+        hold(elsewhere);
+        EXPECT_STATUS(HELD(elsewhere, HANDLE_CLOSE, vmo).status, OK); // begun, and no more
+        meanwhile(nullptr, nth, it_comes_back);
+        EXPECT_CALL(OK, boss, OBJECT_DESTROY, ends);
+        happened = meanwhile_happened();
+        meanwhile(nullptr, 0, nullptr);
+        settle();
+        EXPECT(account_behind(boss, ends)->object.state == ACCOUNT_DEAD);
+        world_end();
+    }
+}
+
 // MEM-24
 TEST(an_account_that_ends_in_the_middle_of_filling)
 {
@@ -399,6 +430,7 @@ TEST(the_command_line_sizes_the_pool)
         {"quiet contiguous=16M x=1", 16 * MIB},
         {"notcontiguous=16M contiguous", 8 * MIB},
         {"continuous=16M", 8 * MIB},
+        {"contiguous=16M contiguous=4M", 16 * MIB},
         {"contiguous=3M", 2 * MIB},
         {"contiguous=4096K", 4 * MIB},
         {"contiguous=6291456", 6 * MIB},

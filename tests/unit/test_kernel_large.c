@@ -180,8 +180,16 @@ TEST(frames_that_happen_to_be_adjacent)
     for (uint64_t page = 0; page < 512; page += 73)
         expect_page(AT + page * PAGE_SIZE, first + page);
     unmap(AT);
-    // One of them elsewhere.
     uint32_t *entries = vmo_behind(vmo)->root[0], other = entries[first + 512];
+    // The one behind them elsewhere.
+    EXPECT(first > 0);
+    entries[first + 512] = entries[0];
+    entries[0] = other;
+    map(first, AT, 512, RW);
+    EXPECT_LARGE(1);
+    unmap(AT);
+    // One of them elsewhere.
+    other = entries[first + 512];
     for (uint64_t at = 1; at < 512; at += 510) {
         entries[first + 512] = entries[first + at];
         entries[first + at] = other;
@@ -191,6 +199,37 @@ TEST(frames_that_happen_to_be_adjacent)
         entries[first + at] = entries[first + 512];
         entries[first + 512] = other;
     }
+    world_end();
+}
+
+// A large frame where no large page begins.
+TEST(a_large_frame_at_a_small_address)
+{
+    begin(1024);
+    map(0, AT + PAGE_SIZE, 1024, RW);
+    EXPECT_LARGE(0);
+    for (uint64_t page = 0; page < 1024; page += 73)
+        expect_page(AT + PAGE_SIZE + page * PAGE_SIZE, page);
+    world_end();
+}
+
+// No table is asked for beforehand that a large page does without.
+TEST(large_pages_need_no_more_than_they_cost)
+{
+    begin(1536);
+    const struct account *account = account_behind(a, a->account);
+    constexpr uint64_t SMALL = 15, ADDRESS = AT - SMALL * PAGE_SIZE;
+    struct outcome made = CALL(a, PROCESS_CREATE, a->account, 0);
+    uint64_t used = account->pages.used;
+    MUST(a, VM_MAP, made.value[1], vmo, (LARGE_PAGES - SMALL) * PAGE_SIZE, ADDRESS,
+         (SMALL + LARGE_PAGES) * PAGE_SIZE, RW);
+    uint64_t cost = account->pages.used - used;
+    MUST(a, OBJECT_DESTROY, made.value[0]);
+    made = CALL(a, PROCESS_CREATE, a->account, 0);
+    uint64_t room = account->pages.limit - account->pages.used;
+    (void)MUST(a, ACCOUNT_CREATE, a->account, room - cost, 1);
+    MUST(a, VM_MAP, made.value[1], vmo, (LARGE_PAGES - SMALL) * PAGE_SIZE, ADDRESS,
+         (SMALL + LARGE_PAGES) * PAGE_SIZE, RW);
     world_end();
 }
 

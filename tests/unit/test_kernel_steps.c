@@ -65,6 +65,46 @@ TEST(a_step_maps_so_many_large_pages)
     EXPECT_EQUAL(a->process->aspace->large_pages, MOST);
     MUST(a, VM_UNMAP, a->own_aspace, AT);
     EXPECT(map(vmo, 0, AT, (MOST + 1) * LARGE_PAGES) > 0);
+    MUST(a, VM_UNMAP, a->own_aspace, AT);
+    EXPECT(map(vmo, LARGE_PAGES - 1, AT - PAGE_SIZE, 1 + MOST * LARGE_PAGES) > 0);
+    world_end();
+}
+
+TEST(a_step_maps_fewer_pages_of_code)
+{
+    begin();
+    constexpr uint64_t MOST = VM_STEP_COST / VM_CODE_COST;
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 300 * PAGE_SIZE, 0);
+    for (uint64_t more = 0; more < 2; more++) {
+        unsigned looks =
+            WINDOWS_OF(a, VM_MAP, a->own_aspace, vmo, 0, AT, (MOST + more) * PAGE_SIZE, RX);
+        EXPECT_EQUAL(looks > 0, more > 0);
+        MUST(a, VM_UNMAP, a->own_aspace, AT);
+    }
+    world_end();
+}
+
+static unsigned unmap(uint64_t vmo, uint64_t pages)
+{
+    (void)map(vmo, 0, AT, pages);
+    return WINDOWS_OF(a, VM_UNMAP, a->own_aspace, AT);
+}
+
+// Entries first, then the frames: of a block, those of a large page in a step.
+TEST(a_step_clears_so_many_entries)
+{
+    begin();
+    static_assert(VM_STEP_COST % VM_STEP_PAGES == 0);
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 300 * PAGE_SIZE, 0);
+    EXPECT_EQUAL(unmap(vmo, VM_STEP_COST), unmap(vmo, VM_STEP_COST - 1));
+    EXPECT_EQUAL(unmap(vmo, VM_STEP_COST + 1), unmap(vmo, VM_STEP_COST) + 2);
+    (void)map(vmo, 0, AT - PAGE_SIZE, VM_STEP_COST); // in two tables
+    unsigned looks = WINDOWS_OF(a, VM_UNMAP, a->own_aspace, AT - PAGE_SIZE);
+    EXPECT_EQUAL(looks, unmap(vmo, VM_STEP_COST));
+    uint64_t block = block_of(4 * LARGE_PAGES);
+    for (unsigned large = 1; large < 4; large++)
+        EXPECT_EQUAL(unmap(block, (large + 1) * LARGE_PAGES),
+                     unmap(block, large * LARGE_PAGES) + 1);
     world_end();
 }
 
@@ -97,16 +137,19 @@ TEST(memory_stays_for_a_mapping_that_is_being_made)
     begin();
     constexpr uint64_t PAGES = 3 * VM_STEP_COST, OTHER = AT + PAGES * PAGE_SIZE, WORD = 0x1234'5678;
     struct actor *urgent = spawn_thread(a, 20);
-    uint64_t vmo = MUST(a, VMO_CREATE, a->account, PAGES * PAGE_SIZE, 0);
+    constexpr uint64_t MORE = 8; // of its pages, which nobody maps
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, (PAGES + MORE) * PAGE_SIZE, 0);
     *(uint64_t *)arch_ram(vmo_page(vmo_of(object_behind(a, vmo)), PAGES - 1)) = WORD;
     MUST(a, VM_MAP, a->own_aspace, vmo, 0, AT, PAGES * PAGE_SIZE, RW);
     hold_after(urgent, 1);
     EXPECT_CALL(BLOCKED, a, VM_MAP, a->own_aspace, vmo, 0, OTHER, PAGES * PAGE_SIZE, RW);
     EXPECT(steps_left() == 0 && a->process->aspace->pages < 2 * PAGES);
+    uint64_t free = frames_free() + a->process->aspace->table_pages;
     EXPECT_STATUS(HELD(urgent, HANDLE_CLOSE, vmo).status, OK);
     EXPECT_STATUS(HELD(urgent, VM_UNMAP, urgent->own_aspace, AT).status, OK);
     settle();
     EXPECT_STATUS(ended(a).status, OK);
+    EXPECT_EQUAL(frames_free() + a->process->aspace->table_pages, free + MORE);
     world_check();
     paddr_t physical;
     hold(a);
