@@ -9,5 +9,3 @@
 constexpr uint16_t ISA_COM1 = 0x3f8;
 constexpr uint16_t ISA_COM1_PORTS = 8;
 constexpr uint8_t ISA_COM1_INTERRUPT = 4; // of the ISA bus; the MADT says which global one it is
-
-constexpr uint8_t ISA_INTERRUPTS = 16;
