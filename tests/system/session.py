@@ -107,6 +107,6 @@ class Session(Shell):
         return [dict(zip(("load", "switches", "posts", "flushes"), map(int, row[1:]))) for row in rows]
 
     def interrupts(self, service):
-        row = re.search(rf"^\d+ +\S+ +\d+ +(\d+)  {re.escape(service)} ", self.ask("irq"), re.MULTILINE)
+        row = re.search(rf"^\d+ +\S+ +\d+ +(\d+) +\d+  {re.escape(service)} ", self.ask("irq"), re.MULTILINE)
         check(row, f"irq does not show {service}")
         return int(row[1])

@@ -34,6 +34,8 @@ bool isa_find_pci(struct tree *tree)
         (void)handle_close((handle_t){pci_range.value});
         return false;
     }
-    tree->hosts[tree->host_count++] = (struct pci_host){.ports = &ports, .last_bus = UINT8_MAX};
+    tree_add_port_host(
+        tree, &ports,
+        &(struct hwtree_range){.base = ISA_PCI, .bytes = ISA_PCI_PORTS, .space = HWTREE_SPACE_IO});
     return true;
 }
