@@ -3,7 +3,10 @@
 // Prints the hardware tree of a machine from its firmware's tables: docs/hwtree.md.
 //
 //   hwtree [--summary] FILE...            device trees
-//   hwtree [--summary] --acpi FOLDER      ACPI tables, one a file, named by their signatures
+//   hwtree [--summary] --acpi FOLDER [--variant NAME]
+//                                         ACPI tables, one a file, named by their signatures: APIC
+//                                         or apic.dat; of APIC.NAME the first part is the signature,
+//                                         and it replaces APIC if NAME is asked for
 //   hwtree ... --diff FILE-OR-FOLDER      what is different there
 //
 // On stdout the tree as device-tree source, or with --summary a few lines each. On stderr what
@@ -15,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 constexpr size_t TREE_BYTES = 16u << 20;
@@ -107,10 +111,76 @@ static struct hwtree *read_dtb(const char *path)
     return tree;
 }
 
+// ---- a folder of ACPI tables
+
+static const char *variant = "";
+
+static int is_wanted(const struct dirent *file)
+{
+    const char *name = file->d_name, *suffix = strchr(name, '.');
+    if (name[0] == '.')
+        return 0;
+    if (suffix == nullptr)
+        return strlen(name) >= 4;
+    suffix++;
+    return suffix - name >= 5 &&
+           (strcasecmp(suffix, "dat") == 0 || strcasecmp(suffix, "bin") == 0 ||
+            strcasecmp(suffix, "aml") == 0 || strcmp(suffix, variant) == 0);
+}
+
+// Whether the table of this file is replaced by that of the next one, "APIC" by "APIC.NAME".
+static bool is_replaced(const struct dirent *file, const struct dirent *next)
+{
+    size_t length = strlen(file->d_name);
+    return variant[0] != 0 && strncmp(file->d_name, next->d_name, length) == 0 &&
+           next->d_name[length] == '.' && strcmp(next->d_name + length + 1, variant) == 0;
+}
+
+static void add_file(struct hwtree_acpi *acpi, void **tables, const char *folder, const char *name)
+{
+    char path[4096];
+    size_t bytes;
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    void *table = read_file(path, &bytes);
+    if (table == nullptr)
+        exit(UNREADABLE);
+    unsigned count = acpi->count;
+    if (!hwtree_acpi_add(acpi, table, bytes))
+        fprintf(stderr, "hwtree: %s: its length or its sum is wrong\n", path);
+    if (acpi->count > count)
+        tables[count] = table;
+    else
+        free(table);
+}
+
+static struct hwtree *read_acpi(const char *folder)
+{
+    struct dirent **files;
+    int count = scandir(folder, &files, is_wanted, alphasort);
+    if (count <= 0) {
+        fprintf(stderr, "hwtree: %s is no folder of ACPI tables\n", folder);
+        return nullptr;
+    }
+    static struct hwtree_acpi acpi;
+    void *tables[HWTREE_ACPI_TABLES];
+    struct hwtree_builder builder;
+    acpi = (struct hwtree_acpi){};
+    for (int i = 0; i < count; i++)
+        if (i + 1 == count || !is_replaced(files[i], files[i + 1]))
+            add_file(&acpi, tables, folder, files[i]->d_name);
+    begin(&builder, HWTREE_ACPI);
+    hwtree_read_acpi(&builder, &acpi);
+    for (unsigned i = 0; i < acpi.count; i++)
+        free(tables[i]);
+    while (count > 0)
+        free(files[--count]);
+    free(files);
+    return finish(&builder);
+}
+
 static struct hwtree *read_any(const char *path, bool acpi)
 {
-    (void)acpi;
-    return read_dtb(path);
+    return acpi ? read_acpi(path) : read_dtb(path);
 }
 
 // ---- what is asked for
@@ -173,14 +243,17 @@ int main(int count, char **words)
             summary = true;
         else if (strcmp(words[i], "--acpi") == 0)
             acpi = true;
+        else if (strcmp(words[i], "--variant") == 0 && i + 1 < count)
+            variant = words[++i];
         else if (strcmp(words[i], "--diff") == 0 && i + 1 < count)
             other = words[++i];
         else
             words[paths++] = words[i];
     }
     if (paths == 0 || (other != nullptr && paths > 1)) {
-        fprintf(stderr, "usage: make hwtree DTB=file [DIFF=file] [SUMMARY=1]\n"
-                        "       make hwtree ACPI=folder [DIFF=folder] [SUMMARY=1]\n");
+        fprintf(stderr,
+                "usage: make hwtree DTB=file [DIFF=file] [SUMMARY=1]\n"
+                "       make hwtree ACPI=folder [VARIANT=name] [DIFF=folder] [SUMMARY=1]\n");
         return UNREADABLE;
     }
     if (other != nullptr)

@@ -313,7 +313,11 @@ static void check_memory(struct hwtree_builder *builder, uint32_t node, uint32_t
 void hwtree_cross_check(struct hwtree_builder *builder)
 {
     const struct hwtree *tree = builder->tree;
-    uint32_t count = hwtree_count(tree, HWTREE_NODES);
+    uint32_t count = hwtree_count(tree, HWTREE_NODES), cpus = 0;
+    for (uint32_t i = 0; i < count; i++)
+        cpus += hwtree_node(tree, i)->kind == HWTREE_CPU && hwtree_available(tree, i);
+    if (cpus == 0)
+        hwtree_problem(builder, 0, HWTREE_MISSING, "cpus", 0);
     for (uint32_t i = 0; i < count; i++) {
         const struct hwtree_node *node = hwtree_node(tree, i);
         bool cpu = node->kind == HWTREE_CPU, memory = node->kind == HWTREE_MEMORY;
@@ -326,6 +330,9 @@ void hwtree_cross_check(struct hwtree_builder *builder)
                 return;
             }
             if (other->kind != node->kind || !(other->flags & HWTREE_AVAILABLE))
+                continue;
+            // What can be plugged in is a place for memory, and may hold some.
+            if (memory && ((node->memory.flags | other->memory.flags) & HWTREE_MEMORY_HOTPLUG))
                 continue;
             if (memory)
                 check_memory(builder, i, k);

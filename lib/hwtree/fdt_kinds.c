@@ -205,8 +205,11 @@ static void read_controller(struct fdt_reader *reader, uint32_t node, uint32_t v
     uint8_t cells = reader->nodes[node].interrupt_cells;
     bool takes = (reader->nodes[node].flags & FDT_CONTROLLER) != 0;
     n->kind = HWTREE_CONTROLLER;
-    n->controller = (struct hwtree_controller){
-        .variant = variant, .cells = cells != FDT_NO_CELLS ? cells : 0, .id = HWTREE_NONE};
+    n->controller =
+        (struct hwtree_controller){.variant = variant,
+                                   .cells = cells != FDT_NO_CELLS ? cells : 0,
+                                   .id = HWTREE_NONE,
+                                   .gic_lines = (reader->nodes[node].flags & FDT_GIC_LINES) != 0};
     if (variant == HWTREE_CONTROLLER_OTHER && has(reader, node, "gpio-controller"))
         n->controller.variant = HWTREE_CONTROLLER_GPIO;
     if (variant == HWTREE_CONTROLLER_GIC_FRAME) {

@@ -69,11 +69,24 @@ static unsigned interrupt_flags(const struct hwtree_interrupt *interrupt)
     return 0;
 }
 
+// Type and number, as the GIC's binding has them.
+static void write_gic_line(struct hwtree_writer *writer, uint64_t line)
+{
+    unsigned type = line < 32 ? 1 : line < 1056 ? 0 : line < 4096 ? 3 : 2;
+    static const uint16_t first[] = {32, 16, 4096, 1056};
+    hwtree_write(writer, "%u %u", type, (unsigned)line - first[type]);
+}
+
 static void write_interrupt(struct hwtree_writer *writer, const struct hwtree_interrupt *interrupt)
 {
+    const struct hwtree_node *controller = hwtree_node(writer->tree, interrupt->controller);
     write_reference(writer, interrupt->controller);
     hwtree_write(writer, " ");
-    write_wide(writer, interrupt->line);
+    if (controller->kind == HWTREE_CONTROLLER && controller->controller.gic_lines &&
+        interrupt->line >= 16 && interrupt->line <= UINT16_MAX)
+        write_gic_line(writer, interrupt->line);
+    else
+        write_wide(writer, interrupt->line);
     hwtree_write(writer, " %u", interrupt_flags(interrupt));
 }
 

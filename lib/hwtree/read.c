@@ -136,9 +136,9 @@ bool hwtree_device_id(const struct hwtree *tree, uint32_t node, enum hwtree_id_k
 const char *hwtree_cause_name(enum hwtree_cause cause)
 {
     static const char *const names[HWTREE_CAUSES] = {
-        "malformed", "no-target", "not-controller", "no-cells", "no-row",
-        "bad-line",  "outside",   "wraps",          "loop",     "duplicate",
-        "overlap",   "bad-table", "too-deep",       "too-long", "no-room",
+        "malformed", "no-target", "not-controller", "no-cells",  "no-row",  "bad-line",
+        "outside",   "wraps",     "loop",           "duplicate", "overlap", "missing",
+        "bad-table", "too-deep",  "too-long",       "no-room",
     };
     return cause < HWTREE_CAUSES ? names[cause] : "?";
 }
@@ -157,6 +157,7 @@ const char *hwtree_cause_text(enum hwtree_cause cause)
         [HWTREE_LOOP] = "leads in a circle",
         [HWTREE_DUPLICATE] = "says the same as another node",
         [HWTREE_OVERLAP] = "overlaps another one",
+        [HWTREE_MISSING] = "is missing",
         [HWTREE_BAD_TABLE] = "has a wrong length or sum",
         [HWTREE_TOO_DEEP] = "is too deep in the tree",
         [HWTREE_TOO_LONG] = "would take too long to read",

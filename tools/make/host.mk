@@ -83,10 +83,10 @@ $(HWTREE): build/host/tools/hwtree.o $(HOST_LIBRARY)
 	@echo >&2 "  LD    $@"
 	$(Q)$(CC) -fsanitize=address,undefined -pthread -fuse-ld=lld -Wl,--gc-sections $^ -o $@
 
-export DTB ACPI DIFF SUMMARY
+export DTB ACPI DIFF SUMMARY VARIANT
 .PHONY: hwtree
 hwtree: $(HWTREE)
-	$(Q)$< $(if $(SUMMARY),--summary) $(if $(DTB),"$$DTB") $(if $(ACPI),--acpi "$$ACPI") $(if $(DIFF),--diff "$$DIFF")
+	$(Q)$< $(if $(SUMMARY),--summary) $(if $(DTB),"$$DTB") $(if $(ACPI),--acpi "$$ACPI") $(if $(VARIANT),--variant "$$VARIANT") $(if $(DIFF),--diff "$$DIFF")
 
 # Each invariant: how often it was evaluated, and the planted bug that it caught.
 .PHONY: invariants

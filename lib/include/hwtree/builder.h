@@ -66,5 +66,5 @@ void hwtree_problem(struct hwtree_builder *builder, uint32_t node, enum hwtree_c
 bool hwtree_work(struct hwtree_builder *builder, uint64_t steps);
 
 // What both front ends look at once everything is there: memory that overlaps, CPUs with the same
-// id.
+// id, no CPU at all.
 void hwtree_cross_check(struct hwtree_builder *builder);

@@ -37,7 +37,7 @@ struct hwtree_acpi {
     } tables[HWTREE_ACPI_TABLES];
     unsigned count;
     unsigned bad; // tables that were left out: unreadable, or with a wrong length or sum
-    bool pc_at;   // after reading: the machine says that it has the devices of a PC-AT
+    char bad_names[HWTREE_ACPI_TABLES][5];
 };
 
 // Maps `bytes` bytes of physical memory for reading; null: they cannot be.
@@ -50,11 +50,11 @@ typedef const void *hwtree_acpi_map(void *context, uint64_t address, uint64_t by
 // counted.
 bool hwtree_acpi_add(struct hwtree_acpi *acpi, const void *table, uint64_t bytes);
 
-// Reads the tables into a tree that was begun and has no nodes. Whatever it is that they do not
-// say, for what AML alone tells (devices, windows of PCI hosts) is not read.
-void hwtree_read_acpi(struct hwtree_builder *builder, struct hwtree_acpi *acpi);
+// Reads the tables into a tree that was begun and has no nodes. What AML alone tells (devices on no
+// bus that can be searched, windows of PCI hosts) is not read.
+void hwtree_read_acpi(struct hwtree_builder *builder, const struct hwtree_acpi *acpi);
 
-// Where the interrupt `source` of the ISA bus comes in: an override, or the same number, by edge.
-// The tree was filled by hwtree_read_acpi().
-struct hwtree_interrupt hwtree_acpi_isa(const struct hwtree_builder *builder,
-                                        const struct hwtree_acpi *acpi, uint8_t source);
+// Where the interrupt `source` of the ISA bus comes in: as an override of the MADT says, or else at
+// the I/O APIC's input of the same number, by edge. false: there is no I/O APIC.
+[[nodiscard]] bool hwtree_acpi_isa(const struct hwtree *tree, uint8_t source,
+                                   struct hwtree_interrupt *interrupt);

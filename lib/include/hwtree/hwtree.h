@@ -62,6 +62,7 @@ enum hwtree_cause : uint32_t {
     HWTREE_LOOP,           // following it comes to no end
     HWTREE_DUPLICATE,      // another one says the same of itself
     HWTREE_OVERLAP,        // two that must be apart are not
+    HWTREE_MISSING,        // every machine has it, and this one does not say so
     HWTREE_BAD_TABLE,      // a table's length or sum is wrong
     HWTREE_TOO_DEEP,       // more levels than HWTREE_DEPTH_MAX
     HWTREE_TOO_LONG,       // reading it all would take too long
@@ -78,8 +79,8 @@ struct hwtree {
     uint32_t console;                 // the node that firmware names for messages
     uint32_t controller;              // where the interrupts of the machine end
     uint32_t problems[HWTREE_CAUSES]; // how many of each; the section may hold fewer
-    uint32_t reserved;
 };
+static_assert(sizeof(struct hwtree) % 8 == 0);
 
 // ---- nodes
 
@@ -170,7 +171,8 @@ struct hwtree_controller {
         line_first; // GICv2m: the first line that it raises; I/O APIC: its first input's number
     uint32_t line_count; // 0: the hardware says
     uint32_t id;         // ACPI's, or HWTREE_NONE
-    uint32_t reserved[5];
+    uint32_t gic_lines;  // 1: its lines are numbered like those of a GIC
+    uint32_t reserved[4];
 };
 
 enum hwtree_timer_variant : uint32_t {

@@ -11,9 +11,9 @@ struct hwtree_output {
 };
 
 // The tree as device-tree source (version 1) that a compiler takes. All addresses are absolute:
-// every bus has an empty `ranges`. An interrupt is three cells: the line, high half first, and the
-// flags of the usual bindings (1 rising, 2 falling, 4 high, 8 low). What has no binding is in
-// properties that begin with "skerry,".
+// every bus has an empty `ranges`. An interrupt is three cells: as a GIC's binding has them, or the
+// line, high half first, and the flags of the usual bindings (1 rising, 2 falling, 4 high, 8 low).
+// What has no binding is in properties that begin with "skerry,".
 void hwtree_print(const struct hwtree *tree, struct hwtree_output *output);
 
 // What could not be resolved, a line each: path, property, what is wrong.
