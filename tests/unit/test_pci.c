@@ -221,55 +221,55 @@ TEST(windows_translate)
 
 static struct pci_host host;
 
-static struct node node_of(struct model *m)
+static struct pci_device device_of(struct model *m)
 {
-    struct node node = {.pci.host = &host};
-    EXPECT(pci_function_read(&m->config, &node.pci.function));
+    struct pci_device device = {.host = &host};
+    EXPECT(pci_function_read(&m->config, &device.function));
     for (unsigned i = 0; i < PCI_BARS; i++)
-        if (node.pci.function.bars[i].kind == PCI_BAR_MEMORY)
-            node.pci.bar_address[i] = 0x1'0000'0000 * (i + 1);
-    return node;
+        if (device.function.bars[i].kind == PCI_BAR_MEMORY)
+            device.bar_address[i] = 0x1'0000'0000 * (i + 1);
+    return device;
 }
 
 TEST(plan_covers_structures_and_no_vectors)
 {
     struct model m = disk();
-    struct node node = node_of(&m);
+    struct pci_device device = device_of(&m);
     struct plan plan;
     const char *why;
     uint32_t window;
     uint64_t offset;
-    EXPECT(plan_make(&plan, &node, &why) && plan.count == 1);
+    EXPECT(plan_make(&plan, &device, &why) && plan.count == 1);
     EXPECT(plan.windows[0].address == 0x5'0000'0000 && plan.windows[0].bytes == 0x4000);
-    EXPECT(plan_find(&plan, &node.pci.function.virtio[PCI_VIRTIO_DEVICE], &window, &offset));
+    EXPECT(plan_find(&plan, &device.function.virtio[PCI_VIRTIO_DEVICE], &window, &offset));
     EXPECT(window == 0 && offset == 0x2000);
-    EXPECT(plan_msix_table(&node) == 0x2'0000'0000);
+    EXPECT(plan_msix_table(&device) == 0x2'0000'0000);
 
     m = disk(); // the table in the middle of the same BAR
     m.word[0x9c / 4] = 0x1000 | 4;
     virtio_capability(&m, 0x60, 0x50, 3, 4, 0x2800, 0x10, 0);
-    node = node_of(&m);
-    EXPECT(plan_make(&plan, &node, &why) && plan.count == 2);
+    device = device_of(&m);
+    EXPECT(plan_make(&plan, &device, &why) && plan.count == 2);
     for (uint32_t i = 0; i < plan.count; i++)
         EXPECT(plan.windows[i].offset != 0x1000 && plan.windows[i].bytes <= 0x2000);
-    EXPECT(plan_find(&plan, &node.pci.function.virtio[PCI_VIRTIO_ISR], &window, &offset));
+    EXPECT(plan_find(&plan, &device.function.virtio[PCI_VIRTIO_ISR], &window, &offset));
 
     m = disk(); // ... and on a page with something that is needed
     m.word[0x9c / 4] = 0x2800 | 4;
-    node = node_of(&m);
-    EXPECT(!plan_make(&plan, &node, &why) && strstr(why, "MSI-X") != nullptr);
+    device = device_of(&m);
+    EXPECT(!plan_make(&plan, &device, &why) && strstr(why, "MSI-X") != nullptr);
 
     m = disk();
-    node = node_of(&m);
-    node.pci.bar_address[4] = 0;
-    EXPECT(!plan_make(&plan, &node, &why));
-    node.pci.bar_address[4] = 0x1800;
-    EXPECT(!plan_make(&plan, &node, &why));
+    device = device_of(&m);
+    device.bar_address[4] = 0;
+    EXPECT(!plan_make(&plan, &device, &why));
+    device.bar_address[4] = 0x1800;
+    EXPECT(!plan_make(&plan, &device, &why));
 
     m = disk(); // not virtio: all memory but the table's pages
     m.word[0] = 0x12341234;
-    node = node_of(&m);
-    EXPECT(plan_make(&plan, &node, &why) && plan.count == 1 && plan.windows[0].bar == 4);
+    device = device_of(&m);
+    EXPECT(plan_make(&plan, &device, &why) && plan.count == 1 && plan.windows[0].bar == 4);
 }
 
 // ---- buses of garbage
@@ -283,9 +283,30 @@ static volatile uint32_t *map_bus(uint64_t address)
     return bus_memory[(address >> 20) & 1];
 }
 
+static struct tree tree;
+static uint64_t tree_memory[1 << 14];
+
+// A tree with one host, with buses up to `last`, and a window if it is said to have one.
+static void make_host(uint8_t last, bool window)
+{
+    memset(&tree, 0, sizeof(tree));
+    EXPECT(hwtree_begin(&tree.builder, tree_memory, sizeof(tree_memory), HWTREE_ACPI));
+    (void)hwtree_add_node(&tree.builder, HWTREE_NONE, "", 0);
+    uint32_t node = hwtree_add_named(&tree.builder, 0, "pci@0");
+    hwtree_add_range(&tree.builder, node, &(struct hwtree_range){.bytes = 256ull << 20}, "reg");
+    hwtree_edit(&tree.builder, node)->kind = HWTREE_PCI_HOST;
+    hwtree_edit(&tree.builder, node)->pci_host =
+        (struct hwtree_pci_host){.last_bus = last, .ecam = 1};
+    if (window)
+        hwtree_add_window(
+            &tree.builder, node,
+            &(struct hwtree_window){.bus = 0x1000'0000, .cpu = 0x1000'0000, .bytes = 0x100'0000});
+    tree_find_hosts(&tree);
+}
+
 TEST(scan_survives_garbage)
 {
-    static struct tree tree;
+    const char *why = "";
     for (unsigned round = 0; round < 20; round++) {
         for (unsigned b = 0; b < 2; b++)
             for (size_t i = 0; i < 1 << 18; i++)
@@ -294,16 +315,77 @@ TEST(scan_survives_garbage)
             for (unsigned b = 0; b < 2; b++)
                 for (unsigned f = 0; f < 256; f++)
                     bus_memory[b][f * 1024 + 3] = 0x00010000;
-        memset(&tree, 0, sizeof(tree));
         buses_mapped = 0;
-        tree.host_count = 1;
-        tree.hosts[0].last_bus = round < 10 ? 1 : 255;
-        if (round % 3 == 0)
-            tree.hosts[0].space = (struct pci_space){
-                .windows = {{0x1000'0000, 0x1000'0000, 0x100'0000, false}}, .window_count = 1};
+        make_host(round < 10 ? 1 : 255, round % 3 == 0);
+        EXPECT(tree.host_count == 1);
         tree_scan_pci(&tree, map_bus);
-        EXPECT(tree.node_count <= NODES && buses_mapped <= 256);
-        for (uint32_t i = 0; i < tree.node_count; i++)
-            expect_sane(&tree.nodes[i].pci.function);
+        EXPECT(tree.function_count <= PCI_FUNCTIONS && buses_mapped <= 256);
+        for (uint32_t i = 0; i < tree.function_count; i++)
+            expect_sane(&tree.functions[i].function);
+        EXPECT_NOTE(hwtree_check(tree.hardware, tree_finish(&tree), &why), "%s", why);
     }
+}
+
+// One function on an otherwise empty bus.
+static void put_function(unsigned device, uint16_t id)
+{
+    memset(bus_memory, 0xff, sizeof(bus_memory));
+    uint32_t *words = &bus_memory[0][device * 8 * 1024];
+    memset(words, 0, 4096);
+    words[0] = (uint32_t)id << 16 | 0x1af4;
+    words[2] = 0x0100'0001;
+    words[15] = 0x0200; // pin 2
+}
+
+TEST(scan_adds_functions_to_the_tree)
+{
+    put_function(3, 0x1042);
+    make_host(0, false);
+    struct hwtree_pci_host *facts = &hwtree_edit(&tree.builder, 1)->pci_host;
+    uint32_t controller = hwtree_add_named(&tree.builder, 0, "gic");
+    hwtree_edit(&tree.builder, controller)->kind = HWTREE_CONTROLLER;
+    hwtree_edit(&tree.builder, controller)->controller.variant = HWTREE_CONTROLLER_GICV3;
+    facts->address_mask = 0x1800;
+    facts->pin_mask = 7;
+    for (uint32_t pin = 1; pin <= 4; pin++) {
+        struct hwtree_route route = {0x1800, pin, {.line = 40 + pin, .controller = controller}};
+        hwtree_add_route(&tree.builder, 1, &route);
+    }
+    struct hwtree_id id = {.kind = HWTREE_ID_MSI,
+                           .target = controller,
+                           .input_mask = UINT32_MAX,
+                           .count = 0x10000,
+                           .output = 0x500};
+    hwtree_add_id(&tree.builder, 1, &id);
+    tree_scan_pci(&tree, map_bus);
+    (void)tree_finish(&tree);
+    EXPECT(tree.function_count == 1);
+    uint32_t node = tree.functions[0].node, target, device_id;
+    EXPECT(strcmp(hwtree_name(tree.hardware, node), "pci@00,03.0") == 0);
+    EXPECT(hwtree_is_compatible(tree.hardware, node, "pci:1af4:1042"));
+    EXPECT(hwtree_is_compatible(tree.hardware, node, "pci-class:010000"));
+    EXPECT(hwtree_node(tree.hardware, node)->parent == 1);
+    EXPECT(tree_function(&tree, node) == &tree.functions[0] && tree_function(&tree, 1) == nullptr);
+    EXPECT(tree_interrupt(&tree, node) != nullptr && tree_interrupt(&tree, node)->line == 42);
+    EXPECT(hwtree_device_id(tree.hardware, node, HWTREE_ID_MSI, &target, &device_id));
+    EXPECT(target == controller && device_id == 0x500 + (3 << 3));
+    // Lines of a controller that the kernel does not drive are of no use.
+    hwtree_edit(&tree.builder, controller)->controller.variant = HWTREE_CONTROLLER_GPIO;
+    EXPECT(tree_interrupt(&tree, node) == nullptr);
+}
+
+TEST(hosts_have_room_for_their_buses)
+{
+    make_host(255, false);
+    EXPECT(tree.host_count == 1 && tree.hosts[0].last_bus == 255);
+    struct hwtree_range *range =
+        (struct hwtree_range *)(uintptr_t)hwtree_range(tree.hardware, 1, 0);
+    range->bytes = 16ull << 20;
+    tree.host_count = 0;
+    tree_find_hosts(&tree);
+    EXPECT(tree.host_count == 1 && tree.hosts[0].last_bus == 15);
+    range->bytes = 0xf'ffff;
+    tree.host_count = 0;
+    tree_find_hosts(&tree);
+    EXPECT(tree.host_count == 0);
 }

@@ -24,9 +24,9 @@ static void device_failed(struct driven *d, const char *what, status_t status)
 {
     d->state = DEVICE_FAILED;
     if (status == STATUS_OK)
-        log_line("%s cannot be used: %s", d->node->name, what);
+        log_line("%s cannot be used: %s", d->name, what);
     else
-        log_line("%s cannot be used: %s: %s", d->node->name, what, status_name(status));
+        log_line("%s cannot be used: %s: %s", d->name, what, status_name(status));
 }
 
 // ---- the way in: what a driver gets
@@ -48,18 +48,18 @@ static void take_fault(struct driven *d, char fault[static DRIVER_FAULT_BYTES])
 
 static void config_set(const struct driven *d, uint32_t clear, uint32_t set)
 {
-    if (d->node->pci.host == nullptr)
+    if (d->pci == nullptr)
         return;
-    struct node_config config = node_config(d->node);
+    struct device_config config = device_config(d->pci);
     pci_command_change(&config.config, clear, set);
 }
 
 static void switch_on(const struct driven *d)
 {
-    if (d->node->pci.host == nullptr)
+    if (d->pci == nullptr)
         return;
-    struct node_config config = node_config(d->node);
-    const struct pci_msix *msix = &d->node->pci.function.msix;
+    struct device_config config = device_config(d->pci);
+    const struct pci_msix *msix = &d->pci->function.msix;
     if (msix->capability != 0)
         pci_msix_switch(&config.config, msix, d->message);
     config_set(d, d->message ? 0 : PCI_COMMAND_LINE_OFF,
@@ -112,11 +112,11 @@ static void close_common(struct driven *d)
 // Maps the page of the virtio status register for ourselves and asks for the reset.
 static status_t ask_for_reset(struct driven *d)
 {
-    const struct pci_virtio_region *region = &d->node->pci.function.virtio[PCI_VIRTIO_COMMON];
-    uint64_t address = d->node->pci.bar_address[region->bar] + region->offset;
+    const struct pci_virtio_region *region = &d->pci->function.virtio[PCI_VIRTIO_COMMON];
+    uint64_t address = d->pci->bar_address[region->bar] + region->offset;
     uint64_t first = align_down(address, PAGE_SIZE);
     uint64_t bytes = align_up(address + region->bytes, PAGE_SIZE) - first;
-    if (d->node->pci.bar_address[region->bar] == 0 || region->bytes < VIRTIO_COMMON_BYTES)
+    if (d->pci->bar_address[region->bar] == 0 || region->bytes < VIRTIO_COMMON_BYTES)
         return STATUS_NOT_FOUND;
     status_t status = machine_device_memory(start.machine, start.account, first, bytes,
                                             MEMORY_DEVICE, &d->common_vmo);
@@ -166,7 +166,7 @@ static void begin_reset(struct driven *d)
     mint_destroy(d);
     config_set(d, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_MEMORY);
     // Where there is no reset that we know, bus mastering off is what there is.
-    if (node_is_virtio(d->node))
+    if (d->pci != nullptr && pci_is_virtio(d->pci))
         next_step(d, RESET_ASK);
     else
         reset_answered(d);
@@ -222,40 +222,65 @@ void device_driver_ended(uint64_t id)
 
 // ---- matching
 
-static bool find_driver(struct driven *d, const struct node *node)
+static bool find_driver(struct driven *d, const struct hwtree *hardware)
 {
-    for (uint32_t i = 0; i < node->compatible_count; i++) {
+    for (uint32_t i = 0; i < hwtree_node(hardware, d->node)->compatible.count; i++) {
+        const char *name = hwtree_compatible_at(hardware, d->node, i);
         struct init_driver_match_request request = {};
         struct init_driver_match_reply reply;
-        (void)text_copy(request.compatible, sizeof(request.compatible), node->compatible[i]);
-        if (init_driver_match(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER) != STATUS_OK)
+        // A name that does not fit is none that a driver has.
+        if (!text_copy(request.compatible, sizeof(request.compatible), name) ||
+            init_driver_match(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER) != STATUS_OK)
             continue;
         (void)text_copy(d->driver, sizeof(d->driver), reply.driver);
-        d->compatible = node->compatible[i];
+        d->compatible = name;
         return true;
     }
     return false;
 }
 
+// Whether a driver may have the node: it has registers, and is none of what the kernel drives.
+static bool is_device(const struct hwtree *hardware, uint32_t node)
+{
+    const struct hwtree_node *n = hwtree_node(hardware, node);
+    if (!hwtree_available(hardware, node))
+        return false;
+    if (n->kind == HWTREE_PCI_FUNCTION)
+        return true;
+    bool registers = n->ranges.count > 0;
+    for (uint32_t i = 0; i < n->ranges.count; i++) {
+        enum hwtree_space space = hwtree_range(hardware, node, i)->space;
+        registers &= space == HWTREE_SPACE_MEMORY || space == HWTREE_SPACE_IO;
+    }
+    return registers && (n->kind == HWTREE_DEVICE || n->kind == HWTREE_CONSOLE);
+}
+
+static void add_device(struct tree *tree, uint32_t node)
+{
+    struct pci_device *pci = tree_function(tree, node);
+    struct driven found = {.node = node,
+                           .pci = pci,
+                           .name = hwtree_name(tree->hardware, node),
+                           .id = pci != nullptr ? pci->requester : PLAIN_ID + node};
+    void *page;
+    if (!find_driver(&found, tree->hardware))
+        return;
+    if (device_count == DEVICES_MAX) {
+        log_line("%s is left alone: more than %u devices have drivers", found.name, DEVICES_MAX);
+        return;
+    }
+    if (memory_create(PAGE_SIZE, 0, &found.report_vmo, &page) == STATUS_OK)
+        found.report = page;
+    devices[device_count] = found;
+    begin_reset(&devices[device_count++]);
+}
+
 void devices_start(struct tree *tree)
 {
-    for (uint32_t i = 0; i < tree->node_count; i++) {
-        struct node *node = &tree->nodes[i];
-        struct driven found = {
-            .node = node, .id = node->pci.host != nullptr ? node->pci.requester : PLAIN_ID + i};
-        void *page;
-        if (!find_driver(&found, node))
-            continue;
-        if (device_count == DEVICES_MAX) {
-            log_line("%s is left alone: more than %u devices have drivers", node->name,
-                     DEVICES_MAX);
-            continue;
-        }
-        if (memory_create(PAGE_SIZE, 0, &found.report_vmo, &page) == STATUS_OK)
-            found.report = page;
-        devices[device_count] = found;
-        begin_reset(&devices[device_count++]);
-    }
+    mint_begin(tree);
+    for (uint32_t i = 0; i < hwtree_count(tree->hardware, HWTREE_NODES); i++)
+        if (is_device(tree->hardware, i))
+            add_device(tree, i);
 }
 
 uint32_t devices_count(void)

@@ -14,5 +14,3 @@ constexpr uint8_t ISA_COM1_INTERRUPT = 4; // of the ISA bus; the MADT says which
 constexpr uint16_t ISA_CMOS = 0x70;
 constexpr uint16_t ISA_CMOS_PORTS = 2;
 constexpr uint8_t ISA_CMOS_INTERRUPT = 8;
-
-constexpr uint8_t ISA_INTERRUPTS = 16;

@@ -3,7 +3,7 @@
 // devd: finds the devices of the machine and gives them to drivers. It has the one handle that
 // can mint device objects, and gives each driver exactly those of its device.
 //
-//   fdt.c, acpi.c   what the firmware's tables say --> tree.h
+//   tree.c          what the firmware's tables say (lib/hwtree)
 //   pci_*.c         what stands on the PCI buses, and where its registers go
 //   plan.c          which pages a driver may have
 //   mint.c          makes and destroys kernel objects; hands them to init
@@ -14,18 +14,27 @@
 
 #include <sdk/sdk.h>
 
+#include <hwtree/front.h>
 #include <proto/devices.h>
 #include <proto/init.h>
 #include <sdk/service.h>
 
 #include "device.h"
+#include "isa_facts.h"
 #include "storm.h"
 
 constexpr uint32_t CONNECTIONS = 4;
 constexpr uint64_t BUS_BYTES = 1024 * 1024;
 
+constexpr uint64_t TREE_BYTES = 512 * 1024;
+constexpr uint32_t FIRMWARE_NODES = 2048;
+
 static struct tree tree;
 static struct loop loop;
+
+// Others may read the tree: it is in memory of its own. `tree_bytes` is 0 while it is made.
+static vmo_t tree_vmo;
+static uint64_t tree_bytes;
 
 // ---- physical memory
 
@@ -47,8 +56,9 @@ static status_t map_physical(uint64_t address, uint64_t bytes, enum abi_memory_k
 }
 
 // Tables are few and read once: what is mapped stays mapped.
-static const void *map_table(uint64_t address, uint64_t bytes)
+static const void *map_table(void *context, uint64_t address, uint64_t bytes)
 {
+    (void)context;
     void *mapped;
     if (address > UINT64_MAX - bytes - PAGE_SIZE)
         return nullptr;
@@ -68,33 +78,98 @@ static volatile uint32_t *map_bus(uint64_t address)
     return mapped;
 }
 
+static uint32_t add_isa_device(const char *name, const char *compatible, uint16_t base,
+                               uint16_t ports, uint8_t source)
+{
+    struct hwtree_builder *builder = &tree.builder;
+    struct hwtree_interrupt interrupt;
+    uint32_t node = hwtree_add_named(builder, 0, "%s", name);
+    if (node == HWTREE_NONE)
+        return node;
+    struct hwtree_range range = {.base = base, .bytes = ports, .space = HWTREE_SPACE_IO};
+    hwtree_add_compatible(builder, node, compatible, strlen(compatible));
+    hwtree_add_range(builder, node, &range, name);
+    if (hwtree_acpi_isa(builder->tree, source, &interrupt))
+        hwtree_add_interrupt(builder, node, &interrupt);
+    return node;
+}
+
+// What every PC has and no table names: its clock, and the first serial port, unless a table names
+// another console.
+static void add_isa_devices(void)
+{
+    struct hwtree *hardware = tree.builder.tree;
+    if (hwtree_compatible(hardware, HWTREE_NONE, "pc-at") == HWTREE_NONE)
+        return;
+    if (hardware->console == HWTREE_NONE) {
+        uint32_t com1 =
+            add_isa_device("com1", "ns16550a", ISA_COM1, ISA_COM1_PORTS, ISA_COM1_INTERRUPT);
+        hardware->console = com1;
+        if (com1 != HWTREE_NONE)
+            hwtree_edit(&tree.builder, com1)->kind = HWTREE_CONSOLE;
+    }
+    (void)add_isa_device("cmos", "motorola,mc146818", ISA_CMOS, ISA_CMOS_PORTS, ISA_CMOS_INTERRUPT);
+}
+
+static bool read_firmware(const struct abi_machine_info *info, const char **why)
+{
+    static struct hwtree_fdt_node nodes[FIRMWARE_NODES];
+    static struct hwtree_acpi acpi;
+    uint64_t bytes = info->tables_bytes;
+    if (info->firmware == FIRMWARE_DEVICE_TREE) {
+        const void *fdt = map_table(nullptr, info->tables, bytes);
+        return fdt != nullptr &&
+               hwtree_read_fdt(&tree.builder, fdt, bytes, nodes, FIRMWARE_NODES, why);
+    }
+    if (info->firmware != FIRMWARE_ACPI ||
+        !hwtree_acpi_find(&acpi, map_table, nullptr, info->tables))
+        return false;
+    hwtree_read_acpi(&tree.builder, &acpi);
+    add_isa_devices();
+    return true;
+}
+
+static void say_problems(void)
+{
+    const uint32_t *problems = tree.hardware->problems;
+    for (unsigned cause = 0; cause < HWTREE_CAUSES; cause++)
+        if (problems[cause] > 0)
+            log_line("the firmware's tables: %u times, something %s", problems[cause],
+                     hwtree_cause_text(cause));
+}
+
 static void find_devices(void)
 {
-    static const struct acpi_access access = {map_table};
     uint64_t bytes;
+    void *memory;
+    const char *why = "there are none that are known";
     status_t status = machine_info(start.machine, &bytes);
     if (status != STATUS_OK)
         fail("the machine does not say what it is: %s", status_name(status));
-    const struct abi_machine_info *info = (const void *)message_buffer()->data;
-    uint32_t firmware = info->firmware;
-    uint64_t tables = info->tables, tables_bytes = info->tables_bytes;
-
-    bool understood = false;
-    if (firmware == FIRMWARE_DEVICE_TREE) {
-        const void *fdt = map_table(tables, tables_bytes);
-        understood = fdt != nullptr && tree_from_fdt(&tree, fdt, tables_bytes);
-    } else if (firmware == FIRMWARE_ACPI) {
-        understood = tree_from_acpi(&tree, &access, tables);
+    struct abi_machine_info info;
+    memcpy(&info, message_buffer()->data, sizeof(info));
+    status = memory_create(TREE_BYTES, 0, &tree_vmo, &memory);
+    if (status != STATUS_OK ||
+        !hwtree_begin(&tree.builder, memory, TREE_BYTES,
+                      info.firmware == FIRMWARE_ACPI ? HWTREE_ACPI : HWTREE_DEVICE_TREE))
+        fail("no memory for the hardware tree: %s", status_name(status));
+    if (!read_firmware(&info, &why)) {
+        log_line("the firmware's tables cannot be understood: %s; no devices", why);
+        if (hwtree_count(tree.builder.tree, HWTREE_NODES) == 0)
+            (void)hwtree_add_node(&tree.builder, HWTREE_NONE, "", 0);
     }
-    if (!understood)
-        log_line("the firmware's tables cannot be understood: no devices");
+    tree_find_hosts(&tree);
     tree_scan_pci(&tree, map_bus);
-    log_line("%u devices found; no IOMMU, so drivers are trusted with DMA", tree.node_count);
+    tree_bytes = tree_finish(&tree);
+    say_problems();
+    log_line("%u nodes in the hardware tree, %u PCI functions; no IOMMU, so drivers are trusted "
+             "with DMA",
+             hwtree_count(tree.hardware, HWTREE_NODES), tree.function_count);
     if (tree.bridges_unused > 0)
         log_line("the firmware numbered no bus behind %u PCI bridges: nothing there is seen",
                  tree.bridges_unused);
     if (tree.left_out > 0)
-        log_line("%u devices are left out: there is room for %u", tree.left_out, NODES);
+        log_line("%u PCI functions are left out: there is no room for them", tree.left_out);
 }
 
 // ---- for people
@@ -114,7 +189,7 @@ static status_t on_device_info(void *context, struct wire_call call,
         .epoch = d->epoch,
         .trusted_dma = d->dma.value != 0,
     };
-    (void)text_copy(reply->name, sizeof(reply->name), d->node->name);
+    (void)text_copy(reply->name, sizeof(reply->name), d->name);
     (void)text_copy(reply->compatible, sizeof(reply->compatible), d->compatible);
     (void)text_copy(reply->driver, sizeof(reply->driver), d->driver);
     return STATUS_OK;
@@ -152,8 +227,23 @@ static status_t on_interrupt_info(void *context, struct wire_call call,
     return STATUS_NOT_FOUND;
 }
 
-static const struct devices_server operations = {.device_info = on_device_info,
-                                                 .interrupt_info = on_interrupt_info};
+static status_t on_hardware(void *context, struct wire_call call,
+                            struct devices_hardware_reply *reply)
+{
+    (void)context;
+    (void)call;
+    handle_t copy;
+    status_t status = handle_duplicate((handle_t){tree_vmo.value},
+                                       RIGHT_READ | RIGHT_MAP | RIGHT_TRANSFER, &copy);
+    *reply = (struct devices_hardware_reply){.bytes = tree_bytes, .tree = {copy.value}};
+    return status;
+}
+
+static const struct devices_server operations = {
+    .device_info = on_device_info,
+    .interrupt_info = on_interrupt_info,
+    .hardware = on_hardware,
+};
 
 static void on_message(struct connection *connection, const struct wire_received *received)
 {
