@@ -28,11 +28,12 @@ constexpr uint64_t BUS_BYTES = 1024 * 1024;
 
 constexpr uint64_t TREE_BYTES = 512 * 1024;
 constexpr uint32_t FIRMWARE_NODES = 2048;
+constexpr uint64_t PAGE_TABLE_BYTES = 2 * 1024 * 1024; // what one page table maps
 
 static struct tree tree;
 static struct loop loop;
 
-// Others may read the tree: it is in memory of its own. `tree_bytes` is 0 while it is made.
+// Others may read the tree: it is in memory of its own.
 static vmo_t tree_vmo;
 static uint64_t tree_bytes;
 
@@ -138,6 +139,22 @@ static void say_problems(void)
                      hwtree_cause_text(cause));
 }
 
+// The finished tree goes to memory of exactly its length, and what it was made in is given back.
+static void keep_tree(void)
+{
+    void *made = tree.builder.tree, *kept;
+    tree_bytes = tree_finish(&tree);
+    status_t status = memory_create(tree_bytes, 0, &tree_vmo, &kept);
+    if (status != STATUS_OK)
+        fail("no memory for the hardware tree: %s", status_name(status));
+    memcpy(kept, made, tree_bytes);
+    tree.hardware = kept;
+    memory_unmap(made);
+    // What is mapped for each reset of a device begins in a page table of its own, so that what a
+    // reset costs does not hang on how much was read before.
+    (void)memory_reserve(PAGE_SIZE, PAGE_TABLE_BYTES);
+}
+
 static void find_devices(void)
 {
     uint64_t bytes;
@@ -148,7 +165,7 @@ static void find_devices(void)
         fail("the machine does not say what it is: %s", status_name(status));
     struct abi_machine_info info;
     memcpy(&info, message_buffer()->data, sizeof(info));
-    status = memory_create(TREE_BYTES, 0, &tree_vmo, &memory);
+    status = memory_map(TREE_BYTES, &memory);
     if (status != STATUS_OK ||
         !hwtree_begin(&tree.builder, memory, TREE_BYTES,
                       info.firmware == FIRMWARE_ACPI ? HWTREE_ACPI : HWTREE_DEVICE_TREE))
@@ -160,7 +177,7 @@ static void find_devices(void)
     }
     tree_find_hosts(&tree);
     tree_scan_pci(&tree, map_bus);
-    tree_bytes = tree_finish(&tree);
+    keep_tree();
     say_problems();
     log_line("%u nodes in the hardware tree, %u PCI functions; no IOMMU, so drivers are trusted "
              "with DMA",
