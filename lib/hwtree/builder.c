@@ -162,6 +162,7 @@ uint32_t hwtree_add_node(struct hwtree_builder *builder, uint32_t parent, const 
     };
     if (number == 0)
         return number;
+    node->flags = hwtree_node(builder->tree, parent)->flags & HWTREE_AVAILABLE;
     node->name = hwtree_add_text(builder, name, length);
     bool sound = node->name != 0;
     for (char *c = (char *)section(builder, HWTREE_TEXT) + node->name; *c != 0; c++) {

@@ -97,13 +97,31 @@ static void compare_properties(struct diff *diff, uint32_t a, uint32_t b)
     compare_lines(diff, "+", &diff->of_b, &diff->of_a, a);
 }
 
+// The node below `other_parent` that is called like `node`: if several are, the one that stands in
+// the same place among them.
+static uint32_t twin(const struct hwtree *tree, uint32_t node, const struct hwtree *other,
+                     uint32_t other_parent)
+{
+    const char *name = hwtree_name(tree, node);
+    uint32_t found = hwtree_child(other, other_parent, name);
+    uint32_t before = hwtree_node(tree, hwtree_node(tree, node)->parent)->first_child;
+    for (; before != node; before = hwtree_node(tree, before)->next) {
+        if (strcmp(hwtree_name(tree, before), name) != 0)
+            continue;
+        do {
+            found = found != HWTREE_NONE ? hwtree_node(other, found)->next : HWTREE_NONE;
+        } while (found != HWTREE_NONE && strcmp(hwtree_name(other, found), name) != 0);
+    }
+    return found;
+}
+
 static void only_in(struct diff *diff, const char *sign, struct hwtree_writer *writer,
                     const struct hwtree *other, uint32_t parent, uint32_t other_parent)
 {
     const struct hwtree *tree = writer->tree;
     for (uint32_t c = hwtree_node(tree, parent)->first_child; c != HWTREE_NONE;
          c = hwtree_node(tree, c)->next)
-        if (hwtree_child(other, other_parent, hwtree_name(tree, c)) == HWTREE_NONE)
+        if (twin(tree, c, other, other_parent) == HWTREE_NONE)
             say_node(diff, sign, writer, c);
 }
 
@@ -125,8 +143,7 @@ uint32_t hwtree_print_differences(const struct hwtree *a, const struct hwtree *b
         // The next node of a, in the order of the text, that b has too.
         uint32_t next = hwtree_node(a, in_a)->first_child, parent_b = in_b;
         for (;;) {
-            while (next != HWTREE_NONE &&
-                   (in_b = hwtree_child(b, parent_b, hwtree_name(a, next))) == HWTREE_NONE)
+            while (next != HWTREE_NONE && (in_b = twin(a, next, b, parent_b)) == HWTREE_NONE)
                 next = hwtree_node(a, next)->next;
             if (next != HWTREE_NONE || in_a == 0)
                 break;

@@ -106,8 +106,8 @@ static enum hwtree_cause decode(const struct fdt_reader *reader, uint32_t contro
 {
     uint8_t flags = reader->nodes[controller].flags;
     *interrupt = (struct hwtree_interrupt){.controller = controller};
-    if ((flags & FDT_GIC_LINES) != 0 && specifier->count >= 3)
-        return gic_line(specifier, interrupt);
+    if ((flags & FDT_GIC_LINES) != 0)
+        return specifier->count >= 3 ? gic_line(specifier, interrupt) : HWTREE_NO_CELLS;
     bool with_flags = specifier->count >= 2 && (flags & FDT_LINES_ONLY) == 0;
     return packed_line(specifier, with_flags, interrupt);
 }

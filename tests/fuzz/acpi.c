@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
-// build: platform/acpi.c platform/x86_64/madt.c platform/x86_64/timers.c user/devd/acpi.c user/devd/tree.c
+// build: platform/acpi.c platform/x86_64/madt.c platform/x86_64/timers.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_tables.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
-// ACPI tables, as the kernel's start and devd read them. The input is memory from address 0 on,
+// ACPI tables, as the kernel's start and the hardware tree's front end read them. The input is memory from address 0 on,
 // with the RSDP at its beginning. Nothing outside of it is read, and what was found makes sense.
 // Checksums are repaired when an input is changed: what has a wrong one is not looked at.
 #include <arch/arch.h>
+#include <hwtree/front.h>
 #include <lib/acpi_tables.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <user/devd/tree.h>
 
 #include "fuzz.h"
+#include "hwtree_expect.h"
 #include "platform/x86_64/machine.h"
 
 static uint8_t *memory;
 static size_t memory_bytes;
-static struct tree tree;
 
 void fuzz_begin(void)
 {
@@ -139,24 +139,33 @@ static void read_as_kernel(void)
     }
 }
 
+static const void *map_for_hardware(void *context, uint64_t address, uint64_t bytes)
+{
+    (void)context;
+    return map(address, bytes);
+}
+
 static void read_as_devd(void)
 {
-    static const struct acpi_access access = {map};
-    memset(&tree, 0, sizeof(tree));
-    if (!tree_from_acpi(&tree, &access, 0)) {
-        FUZZ_EXPECT(tree.node_count == 0 && tree.host_count == 0);
+    static uint64_t hardware[8192];
+    static struct hwtree_acpi acpi;
+    struct hwtree_builder builder;
+    if (!hwtree_acpi_find(&acpi, map_for_hardware, nullptr, 0)) {
+        FUZZ_EXPECT(acpi.count == 0);
         return;
     }
     FUZZ_EXPECT(is_past_header());
-    FUZZ_EXPECT(tree.node_count <= NODES && tree.host_count <= PCI_HOSTS);
-    for (uint32_t i = 0; i < tree.host_count; i++) {
-        const struct pci_host *host = &tree.hosts[i];
-        uint64_t buses = (uint64_t)host->last_bus - host->first_bus + 1;
-        FUZZ_EXPECT(host->first_bus <= host->last_bus && host->ecam != 0);
-        FUZZ_EXPECT(host->ecam <= UINT64_MAX - (buses << 20));
+    FUZZ_EXPECT(acpi.count <= HWTREE_ACPI_TABLES && acpi.bad <= HWTREE_ACPI_TABLES);
+    for (unsigned i = 0; i < acpi.count; i++)
+        FUZZ_EXPECT(sum_of(acpi.tables[i].table, acpi.tables[i].bytes) == 0);
+    FUZZ_EXPECT(hwtree_begin(&builder, hardware, sizeof(hardware), HWTREE_ACPI));
+    hwtree_read_acpi(&builder, &acpi);
+    for (uint8_t source = 0; source < 17; source++) {
+        struct hwtree_interrupt isa;
+        if (hwtree_acpi_isa(builder.tree, source, &isa))
+            FUZZ_EXPECT(isa.controller < hwtree_count(builder.tree, HWTREE_NODES) && source < 16);
     }
-    for (uint32_t i = 0; i < tree.node_count; i++)
-        FUZZ_EXPECT(strcmp(tree.nodes[i].name, "com1") == 0 && tree.nodes[i].interrupt_count == 1);
+    expect_sound_hardware(&builder);
 }
 
 void fuzz_one(const uint8_t *data, size_t bytes)
@@ -223,19 +232,20 @@ static void repair(uint8_t *data, size_t bytes, struct dice *dice)
 // Makes a table another one, gives it a length, or puts a number into it.
 static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
 {
-    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT"};
+    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT", "SRAT",
+                                    "SLIT", "SPCR", "DBG2", "GTDT", "IORT", "DMAR"};
     const struct acpi_table_rsdp *rsdp = (void *)data;
     uint64_t list = rsdp->rsdt_physical_address;
-    if (list + sizeof(struct acpi_table_header) + 16 > bytes)
+    if (list + sizeof(struct acpi_table_header) + 48 > bytes)
         return;
     uint64_t table =
-        get_low_first(data + list + sizeof(struct acpi_table_header) + 4 * dice_below(dice, 4), 4);
+        get_low_first(data + list + sizeof(struct acpi_table_header) + 4 * dice_below(dice, 12), 4);
     if (table + sizeof(struct acpi_table_header) + 8 > bytes || table < sizeof(*rsdp))
         return;
     unsigned width = 1u << dice_below(dice, 4);
     switch (dice_below(dice, 4)) {
     case 0:
-        memcpy(data + table, names[dice_below(dice, 6)], 4);
+        memcpy(data + table, names[dice_below(dice, sizeof(names) / sizeof(names[0]))], 4);
         break;
     case 1:
         put_low_first(data + table + 4, dice_below(dice, 300), 4);
