@@ -151,6 +151,13 @@ TEST(registers_through_every_bus)
     DT_CELLS(&m, "reg", 0x42, 1, 0, 0);
     dt_end(&m);
     dt_end(&m);
+    dt_node(&m, "local"); // no ranges: the CPU does not address what is behind it
+    DT_CELLS(&m, "#address-cells", 1);
+    DT_CELLS(&m, "#size-cells", 1);
+    dt_node(&m, "dev@60");
+    DT_CELLS(&m, "reg", 0x60, 4);
+    dt_end(&m);
+    dt_end(&m);
     dt_node(&m, "i2c@100");
     DT_CELLS(&m, "reg", 0x100, 0x100);
     DT_CELLS(&m, "#address-cells", 1);
@@ -168,6 +175,7 @@ TEST(registers_through_every_bus)
     expect_range("/soc/same/dev@42", 0, 0x10'0000'0042, 1, HWTREE_SPACE_MEMORY);
     EXPECT(hwtree_node(tree, find("/soc/same/dev@42"))->ranges.count ==
            1); // the other is kept free
+    expect_range("/soc/local/dev@60", 0, 0x60, 4, HWTREE_SPACE_BUS);
     expect_range("/soc/i2c@100", 0, 0x10'0000'0100, 0x100, HWTREE_SPACE_MEMORY);
     expect_range("/soc/i2c@100/eeprom@50", 0, 0x50, 0, HWTREE_SPACE_BUS);
     expect_problem(HWTREE_OUTSIDE, "/soc/bus@2000/beyond@0,ff1", "reg", 0);
