@@ -14,12 +14,22 @@ constexpr size_t HEADER_BYTES = sizeof(struct fdt_header);
 
 // ---- properties
 
+// Most nodes do not have most of what is asked for: names are hashed to bits, so that a property
+// that is not there is seldom looked for.
+static uint64_t name_bit(const char *name)
+{
+    size_t length = strlen(name);
+    unsigned last = length > 0 ? (unsigned char)name[length - 1] : 0;
+    return 1ull << (((unsigned)length * 7 + (unsigned char)name[0] + last * 3) & 63);
+}
+
 const void *reader_property(struct fdt_reader *reader, uint32_t node, const char *name,
                             uint32_t *bytes)
 {
     int length = 0;
     const void *value = nullptr;
-    if (hwtree_work(reader->builder, reader->nodes[node].properties + 1u))
+    if ((reader->nodes[node].names & name_bit(name)) != 0 &&
+        hwtree_work(reader->builder, reader->nodes[node].properties + 1u))
         value = fdt_getprop(reader->fdt, reader->nodes[node].offset, name, &length);
     *bytes = value != nullptr && length > 0 ? (uint32_t)length : 0;
     // A property without a value may stand at the end of the blob.
@@ -237,7 +247,11 @@ static void add_nodes(struct fdt_reader *reader, uint32_t room)
             if (depth == 0 || --depth == 0)
                 break; // what stands behind the root is no part of the tree
         } else if (tag == FDT_PROP && skipped == 0 && depth > 0) {
-            reader->nodes[path[depth - 1]].properties++;
+            const char *name;
+            struct hwtree_fdt_node *node = &reader->nodes[path[depth - 1]];
+            node->properties++;
+            if (fdt_getprop_by_offset(reader->fdt, at, &name, nullptr) != nullptr)
+                node->names |= name_bit(name);
         } else if (tag == FDT_BEGIN_NODE && skipped > 0) {
             skipped++;
         } else if (tag == FDT_BEGIN_NODE) {

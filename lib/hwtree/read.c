@@ -127,9 +127,11 @@ bool hwtree_device_id(const struct hwtree *tree, uint32_t node, enum hwtree_id_k
     if (n->kind != HWTREE_PCI_FUNCTION)
         return map_id(tree, node, kind, 0, target, id);
     uint32_t requester = n->pci_function.requester;
-    for (node = n->parent; node != 0; node = hwtree_node(tree, node)->parent)
+    while (node != 0) {
+        node = hwtree_node(tree, node)->parent;
         if (hwtree_node(tree, node)->kind == HWTREE_PCI_HOST)
             return map_id(tree, node, kind, requester, target, id);
+    }
     return false;
 }
 

@@ -317,23 +317,34 @@ static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
                                     "SLIT", "SPCR", "DBG2", "GTDT", "IORT", "DMAR", "SSDT"};
     const struct acpi_table_rsdp *rsdp = (void *)data;
     uint64_t list = rsdp->rsdt_physical_address;
-    if (list + sizeof(struct acpi_table_header) + 48 > bytes)
+    constexpr uint64_t HEADER = sizeof(struct acpi_table_header);
+    if (list > bytes || bytes - list < HEADER + 4)
         return;
-    uint64_t table =
-        get_low_first(data + list + sizeof(struct acpi_table_header) + 4 * dice_below(dice, 12), 4);
-    if (table + sizeof(struct acpi_table_header) + 8 > bytes || table < sizeof(*rsdp))
+    uint64_t entries = (get_low_first(data + list + 4, 4) - HEADER) / 4;
+    uint64_t room = (bytes - list - HEADER) / 4;
+    entries = entries < room && entries > 0 ? entries : room;
+    uint64_t table = get_low_first(data + list + HEADER + 4 * dice_below(dice, entries), 4);
+    if (table + HEADER + 8 > bytes || table < sizeof(*rsdp))
         return;
     unsigned width = 1u << dice_below(dice, 4);
-    switch (dice_below(dice, 4)) {
+    // Within the table, or anywhere behind its header.
+    uint64_t body = bytes - table - HEADER, length = get_low_first(data + table + 4, 4);
+    if (dice_below(dice, 4) != 0 && length > HEADER && length - HEADER < body)
+        body = length - HEADER;
+    uint8_t *at = data + table + HEADER + dice_below(dice, body);
+    switch (dice_below(dice, 5)) {
     case 0:
         memcpy(data + table, names[dice_below(dice, sizeof(names) / sizeof(names[0]))], 4);
         break;
     case 1:
         put_low_first(data + table + 4, dice_below(dice, 300), 4);
         break;
+    case 2:
+        *at = (uint8_t)dice_below(dice, 12);
+        break;
     default:
-        put_low_first(data + table + 36 + dice_below(dice, bytes - table - 36 - 7),
-                      dice_number(dice), width);
+        if (at + width <= data + bytes)
+            put_low_first(at, dice_number(dice), width);
         break;
     }
 }

@@ -24,7 +24,7 @@ TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|<[^>]*>|\[[^\]]*\]|[{};=,]|/memreserve/[^
 class Node:
     def __init__(self, name, parent):
         self.name, self.parent = name, parent
-        self.children, self.properties = [], {}
+        self.children, self.properties, self.raw = [], {}, {}
 
     def path(self):
         if self.parent is None:
@@ -39,17 +39,45 @@ class Node:
 
     def text(self, name):
         values = self.properties.get(name)
-        return values[0] if values and isinstance(values[0], str) else None
+        return values[0] if values else None
 
     def texts(self, name):
-        return [v for v in self.properties.get(name, []) if isinstance(v, str)]
+        return self.properties.get(name, [])
 
     def cells(self, name):
-        return [c for v in self.properties.get(name, []) if isinstance(v, list) for c in v]
+        cells = []
+        for token in self.raw.get(name, []):
+            if token[0] == "<":
+                cells += [c if c.startswith("&") else int(c, 0) for c in token[1:-1].split()]
+            else:  # cells that happen to look like text are printed as text
+                data = bytes_of(token)
+                cells += [int.from_bytes(data[at:at + 4], "big") for at in range(0, len(data), 4)]
+        return cells
 
     def enabled(self):
         own = self.text("status") in (None, "okay", "ok")
         return own and (self.parent is None or self.parent.enabled())
+
+
+ESCAPES = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "0": 0}
+
+
+def bytes_of(token):
+    """What "text" or [bytes] stands for."""
+    if token[0] == "[":
+        return bytes.fromhex(token[1:-1])
+    data, at, text = bytearray(), 0, token[1:-1]
+    while at < len(text):
+        if text[at] != "\\":
+            data.append(ord(text[at]))
+            at += 1
+        elif text[at + 1] == "x":
+            data.append(int(text[at + 2:at + 4], 16))
+            at += 4
+        else:
+            data.append(ESCAPES.get(text[at + 1], ord(text[at + 1])))
+            at += 2
+    return bytes(data) + b"\0"
 
 
 def parse(source):
@@ -73,10 +101,10 @@ def parse(source):
             values, at = [], at + 2
             while tokens[at] != ";":
                 value = tokens[at]
+                if value != ",":
+                    node.raw.setdefault(word, []).append(value)
                 if value[0] == '"':
                     values += value[1:-1].split("\\0")
-                elif value[0] == "<":
-                    values.append([int(c, 0) for c in value[1:-1].split()])
                 at += 1
             node.properties[word], at = values, at + 1
     raise ValueError("the source ends within a node")
@@ -159,10 +187,13 @@ def controller(root):
     return f"{node.path()} {kind}" if node else "none"
 
 
+def read(path):
+    return parse(subprocess.run([DTC, "-q", "-I", "dtb", "-O", "dts", path], capture_output=True, text=True,
+                                check=True).stdout)
+
+
 def derive(path):
-    source = subprocess.run([DTC, "-q", "-I", "dtb", "-O", "dts", path], capture_output=True, text=True,
-                            check=True).stdout
-    root = parse(source)
+    root = read(path)
     cpus = find(root, "/cpus")
     return {
         "cpus": sum(1 for n in (cpus.children if cpus else [])

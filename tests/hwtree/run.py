@@ -18,11 +18,12 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import derive
 import derive_acpi
+import derive_nodes
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
@@ -171,6 +172,21 @@ def against_derived(found):
     return wrong
 
 
+def one_against_nodes(path):
+    _, source, _ = run(path)
+    counts, wrong = derive_nodes.compare(derive.read(path), derive.parse(source))
+    return counts, [f"{path}: {line}" for line in wrong]
+
+
+def against_nodes(paths):
+    ranges = interrupts = 0
+    wrong = []
+    with ProcessPoolExecutor(2) as pool:
+        for counts, some in pool.map(one_against_nodes, paths, chunksize=8):
+            ranges, interrupts, wrong = ranges + counts[0], interrupts + counts[1], wrong + some
+    return ranges, interrupts, wrong
+
+
 def against_table(found):
     wrong = []
     with open(HERE / "boards.toml", "rb") as file:
@@ -245,6 +261,9 @@ def long():
           f"{len(causes)} complaints; build/boards.txt")
     yield "boards", "\n".join(wrong) or None
     yield "boards-derived", "\n".join(against_derived(found)) or None
+    ranges, interrupts, wrong = against_nodes(paths)
+    print(f"note: {ranges} ranges of registers and {interrupts} interrupts resolved anew")
+    yield "boards-nodes", "\n".join(wrong) or None
     count, wrong = against_table(found)
     print(f"note: {count} boards in the table")
     yield "boards-table", "\n".join(wrong) or None

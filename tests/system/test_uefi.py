@@ -31,7 +31,7 @@ def boots(arch, tmp, seed, way, **machine):
         check("message interrupt" in shell.log(), "the disk's interrupts are messages")
         shell.machine.set_iops(40)
         shell.ask("sha256sum /disk/a &")
-        shell.ask("kill virtio-blk")
+        shell.machine.send("kill virtio-blk\r")
         shell.machine.expect(CLEARED, 30)
         shell.machine.set_iops(0)
         start = len(shell.machine.output)

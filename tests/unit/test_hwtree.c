@@ -281,6 +281,22 @@ TEST(a_tree_is_printed)
     EXPECT(strstr(out.text, "interrupts: 2 and 1 routes\nunresolved: outside 1\n") != nullptr);
 }
 
+// Each of the four kinds of lines that a GIC has, as its binding has them.
+TEST(lines_of_a_gic_are_printed)
+{
+    static const struct {
+        uint64_t line;
+        const char *cells;
+    } cases[] = {{16, " 1 0 4>"},     {31, " 1 15 4>"},     {32, " 0 0 4>"},
+                 {1019, " 0 987 4>"}, {1056, " 3 0 4>"},    {1119, " 3 63 4>"},
+                 {4096, " 2 0 4>"},   {5119, " 2 1023 4>"}, {3, " 0x0 0x3 4>"}};
+    for (unsigned i = 0; i < 9; i++) {
+        make_sample();
+        ((struct hwtree_interrupt *)(uintptr_t)hwtree_interrupt(tree, 3, 0))->line = cases[i].line;
+        EXPECT_NOTE(strstr(printed(), cases[i].cells) != nullptr, "%lu", cases[i].line);
+    }
+}
+
 TEST(differences_are_told)
 {
     static uint64_t other_memory[BYTES / 8];

@@ -404,7 +404,7 @@ static struct iort iort(void)
                  offsetof(struct iort, smmu.row) - smmu,
                  {.base_address = 0x905'0000},
                  {0x8000, 0xff, 0x100, group, 0},
-                 {0, 0, 0, group, ACPI_IORT_ID_SINGLE_MAPPING}},
+                 {0x8000, 0, 0x777, group, ACPI_IORT_ID_SINGLE_MAPPING}},
         .root = {2,
                  sizeof(((struct iort *)nullptr)->root),
                  0,
@@ -570,6 +570,21 @@ TEST(the_dsdt_is_listed)
     }
 }
 
+TEST(ids_through_an_smmu_are_cut)
+{
+    struct arm_madt madt = arm_madt();
+    struct iort table = iort();
+    table.smmu.row.input_base = 0x8040;
+    table.smmu.row.id_count = 0xf;
+    make_arm(&madt, &table);
+    EXPECT(read_tables() && all_problems() == 0);
+    const struct hwtree_id *id = hwtree_id(tree, find("/pci@4010000000"), 1);
+    EXPECT(id->input == 0x40 && id->count == 16 && id->output == 0x100);
+    table.smmu.row.input_base = 0x8200; // behind all that the host sends
+    make_arm(&madt, &table);
+    EXPECT(read_tables() && hwtree_node(tree, find("/pci@4010000000"))->ids.count == 2);
+}
+
 TEST(versions_of_the_gic)
 {
     struct arm_madt madt = arm_madt();
@@ -579,8 +594,19 @@ TEST(versions_of_the_gic)
     EXPECT(read_tables());
     EXPECT(hwtree_node(tree, tree->controller)->controller.variant == HWTREE_CONTROLLER_GICV3);
 
-    madt.gicd.version = 2;
+    // Redistributors, CPU by CPU, and no interfaces of a GICv2.
     madt.gicr.header.type = 0x80;
+    for (unsigned i = 0; i < 2; i++) {
+        madt.cpus[i].base_address = 0x801'0000;
+        madt.cpus[i].gicr_base_address = 0x80a'0000 + 0x2'0000 * i;
+    }
+    make_arm(&madt, &table);
+    EXPECT(read_tables() && all_problems() == 0);
+    EXPECT(hwtree_node(tree, tree->controller)->ranges.count == 3);
+    EXPECT(hwtree_range(tree, tree->controller, 2)->base == 0x80c'0000);
+    EXPECT(hwtree_range(tree, tree->controller, 2)->bytes == 0x2'0000);
+
+    madt.gicd.version = 2;
     madt.cpus[0].base_address = madt.cpus[1].base_address = 0x801'0000;
     make_arm(&madt, &table);
     EXPECT(read_tables() && all_problems() == 0);

@@ -696,7 +696,23 @@ TEST(status_is_inherited)
     expect_problem(HWTREE_MALFORMED, "/odd", "status", 0);
 }
 
-// ---- what is large
+// ---- what is broken, and what is large
+
+// libfdt adds a length to a place without a look: this one leads back to its property for ever.
+TEST(lengths_that_stand_still)
+{
+    for (uint32_t length = UINT32_MAX; length > UINT32_MAX - 40; length--) {
+        struct dt_maker m = begin();
+        dt_string(&m, "model", "a name that is looked for");
+        dt_end(&m);
+        size_t bytes = dt_finish(&m);
+        char *blob = m.blob, *at = memmem(blob, bytes, "a name that", 11);
+        uint32_t swapped = cpu_to_fdt32(length);
+        memcpy(at - 8, &swapped, 4);
+        EXPECT(!read_blob(blob, bytes));
+        free(blob);
+    }
+}
 
 TEST(deep_trees_end)
 {

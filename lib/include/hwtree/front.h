@@ -10,6 +10,7 @@
 
 // What the front end remembers of each node while it reads; of no interest to others.
 struct hwtree_fdt_node {
+    uint64_t names; // a bit for each name that a property of it may have
     int32_t offset;
     uint32_t properties; // how many it has
     uint32_t by_phandle; // a list of nodes, sorted by their phandles
