@@ -181,9 +181,9 @@ void hwtree_print_summary(const struct hwtree *tree, struct hwtree_output *outpu
         hwtree_write(&writer, " %s", hwtree_timer_name(hwtree_node(tree, timer)->timer.variant));
     hwtree_write(&writer, "\n");
     write_where(&writer, "console", tree->console);
-    hwtree_write(&writer, "\nnodes: %u\npci hosts: %u\ninterrupts: %u and %u routes\n",
-                 hwtree_count(tree, HWTREE_NODES), count_kind(tree, HWTREE_PCI_HOST), interrupts,
-                 hwtree_count(tree, HWTREE_ROUTES));
+    hwtree_write(&writer, "\nbytes: %u\nnodes: %u\npci hosts: %u\ninterrupts: %u and %u routes\n",
+                 tree->bytes, hwtree_count(tree, HWTREE_NODES), count_kind(tree, HWTREE_PCI_HOST),
+                 interrupts, hwtree_count(tree, HWTREE_ROUTES));
     hwtree_write(&writer, "unresolved:");
     bool any = false;
     for (unsigned cause = 0; cause < HWTREE_CAUSES; cause++) {

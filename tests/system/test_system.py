@@ -50,7 +50,7 @@ def test_tables(arch):
     for account in SERVICES[1:]:
         check(re.search(rf"^{account}( +\d+){{9}}$", text, re.MULTILINE), f"mem: {account}:\n{text}")
     check(re.search(r"^pci@\S+ +pci:1af4:1042 +virtio-blk +driven", text, re.MULTILINE), "drivers")
-    check(re.search(r"^\d+ +(message|line) +0 +[1-9]\d* +virtio-blk", text, re.MULTILINE),
+    check(re.search(r"^\d+ +(message|line) +0 +[1-9]\d* +\d+ +virtio-blk", text, re.MULTILINE),
           f"irq: the disk raised none:\n{text}")
     check("starting init" in text and "0 pages quarantined" in text, "log and mem")
 
