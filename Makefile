@@ -97,8 +97,15 @@ debug: all $(if $(filter uefi,$(FIRMWARE)),image)
 # --- testing ----------------------------------------------------------------
 
 .PHONY: test test-host test-qemu test-long lint size stress bench
-test: both image planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs
-	$(Q)$(PYTHON) tests/run.py host worlds explore mutants fuzz lint qemu
+test: both image planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs \
+    $(HWTREE)
+	$(Q)$(PYTHON) tests/run.py host worlds explore mutants fuzz hwtree lint qemu
+
+# The hardware tree of real machines' tables; with LONG=1 of all boards that Debian knows.
+.PHONY: test-hwtree
+test-hwtree: $(HWTREE)
+	$(Q)$(if $(LONG),sh tools/setup.sh +boards +acpi-tables)
+	$(Q)$(PYTHON) tests/run.py $(if $(LONG),--long) hwtree
 
 test-host: host-tests
 	$(Q)$(PYTHON) tests/run.py host
@@ -117,9 +124,10 @@ table: host-tests
 test-qemu: both image planted measured
 	$(Q)$(PYTHON) tests/run.py qemu
 
-test-long: both image planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs
-	$(Q)sh tools/setup.sh debootstrap
-	$(Q)$(PYTHON) tests/run.py --long host worlds explore mutants fuzz lint qemu coverage fresh
+test-long: both image planted measured host-tests worlds-program explore-programs mutant-programs fuzz-programs \
+    $(HWTREE)
+	$(Q)sh tools/setup.sh debootstrap +boards +acpi-tables
+	$(Q)$(PYTHON) tests/run.py --long host worlds explore mutants fuzz hwtree lint qemu coverage fresh
 
 lint: both
 	$(Q)$(PYTHON) tools/lint.py
@@ -207,6 +215,9 @@ make fuzz-planted                 whether each target finds the bugs that are pl
 make clauses                      whether each clause of the contracts is borne by a test
 make lint       make format     make size       make bench      make graph
 make table                        what calls answer, in which states, and a test that sees it
+make hwtree DTB=file | ACPI=folder        a machine's hardware tree, from its firmware's tables
+                                  (DIFF= VARIANT= SUMMARY=1; docs/hwtree.md)
+make test-hwtree [LONG=1]         that of machines that are known; LONG: 577 boards
 make coverage                     which branches of the kernel the host's tests take, and which not
 make climb                        looks for inputs of which they are longer (PLANS=12000 SEED=1)
 make entries                      the longest stretches of the kernel, by instructions (SEEDS=3)

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Runs tests and counts them.
 
-usage: tests/run.py [--long] [host] [worlds] [explore] [mutants] [fuzz] [lint] [qemu] [coverage]
-                     [fresh]
+usage: tests/run.py [--long] [host] [worlds] [explore] [mutants] [fuzz] [hwtree] [lint] [qemu]
+                     [coverage] [fresh]
 
 host    the programs of tests/unit, built under build/host/bin; what they see calls do
 worlds  each small world of tests/worlds, exhausted
 explore the explorer's own proof, and each of its scenarios of the kernel
 mutants whether the tests kill mutants of the kernel: a sample, or all of them
 fuzz    each target of tests/fuzz, for a fixed number of inputs; or until it finds no new edge
+hwtree  the hardware tree of real machines' tables (tests/hwtree)
 lint    each check of tools/lint.py
 qemu    the functions of tests/system/test_*.py, two at a time
 coverage whether the host's tests take each branch of the kernel, but those that are listed
@@ -263,6 +264,36 @@ def fuzz_jobs(wanted, long):
             yield plant
 
 
+# --- the hardware tree of real machines ----------------------------------------------
+
+HWTREE_LIMIT, HWTREE_LIMIT_LONG = 120, 1200
+
+
+def hwtree_jobs(wanted, long):
+    def job(results):
+        limit = HWTREE_LIMIT_LONG if long else HWTREE_LIMIT
+        status, output, seconds = run_process(
+            [sys.executable, str(TOP / "tests" / "hwtree" / "run.py")] + (["--long"] if long else []),
+            limit)
+        notes, name, failed = [], None, {}
+        for line in output.splitlines():
+            match = re.match(r"(ok|FAIL) +(\S+)$", line)
+            if match:
+                name = match[2]
+                failed[name] = None if match[1] == "ok" else ""
+            elif line.startswith("note: "):
+                notes.append(line.removeprefix("note: "))
+            elif name is not None and failed[name] is not None:
+                failed[name] += line + "\n"
+        for name, why in failed.items():
+            results.add(f"hwtree/{name}", seconds / len(failed), why, notes)
+            notes = []
+        if status not in (0, 1) or not failed:
+            results.add("hwtree", seconds, f"{output}\nended with {how_it_ended(status, limit)}")
+    if wanted("hwtree"):
+        yield job
+
+
 # --- lint and the fresh machine -------------------------------------------------
 
 
@@ -409,6 +440,8 @@ def main():
         run_jobs(mutants_jobs(wanted, long), results)
     if "fuzz" in words:
         run_jobs(fuzz_jobs(wanted, long), results)
+    if "hwtree" in words:
+        run_jobs(hwtree_jobs(wanted, long), results)
     if "lint" in words:
         run_jobs(lint_jobs(wanted), results)
     if "qemu" in words:

@@ -25,6 +25,7 @@ LAYERS = ("abi", "arch", "boot", "hal", "kernel", "lib", "platform", "user", "pr
 # own headers. `deps` is what setup unpacked.
 MAY_INCLUDE = {
     "lib": ["abi/include", "gen/include", "lib/include"],
+    "lib/hwtree": ["abi/include", "gen/include", "lib/include", "deps", "tools/freestanding"],
     "kernel": ["abi/include", "gen/include", "gen/kernel", "lib/include", "arch/include",
                "arch/{arch}/include", "hal/include"],
     "arch": ["abi/include", "gen/include", "lib/include", "arch/include", "arch/{arch}",
@@ -79,6 +80,7 @@ def dependency_files():
 
 def allowed(source, header, arch):
     layer = source.split("/")[0]
+    rules = MAY_INCLUDE["lib/hwtree" if source.startswith("lib/hwtree/") else layer]
     header = header.removeprefix("./")
     if header.startswith("/"):
         return "/lib/clang/" in header or "/lib/llvm-" in header
@@ -92,7 +94,7 @@ def allowed(source, header, arch):
     elif header.startswith(layer + "/"):
         return True
     return any(place == folder or place.startswith(folder + "/")
-               for folder in (f.format(arch=arch) for f in MAY_INCLUDE[layer]))
+               for folder in (f.format(arch=arch) for f in rules))
 
 
 def check_layering():

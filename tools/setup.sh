@@ -6,6 +6,9 @@
 #
 #   tools/setup.sh              what every make target runs first
 #   tools/setup.sh debootstrap  the same, plus the named extra packages
+#   tools/setup.sh +boards      the same, plus test data that is only unpacked, under build/deps:
+#                               +boards       the device trees of Debian's arm64 kernel, and dtc
+#                               +acpi-tables  the ACPI tables of QEMU's own tests
 #
 # A bare Debian 12 has sh, make and git and nothing else, so this file is
 # POSIX sh and uses only what the essential packages have. It never edits the
@@ -36,13 +39,25 @@ ACPICA_SHA256=d4613d7b8f6cd293bcfc392133f061da447d8c7fcf6723d3f91d67394d224960
 
 cd "$(dirname "$0")/.."
 top=$(pwd)
-extra=$*
+extra= data=
+for word in "$@"; do
+    case $word in
+    +*) data="$data ${word#+}" ;;
+    *) extra="$extra $word" ;;
+    esac
+done
 stamp=build/setup.stamp
 deps=build/deps
 apt=$top/build/apt
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
+
+have_data() {
+    for d in $data; do
+        [ -f "$deps/$d/complete" ] || return 1
+    done
+}
 
 have_commands() {
     for c in $COMMANDS $extra; do
@@ -53,7 +68,7 @@ have_commands() {
 key=$(cat tools/setup.sh tools/apt.sh | cksum)
 if [ -r $stamp ]; then
     read -r done_key <$stamp || true
-    if [ "$done_key" = "$key" ] && have_commands; then
+    if [ "$done_key" = "$key" ] && have_commands && have_data; then
         exit 0
     fi
 fi
@@ -181,6 +196,68 @@ fetch_acpica() {
 if [ ! -f $deps/acpica/acpi/actbl3.h ]; then
     fetch_acpica
 fi
+
+# --- test data ----------------------------------------------------------------
+
+# Packages of another architecture need its lists; they are downloaded, never installed.
+download_arm64() {
+    arm=$apt/arm64
+    mkdir -p "$arm/lists/partial" "$arm/cache/archives/partial"
+    sed "s#$apt/lists#$arm/lists#; s#$apt/cache#$arm/cache#" "$apt/apt.conf" >"$arm/apt.conf"
+    echo 'APT::Architectures {"amd64"; "arm64";}; Dir::Etc::sourcelist "'"$apt/sources.list"'";' \
+        >>"$arm/apt.conf"
+    apt-get -q -c "$arm/apt.conf" update >"$arm/update.log" 2>&1 || {
+        cat "$arm/update.log" >&2
+        die "apt-get update for arm64 failed"
+    }
+    real=$(apt-cache -c "$arm/apt.conf" depends "$1:arm64" 2>/dev/null |
+        sed -n 's/.*Depends: \([^ ]*\)$/\1/p' | head -n 1)
+    [ -n "$real" ] || die "package $1:arm64 cannot be resolved"
+    say "fetching $real (60 MB)"
+    (cd "$apt/deb" && apt-get -q -c "$arm/apt.conf" download "$real") >"$apt/deb.log" 2>&1 || {
+        cat "$apt/deb.log" >&2
+        die "could not fetch the package $real"
+    }
+}
+
+fetch_boards() {
+    need_apt
+    rm -rf "$apt/deb" $deps/boards && mkdir -p "$apt/deb/tree" $deps/boards
+    download_arm64 linux-image-arm64
+    dpkg-deb --fsys-tarfile "$apt"/deb/linux-image-*.deb |
+        tar -xf - -C "$apt/deb/tree" --wildcards './usr/lib/linux-image-*/*.dtb' ||
+        die "the kernel package holds no device trees"
+    mv "$apt"/deb/tree/usr/lib/linux-image-*/* $deps/boards/
+    say "fetching device-tree-compiler"
+    (cd "$apt/deb" && apt-get -q -c "$apt/apt.conf" download device-tree-compiler) \
+        >"$apt/deb.log" 2>&1 || die "could not fetch the package device-tree-compiler"
+    dpkg-deb --fsys-tarfile "$apt"/deb/device-tree-compiler_*.deb |
+        tar -xf - -C $deps/boards --strip-components=3 ./usr/bin/dtc ||
+        die "the package device-tree-compiler holds no dtc"
+    rm -rf "$apt/deb" "$apt/arm64"
+    touch $deps/boards/complete
+}
+
+fetch_acpi_tables() {
+    need_apt
+    rm -rf $deps/acpi-tables && mkdir -p $deps/acpi-tables "$apt/source"
+    say "fetching the source of qemu (24 MB)"
+    (cd "$apt/source" &&
+        apt-get -q -c "$apt/apt.conf" source --download-only --tar-only qemu) \
+        >"$apt/source.log" 2>&1 || die "could not fetch the source package qemu"
+    tar -xf "$apt"/source/qemu_*.orig.tar.* -C $deps/acpi-tables --strip-components=4 \
+        --wildcards '*/tests/data/acpi/*' || die "the source of qemu holds no ACPI tables"
+    touch $deps/acpi-tables/complete
+}
+
+for d in $data; do
+    [ ! -f "$deps/$d/complete" ] || continue
+    case $d in
+    boards) fetch_boards ;;
+    acpi-tables) fetch_acpi_tables ;;
+    *) die "there is no test data called $d" ;;
+    esac
+done
 
 rm -rf $deps/tmp "$apt/source" "$apt/cache" # some tens of megabytes that nobody reads again
 have_commands || die "the packages are installed, yet one of these is not found: $COMMANDS $extra"

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: MIT
-// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c platform/aarch64/describe_acpi.c user/devd/acpi.c user/devd/aml.c user/devd/aml_resources.c user/devd/tree.c
+// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c platform/aarch64/describe_acpi.c user/devd/acpi.c user/devd/aml.c user/devd/aml_resources.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_tables.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
-// ACPI tables, as the kernel's start and devd read them. The input is memory from address 0 on,
+// ACPI tables, as the kernel's start and the hardware tree's front end read them. The input is memory from address 0 on,
 // with the RSDP at its beginning. Nothing outside of it is read, and what was found makes sense.
 // Checksums are repaired when an input is changed: what has a wrong one is not looked at.
 #include <arch/arch.h>
+#include <hwtree/front.h>
 #include <lib/acpi_tables.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <user/devd/tree.h>
+#include <user/devd/acpi.h>
+#include <user/devd/aml.h>
 
 #include "fuzz.h"
+#include "hwtree_expect.h"
 #include "platform/aarch64/machine.h"
 #include "platform/x86_64/machine.h"
 
 static uint8_t *memory;
 static size_t memory_bytes;
-static struct tree tree;
 
 void fuzz_begin(void)
 {
@@ -201,39 +203,50 @@ static void read_as_kernel(void)
     }
 }
 
-// The serial port of a PC, its clock, or a slot that AML declares.
-static void expect_sound_node(const struct node *node)
+static const void *map_for_hardware(void *context, uint64_t address, uint64_t bytes)
 {
-    FUZZ_EXPECT(node->range_count > 0 && node->range_count <= NODE_RANGES);
-    FUZZ_EXPECT(node->interrupt_count <= NODE_INTERRUPTS && node->compatible_count == 1);
-    if (strcmp(node->compatible[0], "ns16550a") == 0)
-        FUZZ_EXPECT(strcmp(node->name, "com1") == 0 && node->interrupt_count == 1);
-    else if (strcmp(node->compatible[0], "motorola,mc146818") == 0)
-        FUZZ_EXPECT(strcmp(node->name, "cmos") == 0 && node->interrupt_count == 1);
-    else
-        FUZZ_EXPECT(strcmp(node->compatible[0], "virtio,mmio") == 0 && strlen(node->name) <= 4);
-    for (uint32_t i = 0; i < node->range_count; i++)
-        FUZZ_EXPECT(node->ranges[i].bytes != 0);
+    (void)context;
+    return map(address, bytes);
+}
+
+// What devd adds: devices of a PC, once each, and slots that AML declares.
+static void expect_sound_addition(const struct hwtree *tree, uint32_t first)
+{
+    for (uint32_t i = first; i < hwtree_count(tree, HWTREE_NODES); i++) {
+        const struct hwtree_node *node = hwtree_node(tree, i);
+        bool slot = hwtree_is_compatible(tree, i, "virtio,mmio");
+        FUZZ_EXPECT(node->parent == 0 && node->ranges.count <= AML_RANGES);
+        FUZZ_EXPECT(node->interrupts.count <= AML_INTERRUPTS);
+        FUZZ_EXPECT(slot || (i - first < 2 && node->ranges.count <= 1));
+        for (uint32_t k = 0; k < node->ranges.count; k++)
+            FUZZ_EXPECT(hwtree_range(tree, i, k)->bytes != 0);
+    }
 }
 
 static void read_as_devd(void)
 {
-    static const struct acpi_access access = {map};
-    memset(&tree, 0, sizeof(tree));
-    if (!tree_from_acpi(&tree, &access, 0)) {
-        FUZZ_EXPECT(tree.node_count == 0 && tree.host_count == 0);
+    static uint64_t hardware[8192];
+    static struct hwtree_acpi acpi;
+    struct hwtree_builder builder;
+    if (!hwtree_acpi_find(&acpi, map_for_hardware, nullptr, 0)) {
+        FUZZ_EXPECT(acpi.count == 0);
         return;
     }
     FUZZ_EXPECT(is_past_header());
-    FUZZ_EXPECT(tree.node_count <= NODES && tree.host_count <= PCI_HOSTS);
-    for (uint32_t i = 0; i < tree.host_count; i++) {
-        const struct pci_host *host = &tree.hosts[i];
-        uint64_t buses = (uint64_t)host->last_bus - host->first_bus + 1;
-        FUZZ_EXPECT(host->first_bus <= host->last_bus && host->ecam != 0);
-        FUZZ_EXPECT(host->ecam <= UINT64_MAX - (buses << 20));
+    FUZZ_EXPECT(acpi.count <= HWTREE_ACPI_TABLES && acpi.bad <= HWTREE_ACPI_TABLES);
+    for (unsigned i = 0; i < acpi.count; i++)
+        FUZZ_EXPECT(sum_of(acpi.tables[i].table, acpi.tables[i].bytes) == 0);
+    FUZZ_EXPECT(hwtree_begin(&builder, hardware, sizeof(hardware), HWTREE_ACPI));
+    hwtree_read_acpi(&builder, &acpi);
+    for (uint8_t source = 0; source < 17; source++) {
+        struct hwtree_interrupt isa;
+        if (hwtree_acpi_isa(builder.tree, source, &isa))
+            FUZZ_EXPECT(isa.controller < hwtree_count(builder.tree, HWTREE_NODES) && source < 16);
     }
-    for (uint32_t i = 0; i < tree.node_count; i++)
-        expect_sound_node(&tree.nodes[i]);
+    uint32_t first = hwtree_count(builder.tree, HWTREE_NODES);
+    acpi_add_devices(&builder, &acpi);
+    expect_sound_addition(builder.tree, first);
+    expect_sound_hardware(&builder);
 }
 
 void fuzz_one(const uint8_t *data, size_t bytes)
@@ -300,26 +313,38 @@ static void repair(uint8_t *data, size_t bytes, struct dice *dice)
 // Makes a table another one, gives it a length, or puts a number into it.
 static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
 {
-    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT", "SPCR", "GTDT"};
+    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT", "SRAT",
+                                    "SLIT", "SPCR", "DBG2", "GTDT", "IORT", "DMAR", "SSDT"};
     const struct acpi_table_rsdp *rsdp = (void *)data;
     uint64_t list = rsdp->rsdt_physical_address;
-    if (list + sizeof(struct acpi_table_header) + 16 > bytes)
+    constexpr uint64_t HEADER = sizeof(struct acpi_table_header);
+    if (list > bytes || bytes - list < HEADER + 4)
         return;
-    uint64_t table =
-        get_low_first(data + list + sizeof(struct acpi_table_header) + 4 * dice_below(dice, 4), 4);
-    if (table + sizeof(struct acpi_table_header) + 8 > bytes || table < sizeof(*rsdp))
+    uint64_t entries = (get_low_first(data + list + 4, 4) - HEADER) / 4;
+    uint64_t room = (bytes - list - HEADER) / 4;
+    entries = entries < room && entries > 0 ? entries : room;
+    uint64_t table = get_low_first(data + list + HEADER + 4 * dice_below(dice, entries), 4);
+    if (table + HEADER + 8 > bytes || table < sizeof(*rsdp))
         return;
     unsigned width = 1u << dice_below(dice, 4);
-    switch (dice_below(dice, 4)) {
+    // Within the table, or anywhere behind its header.
+    uint64_t body = bytes - table - HEADER, length = get_low_first(data + table + 4, 4);
+    if (dice_below(dice, 4) != 0 && length > HEADER && length - HEADER < body)
+        body = length - HEADER;
+    uint8_t *at = data + table + HEADER + dice_below(dice, body);
+    switch (dice_below(dice, 5)) {
     case 0:
-        memcpy(data + table, names[dice_below(dice, 8)], 4);
+        memcpy(data + table, names[dice_below(dice, sizeof(names) / sizeof(names[0]))], 4);
         break;
     case 1:
         put_low_first(data + table + 4, dice_below(dice, 300), 4);
         break;
+    case 2:
+        *at = (uint8_t)dice_below(dice, 12);
+        break;
     default:
-        put_low_first(data + table + 36 + dice_below(dice, bytes - table - 36 - 7),
-                      dice_number(dice), width);
+        if (at + width <= data + bytes)
+            put_low_first(at, dice_number(dice), width);
         break;
     }
 }

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: MIT
-// build: platform/aarch64/describe_fdt.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/fdt.c user/devd/tree.c
+// build: platform/aarch64/describe_fdt.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/tree.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_tables.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
-// Device trees, as the kernel's start and devd read them: nothing outside of the blob is read, both
+// Device trees, as the kernel's start and the hardware tree's front end read them: nothing outside of the blob is read, both
 // come to an end, and what was found makes sense. The kernel may refuse a tree by a panic that says
 // so. What is changed keeps a header that is right.
 #include <platform/aarch64/machine.h>
 #include <platform/boot_info.h>
 
 #include <arch/arch.h>
+#include <hwtree/front.h>
+#include <hwtree/text.h>
 #include <libfdt.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <user/devd/tree.h>
 
 #include "fuzz.h"
+#include "hwtree_expect.h"
+#include "user/devd/tree.h"
 
 constexpr uint64_t BASE = 0x4000'0000; // where the blob is said to be
 constexpr size_t HEADER = 40;
@@ -24,7 +27,6 @@ constexpr size_t HEADER = 40;
 static uint8_t *blob;
 static size_t blob_bytes;
 static jmp_buf refused;
-static struct tree tree;
 
 void fuzz_begin(void)
 {
@@ -143,63 +145,52 @@ static void read_devices(const void *fdt)
     }
 }
 
-// ---- what must hold: devd's part
+// ---- what must hold: the hardware tree's part
 
-static void expect_sound_host(const struct pci_host *host)
+// As many nodes as an input has room for, and some fewer, so that trees are cut.
+constexpr uint32_t HARDWARE_NODES = 96;
+static struct hwtree_fdt_node hardware_nodes[HARDWARE_NODES];
+
+// What devd makes of the PCI hosts: no more buses than their registers have room for, and messages
+// that go to something with registers.
+static void expect_sound_hosts(const struct hwtree_builder *builder)
 {
-    FUZZ_EXPECT(host->first_bus <= host->last_bus);
-    FUZZ_EXPECT(host->ecam <=
-                UINT64_MAX - ((uint64_t)(host->last_bus - host->first_bus + 1) << 20));
-    FUZZ_EXPECT(host->space.window_count <= PCI_WINDOWS && host->route_count <= PCI_ROUTES);
-    for (uint32_t i = 0; i < host->space.window_count; i++) {
-        const struct pci_window *window = &host->space.windows[i];
-        FUZZ_EXPECT(window->bytes > 0 && window->bus_address <= UINT64_MAX - window->bytes);
-        FUZZ_EXPECT(window->cpu_address <= UINT64_MAX - window->bytes);
+    static struct tree tree;
+    memset(&tree, 0, sizeof(tree));
+    tree.builder = *builder;
+    tree_find_hosts(&tree);
+    tree_send_messages(&tree);
+    FUZZ_EXPECT(tree.host_count <= PCI_HOSTS);
+    for (uint32_t i = 0; i < tree.host_count; i++) {
+        const struct pci_host *host = &tree.hosts[i];
+        const struct hwtree_range *registers = hwtree_range(tree.hardware, host->node, 0);
+        uint64_t buses = (uint64_t)host->last_bus - host->first_bus + 1;
+        FUZZ_EXPECT(host->first_bus <= host->last_bus && host->ecam == registers->base);
+        FUZZ_EXPECT(buses << 20 <= registers->bytes);
+        FUZZ_EXPECT(host->space.window_count <= PCI_WINDOWS);
+        for (uint32_t k = 0; k < host->space.window_count; k++)
+            FUZZ_EXPECT(host->space.windows[k].bytes > 0);
     }
-    for (uint32_t i = 0; i < host->route_count; i++)
-        FUZZ_EXPECT(host->routes[i].interrupt.line <= 1019 + 32);
-    FUZZ_EXPECT(host->message_route_count <= PCI_MESSAGE_ROUTES);
-    for (uint32_t i = 0; i < host->message_route_count; i++)
-        FUZZ_EXPECT(host->message_routes[i].controller != 0);
-}
-
-static void expect_sound_node(const struct node *node)
-{
-    FUZZ_EXPECT(node->compatible_count <= NODE_COMPATIBLES && node->range_count <= NODE_RANGES);
-    FUZZ_EXPECT(node->interrupt_count <= NODE_INTERRUPTS);
-    FUZZ_EXPECT(strnlen(node->name, sizeof(node->name)) < sizeof(node->name));
-    for (unsigned i = 0; i < node->range_count; i++)
-        FUZZ_EXPECT(node->ranges[i].bytes > 0 &&
-                    node->ranges[i].base <= UINT64_MAX - node->ranges[i].bytes);
-}
-
-// The buses of the only host, if it is at the root, are no more than its registers have room for.
-static void expect_room_for_buses(void)
-{
-    int node = fdt_node_offset_by_compatible(blob, -1, "pci-host-ecam-generic"), bytes;
-    const uint8_t *reg = node >= 0 ? fdt_getprop(blob, node, "reg", &bytes) : nullptr;
-    if (fdt_node_offset_by_compatible(blob, node, "pci-host-ecam-generic") >= 0)
-        return;
-    if (tree.host_count != 1 || reg == nullptr || bytes < 16 ||
-        fdt_parent_offset(blob, node) != 0 || fdt_address_cells(blob, 0) != 2 ||
-        fdt_size_cells(blob, 0) != 2)
-        return;
-    if (get_high_first(reg, 8) == tree.hosts[0].ecam && bytes == 16)
-        FUZZ_EXPECT((uint64_t)(tree.hosts[0].last_bus - tree.hosts[0].first_bus + 1) << 20 <=
-                    get_high_first(reg + 8, 8));
+    for (uint32_t i = 0; i < hwtree_count(tree.hardware, HWTREE_NODES); i++) {
+        uint64_t controller;
+        uint32_t device;
+        if (tree_messages(&tree, i, &device, &controller))
+            FUZZ_EXPECT(controller != 0);
+    }
 }
 
 static void read_as_devd(void)
 {
-    memset(&tree, 0, sizeof(tree));
-    if (!tree_from_fdt(&tree, blob, blob_bytes))
+    static uint64_t memory[8192];
+    struct hwtree_builder builder;
+    const char *why = nullptr;
+    FUZZ_EXPECT(hwtree_begin(&builder, memory, sizeof(memory), HWTREE_DEVICE_TREE));
+    if (!hwtree_read_fdt(&builder, blob, blob_bytes, hardware_nodes, HARDWARE_NODES, &why)) {
+        FUZZ_EXPECT(why != nullptr);
         return;
-    FUZZ_EXPECT(tree.node_count <= NODES && tree.host_count <= PCI_HOSTS);
-    for (uint32_t i = 0; i < tree.node_count; i++)
-        expect_sound_node(&tree.nodes[i]);
-    for (uint32_t i = 0; i < tree.host_count; i++)
-        expect_sound_host(&tree.hosts[i]);
-    expect_room_for_buses();
+    }
+    expect_sound_hosts(&builder);
+    expect_sound_hardware(&builder);
 }
 
 void fuzz_one(const uint8_t *data, size_t bytes)

@@ -26,12 +26,13 @@ HERE, BUILD = TOP / "tests" / "fuzz", TOP / "build" / "fuzz"
 
 # The longest input; runs in the short form of the tests: some three seconds of the processor.
 TARGETS = {
-    "acpi": (2048, 30_000),
+    "acpi": (3072, 30_000),
     "boot": (4400, 60_000),
     "calls": (960, 4_000),
     "elf": (4096, 400_000),
     "fdt": (2048, 20_000),
     "handles": (480, 4_000),
+    "hwtree": (4096, 60_000),
     "messages": (512, 4_000),
     "ring": (241, 200_000),
     "tar": (6144, 30_000),

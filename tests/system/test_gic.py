@@ -15,7 +15,7 @@ MESSAGE_LINES = 1024  # the first line that is a message of an ITS
 
 def how_interrupted(shell):
     """How the disk driver is interrupted: (line, kind, how often)."""
-    row = re.search(r"^(\d+) +(message|line) +0 +(\d+)  virtio-blk ", shell.ask("irq"), re.MULTILINE)
+    row = re.search(r"^(\d+) +(message|line) +0 +(\d+) +\d+  virtio-blk ", shell.ask("irq"), re.MULTILINE)
     check(row, "irq does not show virtio-blk")
     return int(row[1]), row[2], int(row[3])
 

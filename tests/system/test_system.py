@@ -42,17 +42,40 @@ def test_files_are_the_archive(arch, tmp):
 def test_tables(arch):
     status, text = run(arch, "help; ps; mem; drivers; irq; log", disk=DISK)
     equal(status, 0, "status")
-    for command in ("help", "ls", "cat", "sha256sum", "ps", "mem", "drivers", "irq", "log",
+    for command in ("help", "ls", "cat", "sha256sum", "ps", "mem", "drivers", "hwtree", "irq", "log",
                     "kill", "crash", "sleep", "poweroff", "reboot"):
         check(re.search(rf"^ *{command}\b", text, re.MULTILINE), f"help does not know {command}")
     for service in SERVICES:
         check(re.search(rf"^{service} +ready\b", text, re.MULTILINE), f"ps: {service}:\n{text}")
     for account in SERVICES[1:]:
         check(re.search(rf"^{account}( +\d+){{9}}$", text, re.MULTILINE), f"mem: {account}:\n{text}")
-    check(re.search(r"^pci:\S+ +pci:1af4:1042 +virtio-blk +driven", text, re.MULTILINE), "drivers")
-    check(re.search(r"^\d+ +(message|line) +0 +[1-9]\d* +virtio-blk", text, re.MULTILINE),
+    check(re.search(r"^pci@\S+ +pci:1af4:1042 +virtio-blk +driven", text, re.MULTILINE), "drivers")
+    check(re.search(r"^\d+ +(message|line) +0 +[1-9]\d* +\d+ +virtio-blk", text, re.MULTILINE),
           f"irq: the disk raised none:\n{text}")
     check("starting init" in text and "0 pages quarantined" in text, "log and mem")
+
+
+# The console and the disk as the hardware tree has them.
+CONSOLE = {
+    "x86_64": r"\tcom1 \{\n\t\tcompatible = \"ns16550a\";\n(?:\t\t.*\n)*"
+              r"\t\tskerry,io = <0x0 0x3f8 0x0 0x8>;\n"
+              r"\t\tinterrupts-extended = <&\{/io-apic@fec00000\} 0x0 0x4 1>;\n",
+    "aarch64": r"\tpl011@9000000 \{\n\t\tcompatible = \"arm,pl011\", \"arm,primecell\";\n"
+               r"(?:\t\t.*\n)*\t\treg = <0x0 0x9000000 0x0 0x1000>;\n"
+               r"\t\tinterrupts-extended = <&\{/intc@8000000\} 0 1 4>;\n",
+}
+
+
+def test_hardware_tree(arch):
+    status, text = run(arch, "hwtree; hwtree short", disk=DISK, cpus=3)
+    equal(status, 0, "status")
+    check(text.startswith("/dts-v1/;\n\n/ {\n"), f"the beginning:\n{text[:200]}")
+    check(re.search(CONSOLE[arch], text), f"the console:\n{text}")
+    check(re.search(r"pci@00,0\d\.0 \{\n\t+compatible = \"pci:1af4:1042\", \"pci-class:010000\";\n", text),
+          f"the disk:\n{text}")
+    equal(len(re.findall(r"device_type = \"cpu\"", text)), 3, "CPUs")
+    equal(re.findall(r"^cpus: (\d+)$", text, re.MULTILINE), ["3"], "CPUs in short")
+    equal(re.findall(r"^unresolved: (.*)$", text, re.MULTILINE), ["none"], "unresolved")
 
 
 def test_sleep_is_long_enough(arch):

@@ -59,6 +59,9 @@ USER_FLAGS_FP := $(filter-out -mgeneral-regs-only,$(USER_FLAGS))
 # is "file not found".
 
 ROOTS_lib      := -Iabi/include -I$(GEN)/include -Ilib/include
+# The hardware tree's front ends read other people's formats.
+ROOTS_hwtree   := $(ROOTS_lib) -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica
+HWTREE_SOURCES := $(wildcard lib/hwtree/*.c)
 ROOTS_machine  := $(ROOTS_lib) -Iarch/include -Iarch/$(ARCH)/include
 # arch/ sees one folder of the kernel, its entry points, and only that.
 ROOTS_arch     := $(ROOTS_machine) -I$(GEN)/arch

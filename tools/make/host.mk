@@ -24,13 +24,16 @@ ROOTS_test := $(ROOTS_host_kernel) -I$(GEN)/arch -I. -Ikernel -Itests/unit -Iarc
 
 # The host's C library has these already, with sanitizer checks in them.
 HOST_LIB_SOURCES := $(filter-out lib/string.c lib/memory.c,$(LIB_SOURCES))
-HOST_OBJECTS := $(call objects,$H,$(HOST_LIB_SOURCES) $(KERNEL_SOURCES) $(wildcard arch/host/*.c)) \
+HOST_OBJECTS := $(call objects,$H,$(HOST_LIB_SOURCES) $(KERNEL_SOURCES) $(HWTREE_SOURCES) \
+                  $(wildcard arch/host/*.c)) \
                 $(call objects,$H,$(addprefix $(DEPS)/libfdt/,fdt.c fdt_ro.c fdt_addresses.c \
                   fdt_strerror.c))
 HOST_LIBRARY := $H/libkernel.a
 
 $H/lib/%.o: lib/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_lib))
+$H/lib/hwtree/%.o: lib/hwtree/%.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_hwtree))
 # The function hooks are where simulated CPUs are interleaved (arch/host/host.h).
 $H/kernel/%.o: kernel/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel) -finstrument-functions $(COUNTED))
@@ -71,9 +74,23 @@ host-tests: $(HOST_TESTS)
 	@mkdir -p $H/bin
 	@for f in $H/bin/*; do case " $(HOST_TESTS) " in *" $$f "*) ;; *) rm -f "$$f" ;; esac; done
 
+# The hardware tree of a machine, from its firmware's tables (docs/hwtree.md).
+HWTREE := build/host/bin-tools/hwtree
+build/host/tools/%.o: tools/%.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_lib))
+$(HWTREE): build/host/tools/hwtree.o $(HOST_LIBRARY)
+	@mkdir -p $(@D)
+	@echo >&2 "  LD    $@"
+	$(Q)$(CC) -fsanitize=address,undefined -pthread -fuse-ld=lld -Wl,--gc-sections $^ -o $@
+
+export DTB ACPI DIFF SUMMARY VARIANT
+.PHONY: hwtree
+hwtree: $(HWTREE)
+	$(Q)$< $(if $(SUMMARY),--summary) $(if $(DTB),"$$DTB") $(if $(ACPI),--acpi "$$ACPI") $(if $(VARIANT),--variant "$$VARIANT") $(if $(DIFF),--diff "$$DIFF")
+
 # Each invariant: how often it was evaluated, and the planted bug that it caught.
 .PHONY: invariants
 invariants: $H/bin/test_kernel_invariants
 	$(Q)$<
 
--include $(HOST_OBJECTS:.o=.d) $(HOST_EXTRA:.o=.d) $(patsubst %.c,$H/%.d,$(HOST_TEST_SOURCES))
+-include build/host/tools/hwtree.d $(HOST_OBJECTS:.o=.d) $(HOST_EXTRA:.o=.d) $(patsubst %.c,$H/%.d,$(HOST_TEST_SOURCES))

@@ -9,7 +9,7 @@ USER_PROGRAMS := $(patsubst %/,%,$(wildcard user/init/ user/devd/ user/drivers/*
 USER_PROGRAMS := $(strip $(foreach p,$(USER_PROGRAMS),$(if $(wildcard $p/*.c),$p)))
 
 U := $(OUT)/user.o
-SDK_OBJECTS := $(call objects,$U,$(wildcard lib/*.c user/sdk/*.c \
+SDK_OBJECTS := $(call objects,$U,$(wildcard lib/*.c lib/hwtree/*.c user/sdk/*.c \
                  user/sdk/$(ARCH)/*.c user/sdk/$(ARCH)/*.S))
 # What programs may want of other people's code; only what is used is linked.
 USER_DEPS_SOURCES := $(addprefix $(DEPS)/bearssl/src/,hash/sha2small.c codec/dec32be.c \
@@ -24,6 +24,8 @@ MANIFEST := $(OUT)/system.bin
 
 $U/lib/%.o: lib/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_lib))
+$U/lib/hwtree/%.o: lib/hwtree/%.c $(RULES) | $(GENERATED)
+	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_hwtree) -isystem tools/freestanding)
 $U/user/%.o: user/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_user))
 $U/user/%.o: user/%.S $(RULES) | $(GENERATED)

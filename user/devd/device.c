@@ -12,6 +12,7 @@
 #include <sdk/virtio.h>
 
 #include "mint.h"
+#include "slots.h"
 
 constexpr uint64_t STEP_NS = 5 * NS_PER_S;
 constexpr uint64_t POLL_NS = NS_PER_MS;
@@ -24,9 +25,9 @@ static void device_failed(struct driven *d, const char *what, status_t status)
 {
     d->state = DEVICE_FAILED;
     if (status == STATUS_OK)
-        log_line("%s cannot be used: %s", d->node->name, what);
+        log_line("%s cannot be used: %s", d->name, what);
     else
-        log_line("%s cannot be used: %s: %s", d->node->name, what, status_name(status));
+        log_line("%s cannot be used: %s: %s", d->name, what, status_name(status));
 }
 
 // ---- the way in: what a driver gets
@@ -48,18 +49,18 @@ static void take_fault(struct driven *d, char fault[static DRIVER_FAULT_BYTES])
 
 static void config_set(const struct driven *d, uint32_t clear, uint32_t set)
 {
-    if (d->node->pci.host == nullptr)
+    if (d->pci == nullptr)
         return;
-    struct node_config config = node_config(d->node);
+    struct device_config config = device_config(d->pci);
     pci_command_change(&config.config, clear, set);
 }
 
 static void switch_on(const struct driven *d)
 {
-    if (d->node->pci.host == nullptr)
+    if (d->pci == nullptr)
         return;
-    struct node_config config = node_config(d->node);
-    const struct pci_msix *msix = &d->node->pci.function.msix;
+    struct device_config config = device_config(d->pci);
+    const struct pci_msix *msix = &d->pci->function.msix;
     if (msix->capability != 0)
         pci_msix_switch(&config.config, msix, d->message);
     config_set(d, d->message ? 0 : PCI_COMMAND_LINE_OFF,
@@ -109,20 +110,21 @@ static void close_common(struct driven *d)
     d->common_vmo.value = 0;
 }
 
-static enum virtio_transport_kind kind_of(const struct node *node)
+static enum virtio_transport_kind kind_of(const struct driven *d)
 {
-    return node_is_virtio(node) ? VIRTIO_PCI : node->virtio_slot ? VIRTIO_MMIO : VIRTIO_NONE;
+    if (d->pci != nullptr && pci_is_virtio(d->pci))
+        return VIRTIO_PCI;
+    return d->slot != 0 ? VIRTIO_MMIO : VIRTIO_NONE;
 }
 
 // Where the registers are that hold the status; 0: nowhere.
-static uint64_t status_address(const struct node *node, uint64_t *bytes)
+static uint64_t status_address(const struct driven *d, uint64_t *bytes)
 {
-    if (node->virtio_slot) {
-        *bytes = VIRTIO_MMIO_BYTES;
-        return node->ranges[0].base;
-    }
-    const struct pci_virtio_region *region = &node->pci.function.virtio[PCI_VIRTIO_COMMON];
-    const uint64_t base = node->pci.bar_address[region->bar];
+    *bytes = VIRTIO_MMIO_BYTES;
+    if (d->slot != 0)
+        return d->slot;
+    const struct pci_virtio_region *region = &d->pci->function.virtio[PCI_VIRTIO_COMMON];
+    const uint64_t base = d->pci->bar_address[region->bar];
     *bytes = region->bytes;
     return base == 0 || region->bytes < VIRTIO_COMMON_BYTES ? 0 : base + region->offset;
 }
@@ -130,7 +132,7 @@ static uint64_t status_address(const struct node *node, uint64_t *bytes)
 // Maps the page of the virtio status register for ourselves and asks for the reset.
 static status_t ask_for_reset(struct driven *d)
 {
-    uint64_t bytes, address = status_address(d->node, &bytes);
+    uint64_t bytes, address = status_address(d, &bytes);
     uint64_t first = align_down(address, PAGE_SIZE);
     bytes = align_up(address + bytes, PAGE_SIZE) - first;
     if (address == 0)
@@ -144,7 +146,7 @@ static status_t ask_for_reset(struct driven *d)
         return status;
     }
     d->common = (volatile uint8_t *)d->common_mapped + (address - first);
-    virtio_ask_reset(kind_of(d->node), d->common);
+    virtio_ask_reset(kind_of(d), d->common);
     return STATUS_OK;
 }
 
@@ -183,7 +185,7 @@ static void begin_reset(struct driven *d)
     mint_destroy(d);
     config_set(d, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_MEMORY);
     // Where there is no reset that we know, bus mastering off is what there is.
-    if (kind_of(d->node) != VIRTIO_NONE)
+    if (kind_of(d) != VIRTIO_NONE)
         next_step(d, RESET_ASK);
     else
         reset_answered(d);
@@ -206,7 +208,7 @@ static bool reset_on(struct driven *d)
         next_step(d, RESET_ANSWER);
         return reset_on(d);
     case RESET_ANSWER:
-        if (virtio_is_reset(kind_of(d->node), d->common)) {
+        if (virtio_is_reset(kind_of(d), d->common)) {
             reset_answered(d);
             return reset_on(d);
         }
@@ -239,67 +241,96 @@ void device_driver_ended(uint64_t id)
 
 // ---- matching
 
-static bool find_driver(struct driven *d, const struct node *node)
+static bool find_driver(struct driven *d, const struct hwtree *hardware)
 {
-    for (uint32_t i = 0; i < node->compatible_count; i++) {
+    for (uint32_t i = 0; i < hwtree_node(hardware, d->node)->compatible.count; i++) {
+        const char *name = hwtree_compatible_at(hardware, d->node, i);
         struct init_driver_match_request request = {};
         struct init_driver_match_reply reply;
-        (void)text_copy(request.compatible, sizeof(request.compatible), node->compatible[i]);
-        if (init_driver_match(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER) != STATUS_OK)
+        // A name that does not fit is none that a driver has.
+        if (!text_copy(request.compatible, sizeof(request.compatible), name) ||
+            init_driver_match(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER) != STATUS_OK)
             continue;
         (void)text_copy(d->driver, sizeof(d->driver), reply.driver);
-        d->compatible = node->compatible[i];
+        d->compatible = name;
         return true;
     }
     return false;
 }
 
-static bool share_page(const struct node *a, const struct node *b)
+static bool share_page(const struct hwtree *hardware, uint32_t a, uint32_t b)
 {
-    for (uint32_t i = 0; i < a->range_count; i++)
-        for (uint32_t k = 0; k < b->range_count; k++) {
-            const struct node_range *x = &a->ranges[i], *y = &b->ranges[k];
-            if (!x->io && !y->io && align_down(x->base, PAGE_SIZE) < y->base + y->bytes &&
-                align_down(y->base, PAGE_SIZE) < x->base + x->bytes)
+    for (uint32_t i = 0; i < hwtree_node(hardware, a)->ranges.count; i++)
+        for (uint32_t k = 0; k < hwtree_node(hardware, b)->ranges.count; k++) {
+            const struct hwtree_range *x = hwtree_range(hardware, a, i);
+            const struct hwtree_range *y = hwtree_range(hardware, b, k);
+            if (x->space == HWTREE_SPACE_MEMORY && y->space == HWTREE_SPACE_MEMORY &&
+                align_down(x->base, PAGE_SIZE) <= y->base + (y->bytes - 1) &&
+                align_down(y->base, PAGE_SIZE) <= x->base + (x->bytes - 1))
                 return true;
         }
     return false;
 }
 
-// A page of registers goes to one driver. Where devices share one, the first has it.
-static const struct node *page_owner(const struct node *node)
+// A page of registers goes to one driver. Where devices share one, the first has it; of PCI
+// functions the plan sees to it.
+static const struct driven *page_owner(const struct hwtree *hardware, const struct driven *d)
 {
-    for (uint32_t i = 0; i < device_count; i++)
-        if (share_page(devices[i].node, node))
-            return devices[i].node;
+    for (uint32_t i = 0; i < device_count && d->pci == nullptr; i++)
+        if (devices[i].pci == nullptr && share_page(hardware, devices[i].node, d->node))
+            return &devices[i];
     return nullptr;
+}
+
+// Whether a driver may have the node: it has registers, and is none of what the kernel drives.
+static bool is_device(const struct hwtree *hardware, uint32_t node)
+{
+    const struct hwtree_node *n = hwtree_node(hardware, node);
+    if (!hwtree_available(hardware, node))
+        return false;
+    if (n->kind == HWTREE_PCI_FUNCTION)
+        return true;
+    bool registers = n->ranges.count > 0;
+    for (uint32_t i = 0; i < n->ranges.count; i++) {
+        enum hwtree_space space = hwtree_range(hardware, node, i)->space;
+        registers &= space == HWTREE_SPACE_MEMORY || space == HWTREE_SPACE_IO;
+    }
+    return registers && (n->kind == HWTREE_DEVICE || n->kind == HWTREE_CONSOLE);
+}
+
+static void add_device(struct tree *tree, uint32_t node)
+{
+    struct pci_device *pci = tree_function(tree, node);
+    struct driven found = {.node = node,
+                           .pci = pci,
+                           .slot = slots_registers(tree->hardware, node),
+                           .name = hwtree_name(tree->hardware, node),
+                           .id = pci != nullptr ? pci->requester : PLAIN_ID + node};
+    void *page;
+    if (!find_driver(&found, tree->hardware))
+        return;
+    const struct driven *owner = page_owner(tree->hardware, &found);
+    if (owner != nullptr) {
+        log_line("%s is left alone: its registers share a page with those of %s", found.name,
+                 owner->name);
+        return;
+    }
+    if (device_count == DEVICES_MAX) {
+        log_line("%s is left alone: more than %u devices have drivers", found.name, DEVICES_MAX);
+        return;
+    }
+    if (memory_create(PAGE_SIZE, 0, &found.report_vmo, &page) == STATUS_OK)
+        found.report = page;
+    devices[device_count] = found;
+    begin_reset(&devices[device_count++]);
 }
 
 void devices_start(struct tree *tree)
 {
-    for (uint32_t i = 0; i < tree->node_count; i++) {
-        struct node *node = &tree->nodes[i];
-        struct driven found = {
-            .node = node, .id = node->pci.host != nullptr ? node->pci.requester : PLAIN_ID + i};
-        void *page;
-        if (!find_driver(&found, node))
-            continue;
-        const struct node *owner = page_owner(node);
-        if (owner != nullptr) {
-            log_line("%s is left alone: its registers share a page with those of %s", node->name,
-                     owner->name);
-            continue;
-        }
-        if (device_count == DEVICES_MAX) {
-            log_line("%s is left alone: more than %u devices have drivers", node->name,
-                     DEVICES_MAX);
-            continue;
-        }
-        if (memory_create(PAGE_SIZE, 0, &found.report_vmo, &page) == STATUS_OK)
-            found.report = page;
-        devices[device_count] = found;
-        begin_reset(&devices[device_count++]);
-    }
+    mint_begin(tree);
+    for (uint32_t i = 0; i < hwtree_count(tree->hardware, HWTREE_NODES); i++)
+        if (is_device(tree->hardware, i))
+            add_device(tree, i);
 }
 
 uint32_t devices_count(void)

@@ -32,7 +32,10 @@ constexpr unsigned DEVICES_MAX = 16;
 constexpr unsigned DEVICE_HANDLES_MAX = 7;
 
 struct driven {
-    struct node *node;
+    uint32_t node;          // of the hardware tree
+    struct pci_device *pci; // null: it is no PCI function
+    uint64_t slot;          // registers of a virtio device in memory (slots.h); 0: it is none
+    const char *name;
     uint64_t id; // the requester id of a PCI function, or above all of those
     enum device_state state;
     uint64_t epoch;
@@ -59,7 +62,7 @@ struct driven {
     struct driver_report *report;
 };
 
-// Finds drivers for the nodes of the tree and begins to start them.
+// Finds drivers for the nodes of the tree, which is finished, and begins to start them.
 void devices_start(struct tree *tree);
 
 // init says that the driver of this device is gone.

@@ -35,21 +35,8 @@ bool isa_find_pci(struct tree *tree)
         (void)handle_close((handle_t){pci_range.value});
         return false;
     }
-    struct pci_host *host = &tree->hosts[tree->host_count++];
-    *host = (struct pci_host){.ports = &ports, .last_bus = UINT8_MAX};
-    pci_host_send_messages(host, 0);
+    tree_add_port_host(
+        tree, &ports,
+        &(struct hwtree_range){.base = ISA_PCI, .bytes = ISA_PCI_PORTS, .space = HWTREE_SPACE_IO});
     return true;
-}
-
-void isa_add_serial(struct tree *tree)
-{
-    struct node *node = tree_add(tree);
-    if (node == nullptr)
-        return;
-    (void)text_copy(node->name, sizeof(node->name), "com1");
-    node_add_compatible(node, "ns16550a");
-    node->ranges[node->range_count++] =
-        (struct node_range){.base = ISA_COM1, .bytes = ISA_COM1_PORTS, .io = true};
-    node->interrupts[node->interrupt_count++] =
-        (struct node_interrupt){.line = ISA_COM1_INTERRUPT, .trigger = TRIGGER_EDGE};
 }

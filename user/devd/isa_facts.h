@@ -15,8 +15,6 @@ constexpr uint16_t ISA_CMOS = 0x70;
 constexpr uint16_t ISA_CMOS_PORTS = 2;
 constexpr uint8_t ISA_CMOS_INTERRUPT = 8;
 
-constexpr uint8_t ISA_INTERRUPTS = 16;
-
 // PCI configuration (pci_ports.h). Only looked at where no MCFG says where it is in memory.
 constexpr uint16_t ISA_PCI = 0xcf8;
 constexpr uint16_t ISA_PCI_PORTS = 8;

@@ -3,8 +3,9 @@
 // devd: finds the devices of the machine and gives them to drivers. It has the one handle that
 // can mint device objects, and gives each driver exactly those of its device.
 //
-//   fdt.c, acpi.c   what the firmware's tables say --> tree.h
-//   isa.c           what a PC has without a table that says so
+//   tree.c          what the firmware's tables say (lib/hwtree)
+//   acpi.c, aml*.c  what they say in AML; what a PC has without a table that says so
+//   isa.c           PCI that no table names
 //   slots*.c        virtio devices whose registers are in memory
 //   pci_*.c         what stands on the PCI buses, and where its registers go
 //   plan.c          which pages a driver may have
@@ -16,10 +17,12 @@
 
 #include <sdk/sdk.h>
 
+#include <hwtree/front.h>
 #include <proto/devices.h>
 #include <proto/init.h>
 #include <sdk/service.h>
 
+#include "acpi.h"
 #include "device.h"
 #include "isa.h"
 #include "slots.h"
@@ -28,8 +31,16 @@
 constexpr uint32_t CONNECTIONS = 4;
 constexpr uint64_t BUS_BYTES = 1024 * 1024;
 
+constexpr uint64_t TREE_BYTES = 512 * 1024;
+constexpr uint32_t FIRMWARE_NODES = 2048;
+constexpr uint64_t PAGE_TABLE_BYTES = 2 * 1024 * 1024; // what one page table maps
+
 static struct tree tree;
 static struct loop loop;
+
+// Others may read the tree: it is in memory of its own.
+static vmo_t tree_vmo;
+static uint64_t tree_bytes;
 
 // ---- physical memory
 
@@ -51,8 +62,9 @@ static status_t map_physical(uint64_t address, uint64_t bytes, enum abi_memory_k
 }
 
 // Tables are few and read once: what is mapped stays mapped.
-static const void *map_table(uint64_t address, uint64_t bytes)
+static const void *map_table(void *context, uint64_t address, uint64_t bytes)
 {
+    (void)context;
     void *mapped;
     if (address > UINT64_MAX - bytes - PAGE_SIZE)
         return nullptr;
@@ -72,47 +84,94 @@ static volatile uint32_t *map_bus(uint64_t address)
     return mapped;
 }
 
+static bool read_firmware(const struct abi_machine_info *info, const char **why)
+{
+    static struct hwtree_fdt_node nodes[FIRMWARE_NODES];
+    static struct hwtree_acpi acpi;
+    uint64_t bytes = info->tables_bytes;
+    if (info->firmware == FIRMWARE_DEVICE_TREE) {
+        const void *fdt = map_table(nullptr, info->tables, bytes);
+        return fdt != nullptr &&
+               hwtree_read_fdt(&tree.builder, fdt, bytes, nodes, FIRMWARE_NODES, why);
+    }
+    if (info->firmware == FIRMWARE_MP_TABLE) {
+        acpi_describe_pc(&tree.builder);
+        return true;
+    }
+    if (info->firmware != FIRMWARE_ACPI ||
+        !hwtree_acpi_find(&acpi, map_table, nullptr, info->tables))
+        return false;
+    hwtree_read_acpi(&tree.builder, &acpi);
+    acpi_add_devices(&tree.builder, &acpi);
+    return true;
+}
+
+static void say_problems(void)
+{
+    const uint32_t *problems = tree.hardware->problems;
+    for (unsigned cause = 0; cause < HWTREE_CAUSES; cause++)
+        if (problems[cause] > 0)
+            log_line("the firmware's tables: %u times, something %s", problems[cause],
+                     hwtree_cause_text(cause));
+}
+
+// The finished tree goes to memory of exactly its length, and what it was made in is given back.
+static void keep_tree(void)
+{
+    void *made = tree.builder.tree, *kept;
+    tree_bytes = tree_finish(&tree);
+    status_t status = memory_create(tree_bytes, 0, &tree_vmo, &kept);
+    if (status != STATUS_OK)
+        fail("no memory for the hardware tree: %s", status_name(status));
+    memcpy(kept, made, tree_bytes);
+    tree.hardware = kept;
+    memory_unmap(made);
+    // What is mapped for each reset of a device begins in a page table of its own, so that what a
+    // reset costs does not hang on how much was read before.
+    (void)memory_reserve(PAGE_SIZE, PAGE_TABLE_BYTES);
+}
+
 static void find_devices(void)
 {
-    static const struct acpi_access access = {map_table};
     uint64_t bytes;
+    void *memory;
+    const char *why = "there are none that are known";
     status_t status = machine_info(start.machine, &bytes);
     if (status != STATUS_OK)
         fail("the machine does not say what it is: %s", status_name(status));
-    const struct abi_machine_info *info = (const void *)message_buffer()->data;
-    uint32_t firmware = info->firmware;
-    uint64_t tables = info->tables, tables_bytes = info->tables_bytes;
-    uint32_t slots_left_out;
-    static char command_line[ABI_COMMAND_LINE];
-    (void)text_copy(command_line, sizeof(command_line), info->command_line);
-
-    bool understood = false;
-    if (firmware == FIRMWARE_DEVICE_TREE) {
-        const void *fdt = map_table(tables, tables_bytes);
-        understood = fdt != nullptr && tree_from_fdt(&tree, fdt, tables_bytes);
-    } else if (firmware == FIRMWARE_ACPI) {
-        understood = tree_from_acpi(&tree, &access, tables);
-        if (tree.host_count == 0)
-            (void)isa_find_pci(&tree);
+    struct abi_machine_info info;
+    memcpy(&info, message_buffer()->data, sizeof(info));
+    status = memory_map(TREE_BYTES, &memory);
+    if (status != STATUS_OK ||
+        !hwtree_begin(&tree.builder, memory, TREE_BYTES,
+                      info.firmware == FIRMWARE_DEVICE_TREE ? HWTREE_DEVICE_TREE : HWTREE_ACPI))
+        fail("no memory for the hardware tree: %s", status_name(status));
+    if (!read_firmware(&info, &why)) {
+        log_line("the firmware's tables cannot be understood: %s; no devices", why);
+        if (hwtree_count(tree.builder.tree, HWTREE_NODES) == 0)
+            (void)hwtree_add_node(&tree.builder, HWTREE_NONE, "", 0);
     }
-    if (firmware == FIRMWARE_MP_TABLE) {
-        understood = true;
-        isa_add_serial(&tree);
+    tree_find_hosts(&tree);
+    if (tree.host_count == 0 && info.firmware != FIRMWARE_DEVICE_TREE)
         (void)isa_find_pci(&tree);
-    }
-    if (!understood)
-        log_line("the firmware's tables cannot be understood: no devices");
+    tree_send_messages(&tree);
     tree_scan_pci(&tree, map_bus);
-    slots_from_command_line(&tree, command_line, &slots_left_out);
-    slots_look(&tree);
-    log_line("%u devices found; no IOMMU, so drivers are trusted with DMA", tree.node_count);
+    uint32_t slots_left_out;
+    slots_from_command_line(&tree.builder, info.command_line, &slots_left_out);
+    uint32_t slots = slots_look(&tree.builder);
+    keep_tree();
+    say_problems();
+    log_line(
+        "%u nodes in the hardware tree, %u PCI functions, %u virtio slots in use; no IOMMU, so "
+        "drivers are trusted with DMA",
+        hwtree_count(tree.hardware, HWTREE_NODES), tree.function_count, slots);
     if (slots_left_out > 0)
         log_line("%u virtio_mmio.device= of the command line make no sense", slots_left_out);
     if (tree.bridges_unused > 0)
         log_line("the firmware numbered no bus behind %u PCI bridges: nothing there is seen",
                  tree.bridges_unused);
     if (tree.left_out > 0)
-        log_line("%u devices are left out: there is room for %u", tree.left_out, NODES);
+        log_line("%u PCI functions are left out: there is no room for them", tree.left_out);
 }
 
 // ---- for people
@@ -132,7 +191,7 @@ static status_t on_device_info(void *context, struct wire_call call,
         .epoch = d->epoch,
         .trusted_dma = d->dma.value != 0,
     };
-    (void)text_copy(reply->name, sizeof(reply->name), d->node->name);
+    (void)text_copy(reply->name, sizeof(reply->name), d->name);
     (void)text_copy(reply->compatible, sizeof(reply->compatible), d->compatible);
     (void)text_copy(reply->driver, sizeof(reply->driver), d->driver);
     return STATUS_OK;
@@ -170,8 +229,23 @@ static status_t on_interrupt_info(void *context, struct wire_call call,
     return STATUS_NOT_FOUND;
 }
 
-static const struct devices_server operations = {.device_info = on_device_info,
-                                                 .interrupt_info = on_interrupt_info};
+static status_t on_hardware(void *context, struct wire_call call,
+                            struct devices_hardware_reply *reply)
+{
+    (void)context;
+    (void)call;
+    handle_t copy;
+    status_t status = handle_duplicate((handle_t){tree_vmo.value},
+                                       RIGHT_READ | RIGHT_MAP | RIGHT_TRANSFER, &copy);
+    *reply = (struct devices_hardware_reply){.bytes = tree_bytes, .tree = {copy.value}};
+    return status;
+}
+
+static const struct devices_server operations = {
+    .device_info = on_device_info,
+    .interrupt_info = on_interrupt_info,
+    .hardware = on_hardware,
+};
 
 static void on_message(struct connection *connection, const struct wire_received *received)
 {

@@ -11,6 +11,18 @@
 #include <sdk/device.h>
 #include <sdk/start.h>
 
+static const struct tree *tree;
+
+void mint_begin(const struct tree *whole)
+{
+    tree = whole;
+}
+
+static uint32_t range_count(const struct driven *d)
+{
+    return hwtree_node(tree->hardware, d->node)->ranges.count;
+}
+
 static void destroy(uint64_t *handle)
 {
     if (*handle == 0)
@@ -31,35 +43,37 @@ void mint_destroy(struct driven *d)
 
 static status_t mint_line(struct driven *d)
 {
-    if (d->node->interrupt_count == 0)
+    const struct hwtree_interrupt *interrupt = tree_interrupt(tree, d->node);
+    if (interrupt == nullptr)
         return STATUS_NOT_FOUND;
-    const struct node_interrupt *interrupt = &d->node->interrupts[0];
-    return machine_interrupt(start.machine, start.account, interrupt->line, interrupt->trigger,
-                             &d->interrupt);
+    enum abi_trigger trigger = TRIGGER_EDGE;
+    if (interrupt->trigger == HWTREE_TRIGGER_LEVEL)
+        trigger =
+            interrupt->polarity == HWTREE_POLARITY_LOW ? TRIGGER_LEVEL_LOW : TRIGGER_LEVEL_HIGH;
+    return machine_interrupt(start.machine, start.account, interrupt->line, trigger, &d->interrupt);
 }
 
 // A message if the device and the machine have them, else its line.
 static status_t mint_interrupt(struct driven *d)
 {
-    const struct node_pci *pci = &d->node->pci;
-    uint64_t table = plan_msix_table(d->node);
+    uint64_t table = d->pci != nullptr ? plan_msix_table(d->pci) : 0, controller;
+    uint32_t device;
     d->message = false;
-    if (table != 0 && pci->messages) {
-        status_t status =
-            machine_message_interrupt(start.machine, start.account, table, 0, pci->message_device,
-                                      pci->message_controller, &d->interrupt);
+    if (table != 0 && tree_messages(tree, d->node, &device, &controller)) {
+        status_t status = machine_message_interrupt(start.machine, start.account, table, 0, device,
+                                                    controller, &d->interrupt);
         d->message = status == STATUS_OK;
         if (status == STATUS_OK || (status != STATUS_NOT_SUPPORTED && status != STATUS_NO_RESOURCE))
             return status;
         if (status == STATUS_NO_RESOURCE)
-            log_line("%s gets no message interrupt", d->node->name);
+            log_line("%s gets no message interrupt", d->name);
     }
     return mint_line(d);
 }
 
 static status_t mint_pci(struct driven *d, const char **what)
 {
-    if (!plan_make(&d->plan, d->node, what))
+    if (!plan_make(&d->plan, d->pci, what))
         return STATUS_NOT_SUPPORTED;
     for (uint32_t i = 0; i < d->plan.count; i++) {
         *what = "registers";
@@ -77,11 +91,12 @@ static status_t mint_pci(struct driven *d, const char **what)
 static status_t mint_plain(struct driven *d, const char **what)
 {
     d->plan = (struct plan){};
-    for (uint32_t i = 0; i < d->node->range_count; i++) {
-        const struct node_range *range = &d->node->ranges[i];
+    for (uint32_t i = 0; i < range_count(d); i++) {
+        const struct hwtree_range *range = hwtree_range(tree->hardware, d->node, i);
+        bool io = range->space == HWTREE_SPACE_IO;
         status_t status;
-        *what = range->io ? "I/O ports" : "registers";
-        if (range->io) {
+        *what = io ? "I/O ports" : "registers";
+        if (io) {
             status =
                 machine_io_range(start.machine, start.account, range->base, range->bytes, &d->io);
         } else {
@@ -97,7 +112,7 @@ static status_t mint_plain(struct driven *d, const char **what)
         if (status != STATUS_OK)
             return status;
     }
-    if (!d->node->virtio_slot)
+    if (d->slot == 0)
         return STATUS_OK;
     *what = "DMA space";
     return machine_dma_space(start.machine, start.account, d->id, &d->dma);
@@ -105,7 +120,7 @@ static status_t mint_plain(struct driven *d, const char **what)
 
 status_t mint_all(struct driven *d, const char **what)
 {
-    status_t status = d->node->pci.host != nullptr ? mint_pci(d, what) : mint_plain(d, what);
+    status_t status = d->pci != nullptr ? mint_pci(d, what) : mint_plain(d, what);
     if (status == STATUS_OK) {
         *what = "interrupt";
         status = mint_interrupt(d);
@@ -151,7 +166,7 @@ static void describe_virtio(const struct driven *d)
         [PCI_VIRTIO_ISR] = "isr",
         [PCI_VIRTIO_DEVICE] = "device",
     };
-    const struct pci_function *function = &d->node->pci.function;
+    const struct pci_function *function = &d->pci->function;
     for (unsigned kind = PCI_VIRTIO_COMMON; kind < PCI_VIRTIO_KINDS; kind++) {
         uint32_t window;
         uint64_t offset;
@@ -167,9 +182,10 @@ static void give_registers(const struct driven *d)
 {
     for (uint32_t i = 0; i < d->plan.count; i++) {
         uint64_t offset = 0, bytes = d->plan.windows[i].bytes;
-        if (d->node->pci.host == nullptr && i < d->node->range_count) {
-            offset = d->node->ranges[i].base - d->plan.windows[i].address;
-            bytes = d->node->ranges[i].bytes;
+        if (d->pci == nullptr && i < range_count(d)) {
+            const struct hwtree_range *range = hwtree_range(tree->hardware, d->node, i);
+            offset = range->base - d->plan.windows[i].address;
+            bytes = range->bytes;
         }
         give(DEVICE_REGISTERS, d->windows[i].value, RIGHT_READ | RIGHT_WRITE | RIGHT_MAP, offset,
              bytes);
@@ -191,9 +207,9 @@ status_t mint_hand_over(struct driven *d, const char *fault)
     give(DEVICE_DMA, d->dma.value, RIGHT_PIN, 0, 0);
     give(DEVICE_REPORT, d->report_vmo.value, RIGHT_READ | RIGHT_WRITE | RIGHT_MAP, 0, 0);
     add_property("message=%u\n", d->message);
-    if (node_is_virtio(d->node))
+    if (d->pci != nullptr && pci_is_virtio(d->pci))
         describe_virtio(d);
-    if (d->node->virtio_slot)
+    if (d->slot != 0)
         add_property("virtio.mmio=0\n");
     if (fault[0] != '\0')
         add_property("fault=%s\n", fault);

@@ -5,6 +5,9 @@
 
 #include "device.h"
 
+// The tree that nodes are in; before anything else.
+void mint_begin(const struct tree *tree);
+
 // Mints everything for a driver of `d`; on an error nothing stays. `what` says what failed.
 [[nodiscard]] status_t mint_all(struct driven *d, const char **what);
 

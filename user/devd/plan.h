@@ -25,13 +25,13 @@ struct plan {
 // Makes the plan: for a virtio function the pages of its four structures, for others all memory
 // BARs. false, with the reason: something that is needed has no address, shares a page with the
 // MSI-X table, or there are too many pieces.
-[[nodiscard]] bool plan_make(struct plan *plan, const struct node *node, const char **why);
+[[nodiscard]] bool plan_make(struct plan *plan, const struct pci_device *device, const char **why);
 
 // Where a virtio structure is: its window and the offset in it. false: it is in none.
 [[nodiscard]] bool plan_find(const struct plan *plan, const struct pci_virtio_region *region,
                              uint32_t *window, uint64_t *offset);
 
 // The physical address of the MSI-X table; 0: it cannot be reached.
-uint64_t plan_msix_table(const struct node *node);
+uint64_t plan_msix_table(const struct pci_device *device);
 
-bool node_is_virtio(const struct node *node);
+bool pci_is_virtio(const struct pci_device *device);

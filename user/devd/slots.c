@@ -50,50 +50,52 @@ static status_t open_page(uint64_t address)
     return memory_map_vmo(page.vmo, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, &page.mapped);
 }
 
-// The type of the device in a slot; 0: none that can be used.
-static uint32_t type_in(const struct node *node)
+uint64_t slots_registers(const struct hwtree *hardware, uint32_t node)
 {
-    const struct node_range *range = &node->ranges[0];
+    if (!hwtree_available(hardware, node) || !hwtree_is_compatible(hardware, node, "virtio,mmio") ||
+        hwtree_node(hardware, node)->ranges.count == 0)
+        return 0;
+    const struct hwtree_range *range = hwtree_range(hardware, node, 0);
+    return range->space == HWTREE_SPACE_MEMORY ? range->base : 0;
+}
+
+// The type of the device in a slot; 0: none that can be used.
+static uint32_t type_in(const struct hwtree *hardware, uint32_t node)
+{
+    const struct hwtree_range *range = hwtree_range(hardware, node, 0);
+    const char *name = hwtree_name(hardware, node);
     const uint64_t first = align_down(range->base, PAGE_SIZE), at = range->base - first;
     if (range->bytes < VIRTIO_MMIO_BYTES || at + VIRTIO_MMIO_BYTES > PAGE_SIZE)
         return 0;
     const status_t status = open_page(first);
     if (status != STATUS_OK) {
-        log_line("%s cannot be looked at: %s", node->name, status_name(status));
+        log_line("%s cannot be looked at: %s", name, status_name(status));
         return 0;
     }
     const volatile uint8_t *registers = (volatile uint8_t *)page.mapped + at;
     if (virtio_mmio_is_legacy(registers))
-        log_line("%s is left alone: it is a legacy virtio device", node->name);
+        log_line("%s is left alone: it is a legacy virtio device", name);
     return virtio_mmio_type(registers);
 }
 
-static bool is_slot(const struct node *node)
+uint32_t slots_look(struct hwtree_builder *builder)
 {
-    for (uint32_t i = 0; i < node->compatible_count; i++)
-        if (strcmp(node->compatible[i], "virtio,mmio") == 0)
-            return node->range_count > 0 && !node->ranges[0].io;
-    return false;
-}
-
-void slots_look(struct tree *tree)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < tree->node_count; i++) {
-        struct node *node = &tree->nodes[i];
-        if (is_slot(node)) {
-            const uint32_t type = type_in(node);
-            if (type == 0)
-                continue;
-            char compatible[24];
-            format_text(compatible, sizeof(compatible), "virtio:%u", type);
-            node_add_compatible(node, compatible);
-            node->virtio_slot = true;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < hwtree_count(builder->tree, HWTREE_NODES); i++) {
+        if (slots_registers(builder->tree, i) == 0)
+            continue;
+        const uint32_t type = type_in(builder->tree, i);
+        if (type == 0) {
+            struct hwtree_node *empty = hwtree_edit(builder, i);
+            empty->status = HWTREE_DISABLED;
+            empty->flags &= (uint8_t)~HWTREE_AVAILABLE;
+            continue;
         }
-        if (kept != i)
-            tree->nodes[kept] = *node;
-        kept++;
+        char compatible[24];
+        format_text(compatible, sizeof(compatible), "virtio:%u", type);
+        hwtree_add_compatible(builder, i, compatible, sizeof(compatible));
+        used++;
     }
-    tree->node_count = kept;
     close_page();
+    return used;
 }

@@ -2,7 +2,7 @@
 //
 // Slots on the command line: see slots.h. Pure.
 
-#include <lib/format.h>
+#include <hwtree/front.h>
 #include <lib/string.h>
 
 #include "slots.h"
@@ -63,34 +63,47 @@ static bool read_slot(const char *at, uint64_t *bytes, uint64_t *address, uint64
 }
 
 // Two descriptions of one slot are one slot.
-static bool is_known(const struct tree *tree, uint64_t address)
+static bool is_known(const struct hwtree *hardware, uint64_t address)
 {
-    for (uint32_t i = 0; i < tree->node_count; i++)
-        for (uint32_t k = 0; k < tree->nodes[i].range_count; k++)
-            if (!tree->nodes[i].ranges[k].io && tree->nodes[i].ranges[k].base == address)
+    for (uint32_t i = 0; i < hwtree_count(hardware, HWTREE_NODES); i++)
+        for (uint32_t k = 0; k < hwtree_node(hardware, i)->ranges.count; k++) {
+            const struct hwtree_range *range = hwtree_range(hardware, i, k);
+            if (range->space == HWTREE_SPACE_MEMORY && range->base == address)
                 return true;
+        }
     return false;
 }
 
-void slots_from_command_line(struct tree *tree, const char *line, uint32_t *left_out)
+static void add_slot(struct hwtree_builder *builder, uint64_t bytes, uint64_t address,
+                     uint32_t line)
+{
+    struct hwtree_interrupt interrupt;
+    uint32_t node = hwtree_add_named(builder, 0, "virtio@%llx", (unsigned long long)address);
+    if (node == HWTREE_NONE)
+        return;
+    hwtree_add_compatible(builder, node, "virtio,mmio", sizeof("virtio,mmio"));
+    hwtree_add_range(builder, node, &(struct hwtree_range){.base = address, .bytes = bytes},
+                     "virtio_mmio.device");
+    if (!hwtree_acpi_gsi(builder->tree, line, &interrupt)) {
+        hwtree_problem(builder, node, HWTREE_NOT_CONTROLLER, "virtio_mmio.device", line);
+        return;
+    }
+    // Level suits every machine: the driver lowers the line before it lets the next one in.
+    interrupt.trigger = HWTREE_TRIGGER_LEVEL;
+    interrupt.polarity = HWTREE_POLARITY_HIGH;
+    hwtree_add_interrupt(builder, node, &interrupt);
+}
+
+void slots_from_command_line(struct hwtree_builder *builder, const char *line, uint32_t *left_out)
 {
     *left_out = 0;
     for (const char *at = line; *at != '\0'; at++) {
         uint64_t bytes, address, interrupt;
         if ((at != line && at[-1] != ' ') || strncmp(at, OPTION, sizeof(OPTION) - 1) != 0)
             continue;
-        if (!read_slot(at + sizeof(OPTION) - 1, &bytes, &address, &interrupt)) {
+        if (!read_slot(at + sizeof(OPTION) - 1, &bytes, &address, &interrupt))
             (*left_out)++;
-            continue;
-        }
-        struct node *node = is_known(tree, address) ? nullptr : tree_add(tree);
-        if (node == nullptr)
-            continue;
-        format_text(node->name, sizeof(node->name), "virtio@%llx", (unsigned long long)address);
-        node_add_compatible(node, "virtio,mmio");
-        node->ranges[node->range_count++] = (struct node_range){.base = address, .bytes = bytes};
-        // Level suits every machine: the driver lowers the line before it lets the next one in.
-        node->interrupts[node->interrupt_count++] =
-            (struct node_interrupt){.line = interrupt, .trigger = TRIGGER_LEVEL_HIGH};
+        else if (!is_known(builder->tree, address))
+            add_slot(builder, bytes, address, (uint32_t)interrupt);
     }
 }

@@ -4,32 +4,163 @@
 
 #include "tree.h"
 
-#include <lib/string.h>
+constexpr uint64_t BUS_SHIFT = 20; // of the configuration space of one bus
+constexpr uint32_t REQUESTERS = 1u << 16;
 
-struct node *tree_add(struct tree *tree)
+static void add_window(struct pci_space *space, const struct hwtree_window *window)
 {
-    if (tree->node_count == NODES) {
-        tree->left_out++;
-        return nullptr;
-    }
-    struct node *node = &tree->nodes[tree->node_count++];
-    *node = (struct node){};
-    return node;
-}
-
-void node_add_compatible(struct node *node, const char *text)
-{
-    if (node->compatible_count == NODE_COMPATIBLES)
+    if (window->io || space->window_count == PCI_WINDOWS)
         return;
-    // A name that does not fit is none that a driver has.
-    if (text_copy(node->compatible[node->compatible_count], sizeof(node->compatible[0]), text))
-        node->compatible_count++;
+    space->windows[space->window_count++] = (struct pci_window){.bus_address = window->bus,
+                                                                .cpu_address = window->cpu,
+                                                                .bytes = window->bytes,
+                                                                .wide = window->wide != 0};
 }
 
-void pci_host_send_messages(struct pci_host *host, uint64_t controller)
+static void add_host(struct tree *tree, uint32_t node)
 {
-    host->message_routes[0] =
-        (struct pci_message_route){.count = 1u << 16, .controller = controller};
-    host->message_route_count = 1;
-    host->message_requester_mask = UINT32_MAX;
+    const struct hwtree_pci_host *facts = &hwtree_node(tree->hardware, node)->pci_host;
+    const struct hwtree_range *registers = hwtree_range(tree->hardware, node, 0);
+    uint64_t buses = registers->bytes >> BUS_SHIFT; // that the registers have room for
+    // Requester ids of other segments would be those of the first.
+    if (tree->host_count == PCI_HOSTS || facts->segment != 0 || buses == 0 ||
+        registers->space != HWTREE_SPACE_MEMORY)
+        return;
+    struct pci_host *host = &tree->hosts[tree->host_count++];
+    *host = (struct pci_host){.node = node,
+                              .ecam = registers->base,
+                              .first_bus = facts->first_bus,
+                              .last_bus = facts->last_bus};
+    if ((uint64_t)(host->last_bus - host->first_bus) >= buses)
+        host->last_bus = (uint8_t)(host->first_bus + buses - 1);
+    for (uint32_t i = 0; i < facts->windows.count; i++)
+        add_window(&host->space, hwtree_window(tree->hardware, node, i));
+}
+
+void tree_find_hosts(struct tree *tree)
+{
+    const struct hwtree *hardware = tree->hardware = tree->builder.tree;
+    for (uint32_t i = 0; i < hwtree_count(hardware, HWTREE_NODES); i++) {
+        const struct hwtree_node *node = hwtree_node(hardware, i);
+        if (node->kind == HWTREE_PCI_HOST && node->pci_host.ecam && hwtree_available(hardware, i))
+            add_host(tree, i);
+    }
+}
+
+void tree_add_port_host(struct tree *tree, const struct pci_ports *ports,
+                        const struct hwtree_range *where)
+{
+    uint32_t node =
+        tree->host_count == PCI_HOSTS
+            ? HWTREE_NONE
+            : hwtree_add_named(&tree->builder, 0, "pci@%llx", (unsigned long long)where->base);
+    if (node == HWTREE_NONE)
+        return;
+    hwtree_add_range(&tree->builder, node, where, "ports");
+    struct hwtree_node *n = hwtree_edit(&tree->builder, node);
+    n->kind = HWTREE_PCI_HOST;
+    n->pci_host = (struct hwtree_pci_host){.last_bus = UINT8_MAX};
+    tree->hosts[tree->host_count++] =
+        (struct pci_host){.node = node, .ports = ports, .last_bus = UINT8_MAX};
+}
+
+// ---- messages
+
+static bool takes_messages(const struct hwtree *hardware, uint32_t node)
+{
+    const struct hwtree_node *n = hwtree_node(hardware, node);
+    return n->kind == HWTREE_CONTROLLER && hwtree_available(hardware, node) &&
+           (n->controller.variant == HWTREE_CONTROLLER_GIC_ITS ||
+            n->controller.variant == HWTREE_CONTROLLER_GIC_FRAME ||
+            n->controller.variant == HWTREE_CONTROLLER_LOCAL_APIC);
+}
+
+static bool is_frame(const struct hwtree *hardware, uint32_t node)
+{
+    return hwtree_node(hardware, node)->controller.variant == HWTREE_CONTROLLER_GIC_FRAME;
+}
+
+// HWTREE_NONE: there is none, or more than one.
+static uint32_t message_controller(const struct hwtree *hardware)
+{
+    uint32_t found = HWTREE_NONE;
+    for (uint32_t i = 0; i < hwtree_count(hardware, HWTREE_NODES); i++) {
+        if (!takes_messages(hardware, i))
+            continue;
+        if (found == HWTREE_NONE)
+            found = i;
+        else if (!is_frame(hardware, i) || !is_frame(hardware, found))
+            return HWTREE_NONE;
+    }
+    return found;
+}
+
+static bool has_message_map(const struct hwtree *hardware, uint32_t host)
+{
+    for (uint32_t i = 0; i < hwtree_node(hardware, host)->ids.count; i++)
+        if (hwtree_id(hardware, host, i)->kind == HWTREE_ID_MSI)
+            return true;
+    return false;
+}
+
+void tree_send_messages(struct tree *tree)
+{
+    struct hwtree_id id = {.kind = HWTREE_ID_MSI,
+                           .target = message_controller(tree->hardware),
+                           .input_mask = UINT32_MAX,
+                           .count = REQUESTERS};
+    if (tree->hardware->origin != HWTREE_ACPI || id.target == HWTREE_NONE)
+        return;
+    for (uint32_t i = 0; i < tree->host_count; i++)
+        if (!has_message_map(tree->hardware, tree->hosts[i].node))
+            hwtree_add_id(&tree->builder, tree->hosts[i].node, &id);
+}
+
+bool tree_messages(const struct tree *tree, uint32_t node, uint32_t *device, uint64_t *controller)
+{
+    uint32_t target;
+    *controller = 0; // those of local APICs name the CPU themselves
+    if (!hwtree_device_id(tree->hardware, node, HWTREE_ID_MSI, &target, device))
+        return false;
+    const struct hwtree_node *n = hwtree_node(tree->hardware, target);
+    if (n->kind == HWTREE_CONTROLLER && n->controller.variant == HWTREE_CONTROLLER_LOCAL_APIC)
+        return true;
+    for (uint32_t i = 0; i < n->ranges.count && *controller == 0; i++)
+        if (hwtree_range(tree->hardware, target, i)->space == HWTREE_SPACE_MEMORY)
+            *controller = hwtree_range(tree->hardware, target, i)->base;
+    return *controller != 0;
+}
+
+// ---- the finished tree
+
+uint64_t tree_finish(struct tree *tree)
+{
+    return hwtree_finish(&tree->builder);
+}
+
+struct pci_device *tree_function(struct tree *tree, uint32_t node)
+{
+    for (uint32_t i = 0; i < tree->function_count; i++)
+        if (tree->functions[i].node == node)
+            return &tree->functions[i];
+    return nullptr;
+}
+
+// The controllers whose lines the kernel knows by the same numbers.
+static bool is_kernels(const struct hwtree_node *node)
+{
+    return node->kind == HWTREE_CONTROLLER &&
+           (node->controller.variant == HWTREE_CONTROLLER_GICV2 ||
+            node->controller.variant == HWTREE_CONTROLLER_GICV3 ||
+            node->controller.variant == HWTREE_CONTROLLER_IO_APIC);
+}
+
+const struct hwtree_interrupt *tree_interrupt(const struct tree *tree, uint32_t node)
+{
+    for (uint32_t i = 0; i < hwtree_node(tree->hardware, node)->interrupts.count; i++) {
+        const struct hwtree_interrupt *interrupt = hwtree_interrupt(tree->hardware, node, i);
+        if (is_kernels(hwtree_node(tree->hardware, interrupt->controller)))
+            return interrupt;
+    }
+    return nullptr;
 }

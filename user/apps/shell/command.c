@@ -18,6 +18,8 @@ static const struct command commands[] = {
     {"ps", "", "services: state, CPU, threads, CPU time, restarts", 1, 1, command_ps},
     {"mem", "", "accounts: pages and objects in use, most ever, limit", 1, 1, command_mem},
     {"drivers", "", "devices and their drivers", 1, 1, command_drivers},
+    {"hwtree", "[short]", "the machine's hardware, as device-tree source or in short", 1, 2,
+     command_hwtree},
     {"irq", "", "interrupts: of each line, and of each CPU", 1, 1, command_irq},
     {"cpus", "", "CPUs: load since the last look, switches, what others asked", 1, 1, command_cpus},
     {"date", "", "the time of day, UTC, by the machine's clock", 1, 1, command_date},

@@ -9,7 +9,7 @@
 //   terminal.c   the console's two channels
 //   command.c    the table of commands
 //   jobs.c       commands that run beside the shell, each in a process of its own
-//   files.c      ls, cat, sha256sum      system.c   ps, mem, drivers, irq, kill...
+//   files.c      ls, cat, sha256sum      system.c   ps, mem, drivers, hwtree, irq, kill...
 #pragma once
 
 #include <stdatomic.h>
@@ -71,6 +71,7 @@ int command_sha256sum(const struct words *words);
 int command_ps(const struct words *words);
 int command_mem(const struct words *words);
 int command_drivers(const struct words *words);
+int command_hwtree(const struct words *words);
 int command_irq(const struct words *words);
 int command_date(const struct words *words);
 int command_cpus(const struct words *words);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // Commands on the system itself: figures, devices, the log, kill, crash, power.
+#include <hwtree/text.h>
 #include <proto/clock.h>
 #include <proto/devices.h>
 #include <sdk/calendar.h>
+#include <sdk/memory.h>
 #include <sdk/states.h>
 
 #include "shell.h"
@@ -104,6 +106,54 @@ static status_t get_device(uint32_t index, struct devices_device_info_reply *rep
     if (status == STATUS_PEER_CLOSED && (status = connect_devd()) == STATUS_OK)
         status = devices_device_info(devd, &request, reply, ABI_DEADLINE_NEVER);
     return status;
+}
+
+static status_t get_hardware(struct devices_hardware_reply *reply)
+{
+    status_t status = STATUS_PEER_CLOSED;
+    if (devd.value != 0)
+        status = devices_hardware(devd, reply, ABI_DEADLINE_NEVER);
+    if (status == STATUS_PEER_CLOSED && (status = connect_devd()) == STATUS_OK)
+        status = devices_hardware(devd, reply, ABI_DEADLINE_NEVER);
+    return status;
+}
+
+static void print_text(struct hwtree_output *unused, const char *text, size_t length)
+{
+    (void)unused;
+    if (!interrupted)
+        print_bytes(text, length);
+}
+
+// The hardware tree as it is in devd: copied, checked, and printed.
+int command_hwtree(const struct words *words)
+{
+    struct hwtree_output to_terminal = {print_text};
+    struct devices_hardware_reply reply;
+    void *shared, *copy;
+    const char *why = "it cannot be mapped";
+    status_t status = get_hardware(&reply);
+    if (status != STATUS_OK)
+        return complain("hwtree", "%s", status_name(status));
+    status = memory_map_vmo(reply.tree, 0, reply.bytes, PROT_READ, &shared);
+    handle_close((handle_t){reply.tree.value});
+    if (status != STATUS_OK)
+        return complain("hwtree", "%s: %s", why, status_name(status));
+    status = memory_map(reply.bytes, &copy);
+    if (status == STATUS_OK)
+        memcpy(copy, shared, reply.bytes);
+    memory_unmap(shared);
+    if (status != STATUS_OK)
+        return complain("hwtree", "%s", status_name(status));
+    bool sound = hwtree_check(copy, reply.bytes, &why);
+    if (sound && words->count > 1)
+        hwtree_print_summary(copy, &to_terminal);
+    else if (sound)
+        hwtree_print(copy, &to_terminal);
+    if (sound)
+        hwtree_print_problems(copy, &to_terminal);
+    memory_unmap(copy);
+    return sound ? 0 : complain("hwtree", "%s", why);
 }
 
 static const char *device_state_name(uint32_t state)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// PL011 (ARM DDI 0183G, chapter 3). Its interrupt is a level, of causes that the chip latches.
+// PL011 (ARM DDI 0183G, chapter 3), and the SBSA's generic UART, which is the part of one that is
+// left when the firmware has set it up (Arm DEN 0029, appendix B). Its interrupt is a level, of causes
+// that the chip latches.
 #include "uart.h"
 
 #include <sdk/mmio.h>
@@ -46,14 +48,20 @@ static bool clear(struct uart *uart)
     return false;
 }
 
-static void enable(struct uart *uart)
+static void enable_sbsa(struct uart *uart)
 {
     uart->interrupts = 0xff;
     interrupt_on(uart, false, false);
-    set(uart, LINE_CONTROL, LINE_FIFO | LINE_8_BITS);
-    set(uart, CONTROL, CONTROL_ENABLE | CONTROL_TRANSMIT | CONTROL_RECEIVE);
     (void)clear(uart);
     interrupt_on(uart, true, false);
+}
+
+static void enable(struct uart *uart)
+{
+    set(uart, INTERRUPT_MASK, 0);
+    set(uart, LINE_CONTROL, LINE_FIFO | LINE_8_BITS);
+    set(uart, CONTROL, CONTROL_ENABLE | CONTROL_TRANSMIT | CONTROL_RECEIVE);
+    enable_sbsa(uart);
 }
 
 static bool receive(struct uart *uart, uint8_t *byte)
@@ -82,6 +90,17 @@ static bool idle(struct uart *uart)
 const struct uart_chip uart_pl011 = {
     .compatible = "arm,pl011",
     .enable = enable,
+    .receive = receive,
+    .room = room,
+    .transmit = transmit,
+    .idle = idle,
+    .interrupt_on = interrupt_on,
+    .clear = clear,
+};
+
+const struct uart_chip uart_sbsa = {
+    .compatible = "arm,sbsa-uart",
+    .enable = enable_sbsa,
     .receive = receive,
     .room = room,
     .transmit = transmit,

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+//
+// The ACPI front end, inside. A problem is told at the root, with the signature of the table and the
+// offset of the entry in it.
+//
+//   acpi.c        the list of tables; HPET, FADT, MCFG, SPCR, DBG2
+//   acpi_madt.c   CPUs and interrupt controllers
+//   acpi_numa.c   SRAT, SLIT
+//   acpi_arm.c    GTDT, IORT
+//   acpi_dmar.c   DMAR
+//
+// Sources: ACPI 6.5, 5.2; layouts are ACPICA's.
+#pragma once
+
+#include <hwtree/front.h>
+#include <lib/acpi_tables.h>
+
+struct acpi_reader {
+    struct hwtree_builder *builder;
+    const struct hwtree *tree; // the builder's
+    const struct hwtree_acpi *acpi;
+};
+
+// A table, or an entry of one.
+struct acpi_piece {
+    const char *at;
+    uint32_t bytes;
+    const char *table; // the signature
+    uint32_t offset;   // of the piece in the table
+};
+
+// The first table with this signature and at least `least` bytes; `.at` is null: there is none.
+struct acpi_piece tables_find(struct acpi_reader *reader, const char *signature, uint32_t least);
+
+// Copies the beginning of a piece into a structure of `bytes` bytes; what it does not have is 0.
+// false, and counted: it has fewer than `least`.
+[[nodiscard]] bool tables_copy(struct acpi_reader *reader, const struct acpi_piece *piece, void *to,
+                               size_t bytes, size_t least);
+
+// The part of a piece from `offset` on; `.at` is null, and it is counted: it is not all there.
+struct acpi_piece tables_part(struct acpi_reader *reader, const struct acpi_piece *piece,
+                              uint64_t offset, uint64_t bytes);
+
+// Takes the next entry, which begins with a type and its length: in a byte each (`wide` is 0), in
+// 16 bits each (2), or a byte and 16 bits (1). false: there is none, or it is broken, and counted.
+bool tables_entry(struct acpi_reader *reader, const struct acpi_piece *table, uint32_t *at,
+                  unsigned wide, uint32_t *type, struct acpi_piece *entry);
+
+void tables_problem(struct acpi_reader *reader, const struct acpi_piece *piece,
+                    enum hwtree_cause cause);
+
+// A node with one range.
+uint32_t tables_add(struct acpi_reader *reader, const struct acpi_piece *piece, const char *name,
+                    const struct hwtree_range *range);
+// A name that is in the texts already, or is added.
+uint32_t tables_text(struct acpi_reader *reader, const char *text);
+
+// What the global system interrupt `gsi` is to its controller. false, and counted: nobody has it.
+[[nodiscard]] bool tables_gsi(struct acpi_reader *reader, const struct acpi_piece *piece,
+                              uint32_t gsi, struct hwtree_interrupt *interrupt);
+
+// The first node of a kind for which `is` answers true.
+typedef bool tables_is(const struct hwtree_node *node, uint64_t value);
+uint32_t tables_node(const struct acpi_reader *reader, enum hwtree_kind kind, tables_is *is,
+                     uint64_t value);
+bool tables_is_host(const struct hwtree_node *node, uint64_t segment);
+
+void tables_madt(struct acpi_reader *reader);
+void tables_numa(struct acpi_reader *reader);
+void tables_gtdt(struct acpi_reader *reader);
+void tables_iort(struct acpi_reader *reader);
+void tables_dmar(struct acpi_reader *reader);

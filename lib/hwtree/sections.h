@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+//
+// The sections of a block, for those who make and check it.
+#pragma once
+
+#include <hwtree/hwtree.h>
+
+static const uint8_t hwtree_element_bytes[HWTREE_SECTIONS] = {
+    [HWTREE_NODES] = sizeof(struct hwtree_node),
+    [HWTREE_RANGES] = sizeof(struct hwtree_range),
+    [HWTREE_INTERRUPTS] = sizeof(struct hwtree_interrupt),
+    [HWTREE_DMA] = sizeof(struct hwtree_dma),
+    [HWTREE_IDS] = sizeof(struct hwtree_id),
+    [HWTREE_WINDOWS] = sizeof(struct hwtree_window),
+    [HWTREE_ROUTES] = sizeof(struct hwtree_route),
+    [HWTREE_ALIASES] = sizeof(struct hwtree_alias),
+    [HWTREE_DISTANCES] = sizeof(struct hwtree_distance),
+    [HWTREE_PROBLEMS] = sizeof(struct hwtree_problem),
+    [HWTREE_TEXT] = 1,
+};
