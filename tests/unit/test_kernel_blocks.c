@@ -103,6 +103,9 @@ TEST(contiguous_memory_is_adjacent_aligned_and_zeroed)
     EXPECT_EQUAL(seen->account.contiguous_children, 0);
     EXPECT_EQUAL(seen->account.contiguous_high, 512);
     (void)a;
+    uint64_t ordinary = MUST(boss, VMO_CREATE, world.root_account, PAGE_SIZE, 0);
+    MUST(boss, OBJECT_INSPECT, ordinary);
+    EXPECT_EQUAL(seen->vmo.contiguous, 0);
     world_end();
 }
 

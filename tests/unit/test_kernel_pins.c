@@ -54,6 +54,7 @@ TEST(pins)
     uint64_t made = pin(a, space, vmo, 3, 0x18);
     world_check();
     EXPECT_CALL(INVALID, a, PIN_ADDRESSES, made, 3);
+    EXPECT_CALL(INVALID, a, PIN_ADDRESSES, made, 4);
     EXPECT_EQUAL(MUST(a, PIN_ADDRESSES, made, 2), 1);
     EXPECT_CALL(INVALID, a, PIN_SYNC, made, 0, 3 * PAGE_SIZE + 1, SYNC_CPU);
     EXPECT_CALL(INVALID, a, PIN_SYNC, made, UINT64_MAX, 2, SYNC_CPU);
