@@ -302,6 +302,9 @@ static void repair(uint8_t *data, size_t bytes, struct dice *dice)
 {
     struct acpi_table_rsdp *rsdp = (void *)data;
     memcpy(data, "RSD PTR ", 8);
+    const uint8_t *definitions = memmem(data, bytes, ACPI_SIG_DSDT, 4);
+    if (definitions != nullptr) // the FADT leads to it, and no list
+        repair_table(data, bytes, (uint64_t)(definitions - data), dice);
     repair_list(data, bytes, rsdp->xsdt_physical_address, 8, dice);
     repair_list(data, bytes, rsdp->rsdt_physical_address, 4, dice);
     if (dice_below(dice, 4))
@@ -349,6 +352,19 @@ static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
     }
 }
 
+// Changes a byte of the AML.
+static void change_definitions(uint8_t *data, size_t bytes, struct dice *dice)
+{
+    constexpr size_t HEADER = sizeof(struct acpi_table_header);
+    uint8_t *table = memmem(data, bytes, ACPI_SIG_DSDT, 4);
+    size_t room = table != nullptr ? bytes - (size_t)(table - data) : 0;
+    if (room <= HEADER)
+        return;
+    uint64_t length = get_low_first(table + 4, 4);
+    length = length > HEADER && length < room ? length : room;
+    table[HEADER + dice_below(dice, length - HEADER)] = (uint8_t)dice_number(dice);
+}
+
 size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
 {
     constexpr size_t RSDP = sizeof(struct acpi_table_rsdp);
@@ -362,6 +378,8 @@ size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
         return bytes;
     for (uint64_t n = dice_below(dice, 4); n > 0; n--)
         change_table(data, bytes, dice);
+    if (dice_below(dice, 2) == 0)
+        change_definitions(data, bytes, dice);
     repair(data, bytes, dice);
     return bytes;
 }
