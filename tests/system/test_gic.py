@@ -101,7 +101,7 @@ def test_pairs_beyond_a_gicv2(arch):
 @limit(180)
 def test_redistributors_in_two_regions(arch, tmp):
     """Those of a GICv4 take twice the room: the last CPUs' are in another region."""
-    with Session("aarch64", boot_timeout=120, gic=4, cpus=64, options="virtualization=on",
+    with Session("aarch64", boot_timeout=120, gic=4, cpus=64, machine="virt,virtualization=on",
                  disk=TOP / "build" / "disk.tar") as shell:
         check("64 of 64 CPUs run" in shell.log(), shell.log())
         ids = re.findall(r"^\d+ +([0-9a-f]+) +\d+%", shell.ask("cpus"), re.MULTILINE)

@@ -201,6 +201,8 @@ static bool prepare_machine(uint32_t call, arguments_t a)
     case SYSCALL_INTERRUPT_ACKNOWLEDGE:
         raise_interrupt();
         ARGUMENTS(world.interrupt.value);
+    case SYSCALL_INTERRUPT_LIMIT:
+        ARGUMENTS(world.interrupt.value, 20'000, 200);
     case SYSCALL_IO_READ:
         if (!machine_has_ports)
             return false;
