@@ -43,14 +43,18 @@ class Session(Shell):
         return self.end(timeout)
 
     def survive(self, command):
-        """A command that may end the console, which takes with it what it has not printed yet: there
-        is no mark before it, and no answer. What is typed while the console ends is lost with it: one
-        that ends with devd has printed before what came first, and is back when it prints what devd finds."""
-        number, start = next(self.numbers), len(self.machine.output)
+        """A command that may end the console, which takes with it what it has not printed yet, and what
+        is typed meanwhile: there is no mark before it, and no answer. It is over when the next console
+        prints what the log has said of the end."""
+        ends = {"kill devd": rb"nodes in the hardware tree", "kill console": rb"devd: console: cleared away"}
+        number = next(self.numbers)
+        for end, told in ends.items():
+            if end in command:
+                self.machine.send(f"{command}\r")
+                self.machine.expect(told, 20)
+                command = "echo"
         self.machine.send(f"{command}; echo survived-{number}\r")
         self.machine.expect(rf"(?m)^survived-{number}\r?\n", 20)
-        if "kill devd" in command and "nodes in the hardware tree" not in self.machine.since(start):
-            self.machine.expect(rb"nodes in the hardware tree", 20)
 
     def log(self):
         """The kernel's log, whole lines without their times."""
