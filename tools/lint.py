@@ -8,6 +8,7 @@ It reads what the last builds of both machines left (`make lint` makes them).
 """
 
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -248,6 +249,61 @@ def check_words():
                 yield f"{path}:{number}: {line.strip()[:120]}"
 
 
+# ---- machine facts
+
+# Registers and ports of the PCs that QEMU makes; those of its `virt` are read off its device tree.
+PC_PLACES = (0x2F8, 0x3F8, 0x402, 0x501, 0x600, 0x604, 0xCF8, 0xCFC, 0xB0000000, 0xE0000000, 0xFEB00000,
+             0xFEB02A00, 0xFEC00000, 0xFEC10000, 0xFED00000, 0xFED90000, 0xFEE00000)
+# What is the architecture's all the same, or where a rule of the PC stands that no table states.
+MAY_KNOW = {
+    "hal/x86_64/apic.c": {0xFEE00000},  # messages to local APICs: SDM volume 3, 10.11.1
+    "user/devd/isa_facts.h": {0x3F8, 0xCF8},
+}
+NUMBER = re.compile(r"(?<![\w'.])0[xX]([0-9a-fA-F']+)[uUlL]*(?![\w'.])")
+
+
+def registers_of_virt():
+    """The first address of each "reg" of the device trees that QEMU's virt has."""
+    found = set()
+    with tempfile.TemporaryDirectory() as folder:
+        blob = Path(folder) / "dtb"
+        for version in ("2", "3"):
+            subprocess.run(["qemu-system-aarch64", "-M", f"virt,gic-version={version},dumpdtb={blob}"],
+                           check=True, stdin=subprocess.DEVNULL, capture_output=True)
+            data = blob.read_bytes()
+            structure, strings = struct.unpack_from(">II", data, 8)
+            at, depth, memory = structure, 0, False
+            while (token := struct.unpack_from(">I", data, at)[0]) != 9:
+                at += 4
+                if token == 1:  # a node: its name
+                    depth += 1
+                    memory = data[at:].startswith(b"memory@")  # no device
+                    at = (data.index(b"\0", at) + 4) & ~3
+                elif token == 2:
+                    depth -= 1
+                elif token == 3:  # a property: length, place of its name
+                    size, name = struct.unpack_from(">II", data, at)
+                    is_reg = not memory and data[strings + name:].startswith(b"reg\0")
+                    if is_reg and depth in (2, 3) and size % 16 == 0:  # two cells each
+                        found |= {struct.unpack_from(">Q", data, at + 8 + i)[0] for i in range(0, size, 16)}
+                    at = (at + 8 + size + 3) & ~3
+    return {address for address in found if address >= 0x1000}
+
+
+def check_machine_facts():
+    places = registers_of_virt() | set(PC_PLACES)
+    if len(places) < len(PC_PLACES) + 20:
+        yield "the device tree of QEMU's virt was not understood"
+    for path in c_files("arch", "boot", "hal", "kernel", "lib", "user"):
+        if path.startswith("arch/host/"):
+            continue  # a machine of its own
+        text = re.sub(r"/\*.*?\*/|//[^\n]*", lambda m: re.sub(r"[^\n]", " ", m[0]), read(path), flags=re.DOTALL)
+        for number, line in enumerate(text.split("\n"), 1):
+            for match in NUMBER.finditer(line):
+                if int(match[1].replace("'", ""), 16) in places - MAY_KNOW.get(path, set()):
+                    yield f"{path}:{number}: {match[0]} is where a device of some machine is: that is for its tables to say"
+
+
 CHECKS = {
     "layering": check_layering,
     "no-arch-conditions": check_no_arch_conditions,
@@ -260,6 +316,7 @@ CHECKS = {
     "format": check_format,
     "spdx": check_spdx,
     "words": check_words,
+    "machine-facts": check_machine_facts,
 }
 
 
