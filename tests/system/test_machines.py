@@ -88,7 +88,7 @@ def for_cell(cell):
 
 
 for _cell in cells():
-    _name = "_".join([_cell.arch, _cell.machine, *_cell[4:]])
+    _name = "_".join(_cell[1:])
     globals()["test_" + re.sub(r"[^\w.,+-]", "-", _name)] = for_cell(_cell)
 
 
