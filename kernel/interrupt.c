@@ -197,6 +197,7 @@ status_t sys_machine_interrupt(struct entry *entry, const struct handle_lookup *
 struct vector_entry {
     volatile uint32_t address_low, address_high, data, control;
 };
+static_assert(sizeof(struct vector_entry) == VECTOR_ENTRY_BYTES);
 
 constexpr uint64_t VECTOR_ENTRIES_MAX = 2048;
 
@@ -245,17 +246,14 @@ static void vector_write(struct interrupt *interrupt, struct vector_entry *slot,
 static status_t vector_take(struct interrupt *interrupt, uint64_t table, uint64_t vector,
                             uint64_t controller, uint64_t device)
 {
-    uint64_t first = align_down(table, PAGE_SIZE),
-             entry = table + vector * sizeof(struct vector_entry);
-    uint64_t end = align_up(entry + sizeof(struct vector_entry), PAGE_SIZE), address;
+    uint64_t entry = table + vector * VECTOR_ENTRY_BYTES, address;
     uint32_t data;
     uint8_t *mapped;
     if (!message_line_take(interrupt, controller, device, &address, &data))
         return STATUS_NO_RESOURCE;
-    status_t status = machine_claim_vectors(first, end, align_down(entry, PAGE_SIZE), &mapped);
+    status_t status = machine_vector_take(&interrupt->vector, table, entry, &mapped);
     if (status == STATUS_OK)
-        vector_write(interrupt, (struct vector_entry *)(void *)(mapped + entry % PAGE_SIZE),
-                     address, data);
+        vector_write(interrupt, (struct vector_entry *)(void *)mapped, address, data);
     else
         message_line_give_back(interrupt);
     return status;
@@ -270,7 +268,7 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
         return STATUS_NOT_SUPPORTED;
     if (vector >= VECTOR_ENTRIES_MAX || table % 8 != 0 || table == 0 || table >= 1ull << 48)
         return STATUS_INVALID;
-    uint64_t end = table + (vector + 1) * sizeof(struct vector_entry);
+    uint64_t end = table + (vector + 1) * VECTOR_ENTRY_BYTES;
     if (machine_owns(align_down(table, PAGE_SIZE), align_up(end, PAGE_SIZE)))
         return STATUS_INVALID;
     struct object *object;
@@ -326,7 +324,7 @@ enum step interrupt_teardown(struct object *object)
     if (!SEEDED_BUG("Q3 end"))
         deadline_clear(&interrupt->storm.end);
     lock_acquire(&interrupts.lock);
-    if (interrupt->message)
+    if (interrupt->message && !SEEDED_BUG("Q entry"))
         *interrupt->vector_control = 1;
     hal.irq->mask(interrupt->line);
     if (!SEEDED_BUG("Q unregister"))
@@ -334,6 +332,10 @@ enum step interrupt_teardown(struct object *object)
     if (interrupt->message)
         hal.irq->message_free(interrupt->line);
     lock_release(&interrupts.lock);
+    if (interrupt->message)
+        machine_vector_returned(&interrupt->vector);
+    if (interrupt->message && SEEDED_BUG("Q entry"))
+        *interrupt->vector_control = 1;
     return STEP_DONE;
 }
 

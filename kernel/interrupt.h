@@ -21,6 +21,7 @@ struct interrupt {
     bool message;
     uint32_t cpu;                      // that took it last
     volatile uint32_t *vector_control; // of a message: the mask word of its table entry
+    struct tree_node vector;           // and that entry, guarded by the machine's lock
     uint64_t count, acknowledged;
     struct storm storm;
 };

@@ -22,6 +22,8 @@ static struct {
     struct boot_info boot;                // written once
     struct tree memory GUARDED_BY(&lock); // exclusive device VMOs, by first address
     struct tree ports GUARDED_BY(&lock);
+    struct tree
+        entries GUARDED_BY(&lock); // of message-vector tables that interrupts have, by address
     struct boot_range vectors[VECTOR_PAGES_MAX] GUARDED_BY(&lock);
     uint32_t vector_count GUARDED_BY(&lock);
     struct object_ref object; // the Machine that init was given; written once
@@ -31,7 +33,7 @@ void machine_init(const struct boot_info *boot) NO_THREAD_SAFETY
 {
     lock_init(&machine.lock, RANK_MACHINE);
     machine.boot = *boot;
-    machine.memory = machine.ports = (struct tree){};
+    machine.memory = machine.ports = machine.entries = (struct tree){};
 }
 
 void machine_opened(struct object *object)
@@ -89,29 +91,52 @@ static uint32_t vectors_missing_locked(uint64_t start, uint64_t end) REQUIRES(ma
     return minted ? UINT32_MAX : missing;
 }
 
-static status_t claim_vectors_locked(uint64_t start, uint64_t end, uint64_t page, uint8_t **mapped)
+// Tables begin at multiples of 8: two entries may also overlap by half.
+static bool entry_taken_locked(uint64_t entry) REQUIRES(machine.lock)
+{
+    struct tree_node *node = tree_find_at_most(&machine.entries, entry + VECTOR_ENTRY_BYTES - 1);
+    return node && node->key + VECTOR_ENTRY_BYTES > entry;
+}
+
+static status_t vector_take_locked(uint64_t table, uint64_t entry, uint8_t **mapped)
     REQUIRES(machine.lock)
 {
+    uint64_t start = align_down(table, PAGE_SIZE), page = align_down(entry, PAGE_SIZE),
+             end = align_up(entry + VECTOR_ENTRY_BYTES, PAGE_SIZE);
     uint32_t missing = vectors_missing_locked(start, end);
-    if (missing > VECTOR_PAGES_MAX - machine.vector_count || RUNS_OUT("vector tables"))
+    if (entry_taken_locked(entry) || missing > VECTOR_PAGES_MAX - machine.vector_count ||
+        RUNS_OUT("vector tables"))
         return STATUS_OVERLAP;
     if (RUNS_OUT("device mappings"))
         return STATUS_NO_RESOURCE;
-    *mapped = arch_device_map((paddr_t){page}, end - page, ARCH_MEMORY_DEVICE);
-    if (!*mapped)
+    uint8_t *pages = arch_device_map((paddr_t){page}, end - page, ARCH_MEMORY_DEVICE);
+    if (!pages)
         return STATUS_NO_RESOURCE;
     for (uint64_t at = start; at < end; at += PAGE_SIZE)
         if (!vectors_overlap_locked(at, at + PAGE_SIZE))
             machine.vectors[machine.vector_count++] = (struct boot_range){at, at + PAGE_SIZE};
+    *mapped = pages + entry % PAGE_SIZE;
     return STATUS_OK;
 }
 
-status_t machine_claim_vectors(uint64_t start, uint64_t end, uint64_t page, uint8_t **mapped)
+status_t machine_vector_take(struct tree_node *node, uint64_t table, uint64_t entry,
+                             uint8_t **mapped) NO_THREAD_SAFETY
 {
-    lock_acquire(&machine.lock); // also for the mapping: one at a time
-    status_t status = claim_vectors_locked(start, end, page, mapped);
-    lock_release(&machine.lock);
+    if (!SEEDED_BUG("D entry"))
+        lock_acquire(&machine.lock); // also for the mapping: one at a time
+    status_t status = vector_take_locked(table, entry, mapped);
+    if (status == STATUS_OK)
+        tree_insert(&machine.entries, node, entry);
+    if (!SEEDED_BUG("D entry"))
+        lock_release(&machine.lock);
     return status;
+}
+
+void machine_vector_returned(struct tree_node *node)
+{
+    lock_acquire(&machine.lock);
+    tree_remove(&machine.entries, node);
+    lock_release(&machine.lock);
 }
 
 void machine_memory_returned(struct vmo *vmo)

@@ -9,6 +9,8 @@
 
 struct boot_info;
 
+constexpr unsigned VECTOR_ENTRY_BYTES = 16; // of an MSI-X table (PCI 3.0, 6.8.2.6)
+
 struct machine {
     struct object object;
 };
@@ -33,10 +35,13 @@ void machine_memory_returned(struct vmo *vmo);
 // Whether any part of the range is the kernel's own: RAM, its image, the boot bundle.
 bool machine_owns(uint64_t start, uint64_t end);
 
-// Takes the pages of a message-vector table for the kernel, for ever, and maps those from `page` on.
-// OVERLAP: one is minted, or there is no room for so many. NO_RESOURCE: no room to map them.
-[[nodiscard]] status_t machine_claim_vectors(uint64_t start, uint64_t end, uint64_t page,
-                                             uint8_t **mapped);
+// Takes an entry of the message-vector table at `table`, for one interrupt at a time, filed by `node`, and
+// the pages from the table's first to the entry's last for the kernel, for ever. `*mapped` is the entry.
+// OVERLAP: another interrupt has a part of it, a page is minted, or there is no room for so many.
+// NO_RESOURCE: no room to map it.
+[[nodiscard]] status_t machine_vector_take(struct tree_node *node, uint64_t table, uint64_t entry,
+                                           uint8_t **mapped);
+void machine_vector_returned(struct tree_node *node);
 
 enum step iorange_teardown(struct object *object);
 void iorange_inspect(struct object *object, struct abi_inspect *out);

@@ -297,6 +297,34 @@ TEST(a_vector_table_belongs_to_the_kernel)
     world_end();
 }
 
+// OBJ-26
+TEST(an_entry_of_a_vector_table_has_one_interrupt)
+{
+    begin();
+    uint64_t acc = a->account,
+             table = 0xd000'1008; // a table may begin in the middle of what another's entry is
+    uint64_t message = MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table, 2, 8);
+    const uint32_t *entry = (const uint32_t *)(host_device_page(0xd000'1000) + 8) + 8;
+    EXPECT_CALL(OVERLAP, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table, 2, 8);
+    EXPECT_CALL(OVERLAP, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table + 16, 1, 8);
+    EXPECT_CALL(OVERLAP, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table + 8, 1, 8);
+    EXPECT_CALL(OVERLAP, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table + 8, 2, 8);
+    // Those that were refused left the entry and the lines alone.
+    EXPECT_EQUAL(entry[2], HOST_MESSAGE_FIRST);
+    EXPECT_EQUAL(entry[3], 0);
+    EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST + 1].message_taken, false);
+    MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table, 1, 8);
+    MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table, 3, 8);
+    host_line_pulse(entry[2]);
+    settle();
+    EXPECT_EQUAL(MUST(a, INTERRUPT_ACKNOWLEDGE, message), 1);
+    MUST(a, HANDLE_CLOSE, message);
+    EXPECT_CALL(OVERLAP, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table + 8, 1, 8);
+    MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table, 2, 8);
+    EXPECT_EQUAL(entry[3], 0);
+    world_end();
+}
+
 TEST(no_messages_where_no_controller_takes_them)
 {
     host_messages = false;

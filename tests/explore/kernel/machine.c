@@ -195,6 +195,7 @@ void machine_take_over(void)
         bool level = host_lines[line].trigger != TRIGGER_EDGE;
         lines[line] = (host_lines[line].masked ? LINE_MASKED : 0) | (level ? LINE_LEVEL : 0);
         claimed[line] = host_lines[line].claimed;
+        message_taken[line] = host_lines[line].message_taken;
     }
     now = host_ticks;
     host_on_device_map = registers_mapped;

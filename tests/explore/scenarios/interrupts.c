@@ -312,3 +312,45 @@ static void one_is_made(void)
     EXPLORE_CHECK(status_of(other, 0) == STATUS_OVERLAP && status_of(driver, 0) == STATUS_OK);
 }
 SCENARIO(message_refused, .canary = "Q give back", .setup = message_refused, .finish = one_is_made);
+
+// The same entry by two at once: one of them has it.
+static void one_entry_twice(void)
+{
+    a_driver(2, TRIGGER_EDGE);
+    uint64_t mint = grant(other, driver, machine);
+    host_device_page(TABLE);
+    STEP(other, MACHINE_MESSAGE_INTERRUPT, mint, other->account, TABLE, 1, 8);
+    STEP(driver, MACHINE_MESSAGE_INTERRUPT, machine, driver->account, TABLE, 1, 8);
+    all_run();
+}
+static void one_has_it(void)
+{
+    status_t one = status_of(other, 0), two = status_of(driver, 0);
+    EXPLORE_CHECK((one == STATUS_OK) != (two == STATUS_OK));
+    EXPLORE_CHECK(one == STATUS_OVERLAP || two == STATUS_OVERLAP);
+    const uint32_t *entry = (const uint32_t *)host_device_page(TABLE) + 4;
+    EXPLORE_CHECK(entry[3] == 0);
+}
+SCENARIO(one_entry_twice, .canary = "D entry", .setup = one_entry_twice, .finish = one_has_it);
+
+// Once it is free it is the next one's, whom the end of the last one does not mask.
+static void entry_made_anew(void)
+{
+    a_driver(2, TRIGGER_EDGE);
+    uint64_t mint = grant(other, driver, machine);
+    host_device_page(TABLE);
+    uint64_t message =
+        MUST(driver, MACHINE_MESSAGE_INTERRUPT, machine, driver->account, TABLE, 1, 8);
+    STEP(driver, OBJECT_DESTROY, message);
+    STEP(other, MACHINE_MESSAGE_INTERRUPT, mint, other->account, TABLE, 1, 8);
+    all_run();
+}
+static void masked_unless_it_is_made(void)
+{
+    status_t status = status_of(other, 0);
+    EXPLORE_CHECK(status == STATUS_OK || status == STATUS_OVERLAP);
+    const uint32_t *entry = (const uint32_t *)host_device_page(TABLE) + 4;
+    EXPLORE_CHECK(entry[3] == (status != STATUS_OK));
+}
+SCENARIO(entry_made_anew, .canary = "Q entry", .setup = entry_made_anew,
+         .finish = masked_unless_it_is_made);
