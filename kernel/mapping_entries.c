@@ -47,7 +47,6 @@ static bool large_next(const struct mapping *mapping)
     uint64_t address = mapping_address(mapping, mapping->cursor);
     return address % LARGE_BYTES == 0 &&
            page_of(mapping, mapping->cursor).value % LARGE_BYTES == 0 &&
-           pagetable_large_fits(mapping->aspace, address) &&
            vmo_adjacent(mapping->vmo, mapping->offset_pages + mapping->cursor, LARGE_PAGES);
 }
 

@@ -96,24 +96,12 @@ void pagetable_set(struct aspace *aspace, uint64_t address, const paddr_t *pages
     aspace->pages += count;
 }
 
-// Of a table of level 0: how many entries it has, which no CPU changes without the lock that we have.
-static uint32_t entries_in(pte_t table)
-{
-    return frame_of(pte_address(table))->mappings;
-}
-
-bool pagetable_large_fits(struct aspace *aspace, uint64_t address)
-{
-    const pte_t *entry = entry_at(aspace, address, 1);
-    return !entry || !pte_present(*entry) || (!pte_large(*entry) && entries_in(*entry) == 0);
-}
-
 bool pagetable_take_empty(struct aspace *aspace, uint64_t address, paddr_t *table)
 {
     pte_t *entry = entry_at(aspace, address, 1);
     if (!entry || !pte_present(*entry) || SEEDED_BUG("M9"))
         return false;
-    CHECK(M2, !pte_large(*entry) && entries_in(*entry) == 0);
+    CHECK(M2, !pte_large(*entry) && frame_of(pte_address(*entry))->mappings == 0);
     *table = pte_address(*entry);
     entry_write(entry, pte_none());
     aspace->table_pages--;

@@ -227,9 +227,8 @@ uint64_t pagetable_missing(struct aspace *aspace, uint64_t address, uint64_t pag
 void pagetable_set(struct aspace *aspace, uint64_t address, const paddr_t *pages, unsigned count,
                    uint64_t protection, enum arch_memory memory, uint64_t *reserved);
 
-// The same for a large page, where pagetable_large_fits: nothing is shown there. A table that still stands
-// there is taken away first. The caller flushes before he frees it and puts the large page.
-bool pagetable_large_fits(struct aspace *aspace, uint64_t address);
+// The same for a large page. An empty table that still stands there is taken away first: true if there was
+// one. The caller flushes before he frees it and puts the large page.
 bool pagetable_take_empty(struct aspace *aspace, uint64_t address, paddr_t *table);
 void pagetable_set_large(struct aspace *aspace, uint64_t address, pte_t leaf, uint64_t *reserved);
 

@@ -28,8 +28,11 @@ SWITCHES = re.compile(r"SEEDED_BUG|RUNS_OUT|dev_build")
 def run(program):
     environment = dict(os.environ, SEED="1",
                        LLVM_PROFILE_FILE=str(BUILD / "profiles" / f"{program.name}-%m.profraw"))
-    subprocess.run([program], env=environment, check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
+    done = subprocess.run([program], env=environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    if done.returncode != 0:
+        failures = [line for line in done.stdout.split("\n") if line.startswith("FAIL")]
+        sys.exit("\n".join(failures) or f"coverage: {program.name} ends with {done.returncode}")
 
 
 def left_out(text):

@@ -162,6 +162,11 @@ TEST(terms_that_make_no_sense)
     LIMIT(OK, ABI_BUDGET_MIN_NS, MS);
     LIMIT(OK, MS, MS);
     LIMIT(OK, MS, 1'000 * MS);
+    LIMIT(OK, 0, 0);
+    uint64_t pages = account_behind(world.boss, child)->pages.used;
+    SET(OK, account, child, 0, 0); // that is what it has, and nothing is needed to say so
+    EXPECT_EQUAL(account_behind(world.boss, child)->pages.used, pages);
+    EXPECT(!budget_at(account_behind(world.boss, child), 0));
     SET(INVALID, world.root_account, child, MS, 10 * MS); // not a child of it
     SET(INVALID, account, account, MS, 10 * MS);
     SET(INVALID, account, world.root_account, MS, 10 * MS);
@@ -610,6 +615,27 @@ TEST(operations_are_paid_by_the_account)
     int64_t debt = of->left_ns, left = above->left_ns;
     SET(OK, account, child, 0, 0);
     EXPECT(above->left_ns <= (int64_t)above->allotment_ns + debt && left + debt < left);
+    world_end();
+}
+
+// A pin's account may be another one from one moment to the next: its end is charged to nobody.
+TEST(the_end_of_a_pin_is_paid_by_nobody)
+{
+    begin_spinning(5 * MS, 10 * MS);
+    settle();
+    uint64_t child = MUST(world.boss, ACCOUNT_CREATE, account, 350, 50);
+    SET(OK, account, child, MS, 10 * MS);
+    uint64_t space = MUST(world.boss, MACHINE_DMA_SPACE, world.machine, child, 0x18);
+    uint64_t vmo = MUST(world.boss, VMO_CREATE, child, 150 * PAGE_SIZE, 0);
+    uint64_t pin = MUST(world.boss, PIN_CREATE, space, child, vmo, 0, 150 * PAGE_SIZE, DMA_BOTH);
+    advance(10 * MS);
+    const struct budget *of = budget_at(account_behind(world.boss, child), 0);
+    host_on_function = time_passes;
+    uint64_t used = counter_read(&of->used_ns), began = host_ticks;
+    MUST(world.boss, PIN_RELEASE, pin);
+    host_on_function = nullptr;
+    EXPECT(host_ticks - began > 5'000);
+    EXPECT_EQUAL(counter_read(&of->used_ns), used);
     world_end();
 }
 

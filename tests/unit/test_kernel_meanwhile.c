@@ -158,6 +158,9 @@ TEST(gone_before_it_is_locked)
     struct ends ends = new_channel(user, 1, 64, 0, 1);
     victim = ends.end0;
     EXPECT_GONE(1, CHANNEL_REPLY, ends.end0, 0, 0);
+    ends = new_channel(user, 1, 64, 0, 1);
+    victim = ends.end0;
+    EXPECT_GONE(1, CHANNEL_REPLY, ends.end0, 0, MSG(0, 1));
     ends = new_channel(user, 1, 64, 1, 1);
     victim = ends.end0;
     EXPECT_MEANWHILE(PEER_CLOSED, object_lock, 2, it_goes, CHANNEL_CALL, ends.end1,
@@ -168,6 +171,39 @@ TEST(gone_before_it_is_locked)
     host_io[0x100] = 7;
     EXPECT_GONE(1, IO_WRITE, victim, 0, 1, 5);
     EXPECT_EQUAL(host_io[0x100], 7);
+    world_end();
+}
+
+// What is refused stays where it was.
+TEST(an_end_goes_before_it_is_given_away)
+{
+    begin();
+    struct ends way = new_channel(user, 1, 64, 1, 1), ends = new_channel(user, 1, 64, 0, 1);
+    victim = ends.end0;
+    set_handles(user, 1, (uint64_t[]){ends.end0});
+    EXPECT_GONE(2, CHANNEL_SEND, way.end0, MSG(0, 1), 0);
+    EXPECT_CALL(GONE, user, CHANNEL_RECEIVE, ends.end0, 0);
+    EXPECT_CALL(OK, user, HANDLE_CLOSE, ends.end0);
+    world_end();
+}
+
+// Its deadline has been taken off the list by then.
+TEST(an_interrupt_goes_before_it_is_let_in_again)
+{
+    begin();
+    victim = MUST(user, MACHINE_INTERRUPT, machine, user->account, 40, TRIGGER_EDGE);
+    MUST(user, INTERRUPT_LIMIT, victim, 1'000, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        host_line_pulse(40);
+        settle();
+    }
+    EXPECT(host_lines[40].masked);
+    meanwhile((void *)object_lock, 1, it_goes);
+    advance(10'000'000);
+    EXPECT(meanwhile_happened());
+    EXPECT(host_lines[40].masked);
+    MUST(user, MACHINE_INTERRUPT, machine, user->account, 40, TRIGGER_EDGE);
+    EXPECT(!host_lines[40].masked);
     world_end();
 }
 
@@ -188,6 +224,8 @@ TEST(gone_before_it_is_used)
     EXPECT_MEANWHILE(PEER_CLOSED, object_lock, 2, it_goes, CHANNEL_SEND, ends.end1, MSG(1, 0), 0);
     victim = MUST(user, MACHINE_INTERRUPT, machine, user->account, 40, TRIGGER_EDGE);
     EXPECT_GONE(1, INTERRUPT_ACKNOWLEDGE, victim);
+    victim = MUST(user, MACHINE_INTERRUPT, machine, user->account, 40, TRIGGER_EDGE);
+    EXPECT_GONE(1, INTERRUPT_LIMIT, victim, 1, 1);
     uint64_t space = MUST(user, MACHINE_DMA_SPACE, machine, user->account, 7);
     uint64_t vmo = MUST(user, VMO_CREATE, user->account, PAGE_SIZE, 0);
     for (unsigned i = 0; i < 2; i++) {
@@ -271,13 +309,13 @@ TEST(a_thread_goes)
 {
     begin();
     uint64_t process = CALL(user, PROCESS_CREATE, user->account, 0).value[0];
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         victim = MUST(other, THREAD_CREATE, process, 5, 0x80'0000);
         MUST(other, THREAD_CREATE, process, 5,
              0x90'0000 + i * PAGE_SIZE); // or the process ends, too
-        if (i == 0)
-            EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, THREAD_START, victim, 0x1000,
-                             0, 0, 0);
+        if (i == 0 || i == 4)            // before it is asked how urgent it is, and after
+            EXPECT_MEANWHILE(GONE, object_lock, i == 0 ? 1 : 2, it_goes_for_good, THREAD_START,
+                             victim, 0x1000, 0, 0, 0);
         else if (i == 1)
             EXPECT_MEANWHILE(GONE, object_lock, 1, it_goes_for_good, THREAD_CANCEL, victim);
         else if (i == 2)
