@@ -324,7 +324,7 @@ enum step interrupt_teardown(struct object *object)
     if (!SEEDED_BUG("Q3 end"))
         deadline_clear(&interrupt->storm.end);
     lock_acquire(&interrupts.lock);
-    if (interrupt->message && !SEEDED_BUG("Q entry"))
+    if (interrupt->message)
         *interrupt->vector_control = 1;
     hal.irq->mask(interrupt->line);
     if (!SEEDED_BUG("Q unregister"))
@@ -334,8 +334,6 @@ enum step interrupt_teardown(struct object *object)
     lock_release(&interrupts.lock);
     if (interrupt->message)
         machine_vector_returned(&interrupt->vector);
-    if (interrupt->message && SEEDED_BUG("Q entry"))
-        *interrupt->vector_control = 1;
     return STEP_DONE;
 }
 

@@ -26,7 +26,7 @@ static struct {
         entries GUARDED_BY(&lock); // of message-vector tables that interrupts have, by address
     struct boot_range vectors[VECTOR_PAGES_MAX] GUARDED_BY(&lock);
     uint32_t vector_count GUARDED_BY(&lock);
-    struct object_ref object; // the Machine that init was given; written once
+    struct object *object; // the Machine that init was given; written once
 } machine;
 
 void machine_init(const struct boot_info *boot) NO_THREAD_SAFETY
@@ -38,15 +38,14 @@ void machine_init(const struct boot_info *boot) NO_THREAD_SAFETY
 
 void machine_opened(struct object *object)
 {
-    machine.object = object_reference(object);
+    machine.object = object;
 }
 
 void machine_tell(uint32_t signals) NO_THREAD_SAFETY
 {
-    if (!object_ref_lock(machine.object))
-        return;
-    object_signal_locked(machine.object.object, signals);
-    object_unlock(machine.object.object);
+    lock_acquire(&machine.object->lock);
+    object_signal_locked(machine.object, signals);
+    lock_release(&machine.object->lock);
 }
 
 // ---- device memory

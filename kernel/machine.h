@@ -25,7 +25,8 @@ OBJECT_BODY(iorange);
 
 void machine_init(const struct boot_info *boot);
 
-// The Machine object that the first process gets; machine_tell raises signals on it. No lock is held.
+// The Machine object that the first process gets, which nothing ends; machine_tell raises signals on it. No
+// lock is held.
 void machine_opened(struct object *object);
 void machine_tell(uint32_t signals);
 

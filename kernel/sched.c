@@ -247,10 +247,9 @@ static void current_leaves(struct cpu *cpu)
             fpu_off(cpu);
         return;
     }
-    // Preempted: first of its equals, with what is left of its slice; its slice or its budget used up,
-    // or yielding: the last.
-    bool preempted = cpu->ready_mask >> thread->runnable.priority >> 1 != 0;
-    bool first = preempted && !over && !thread->yields && !slice_is_over(cpu);
+    // Its slice or its budget used up, or yielding: the last of its equals. Else it was preempted: the first,
+    // with what is left of its slice.
+    bool first = !over && !thread->yields && !slice_is_over(cpu);
     thread->slice_used_ns = first ? slice_used(cpu, thread) : 0;
     sched_enqueue(cpu, &thread->runnable, first);
 }

@@ -239,6 +239,30 @@ TEST(init_finds_its_handles)
     EXPECT_EQUAL(INIT_CALL(OBJECT_DESTROY, handles[INIT_PROCESS]), STATUS_OK);
 }
 
+static void raised(uint32_t line)
+{
+    host_line_pulse(line);
+    host_enter(0, entry_interrupt);
+    host_run(0);
+}
+
+// Storms are told on the Machine that init has.
+TEST(init_is_told_of_storms)
+{
+    prepare(1);
+    boots();
+    const uint64_t *handles = init_thread()->message->handles;
+    const struct object *machine = object_at(entry_of(handles[INIT_MACHINE])->word & 0xff'ffff);
+    EXPECT_EQUAL(INIT_CALL(MACHINE_INTERRUPT, handles[INIT_MACHINE], handles[INIT_ACCOUNT],
+                           HOST_LINE_FIRST, TRIGGER_EDGE),
+                 STATUS_OK);
+    EXPECT_EQUAL(INIT_CALL(INTERRUPT_LIMIT, init_thread()->context->result[0], 1, 1), STATUS_OK);
+    raised(HOST_LINE_FIRST);
+    EXPECT(!(machine->signals & SIGNAL_STORM));
+    raised(HOST_LINE_FIRST);
+    EXPECT(machine->signals & SIGNAL_STORM);
+}
+
 TEST_THAT_PANICS(init_has_ended, "init has ended, with code 3")
 {
     prepare(1);

@@ -681,6 +681,41 @@ TEST(timers_that_fire_are_paid_by_their_account)
     world_end();
 }
 
+// And for the end of their storms.
+// OBJ-36
+TEST(storms_that_are_over_are_paid_by_their_account)
+{
+    world_begin((struct world_options){});
+    timers_account = new_account(400, 200);
+    account = new_account(400, 200);
+    struct actor *driver = spawn(timers_account, 8);
+    high = spawn(account, 10);
+    SET(OK, world.root_account, timers_account, 2 * MS, 10 * MS);
+    advance(10 * MS);
+    uint64_t machine = grant(driver, world.boss, world.machine);
+    for (uint32_t line = HOST_LINE_FIRST; line < HOST_LINE_FIRST + 10; line++) {
+        uint64_t interrupt =
+            MUST(driver, MACHINE_INTERRUPT, machine, driver->account, line, TRIGGER_EDGE);
+        MUST(driver, INTERRUPT_LIMIT, interrupt, 1000, 2);
+        for (unsigned i = 0; i < 3; i++) {
+            host_line_pulse(line);
+            settle();
+        }
+        EXPECT(host_lines[line].masked);
+    }
+    const struct budget *of = budget_at(account_behind(world.boss, timers_account), 0);
+    hold(high);
+    host_on_function = time_passes;
+    uint64_t used = counter_read(&of->used_ns);
+    run(2 * MS);
+    host_on_function = nullptr;
+    EXPECT(counter_read(&of->used_ns) - used >= 10 * 500);
+    for (uint32_t line = HOST_LINE_FIRST; line < HOST_LINE_FIRST + 10; line++)
+        EXPECT(!host_lines[line].masked);
+    settle();
+    world_end();
+}
+
 // ---- to the nanosecond
 
 // What a budget is after each nanosecond, as the words say it.

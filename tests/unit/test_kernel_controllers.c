@@ -182,8 +182,11 @@ TEST(machine_info_and_power)
 {
     begin();
     uint64_t blind = MUST(a, HANDLE_DUPLICATE, machine, RIGHT_MINT);
+    memset(a->thread->message->data, 0xa5, ABI_MESSAGE_BYTES);
     EXPECT_EQUAL(MUST(a, MACHINE_INFO, machine), sizeof(struct abi_machine_info));
     const struct abi_machine_info *info = (const void *)text_of(a);
+    for (size_t at = sizeof *info; at < ABI_MESSAGE_BYTES; at++)
+        EXPECT_EQUAL((uint8_t)text_of(a)[at], 0xa5); // nothing behind it is written
     EXPECT_EQUAL(info->pages_free, frames_free());
     EXPECT_EQUAL(info->cpus, 1);
     EXPECT_EQUAL(info->ram_bytes, host_ram_bytes);

@@ -119,6 +119,8 @@ TEST(whatever_is_left_for_the_last_step)
         EXPECT_EQUAL(a->process->aspace->pages, mapped);
         for (uint64_t page = 0; page < sizes[i]; page++)
             EXPECT(!pte_present(pagetable_get(a->process->aspace, AT + page * PAGE_SIZE)));
+        // Where no table of level 0 is.
+        EXPECT(!pte_present(pagetable_get(a->process->aspace, AT + 4 * LARGE_BYTES)));
         world_check();
     }
     world_end();

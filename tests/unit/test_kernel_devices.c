@@ -318,7 +318,13 @@ TEST(an_entry_of_a_vector_table_has_one_interrupt)
     host_line_pulse(entry[2]);
     settle();
     EXPECT_EQUAL(MUST(a, INTERRUPT_ACKNOWLEDGE, message), 1);
+    // The end of a line is no entry's.
+    MUST(a, HANDLE_CLOSE, MUST(a, MACHINE_INTERRUPT, machine, acc, 40, TRIGGER_EDGE));
+    EXPECT_CALL(OVERLAP, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table, 2, 8);
+    const struct object *slot = object_behind(a, message);
     MUST(a, HANDLE_CLOSE, message);
+    EXPECT(slot->life == LIFE_FREE &&
+           !((const struct interrupt *)(const void *)slot)->vector.linked);
     EXPECT_CALL(OVERLAP, a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table + 8, 1, 8);
     MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, acc, table, 2, 8);
     EXPECT_EQUAL(entry[3], 0);

@@ -213,24 +213,31 @@ TEST(a_large_frame_at_a_small_address)
     world_end();
 }
 
-// No table is asked for beforehand that a large page does without.
-TEST(large_pages_need_no_more_than_they_cost)
+// With so many small pages before a large one.
+static void expect_to_need_what_it_costs(uint64_t small)
 {
     begin(1536);
     const struct account *account = account_behind(a, a->account);
-    constexpr uint64_t SMALL = 15, ADDRESS = AT - SMALL * PAGE_SIZE;
+    uint64_t address = AT - small * PAGE_SIZE;
     struct outcome made = CALL(a, PROCESS_CREATE, a->account, 0);
     uint64_t used = account->pages.used;
-    MUST(a, VM_MAP, made.value[1], vmo, (LARGE_PAGES - SMALL) * PAGE_SIZE, ADDRESS,
-         (SMALL + LARGE_PAGES) * PAGE_SIZE, RW);
+    MUST(a, VM_MAP, made.value[1], vmo, (LARGE_PAGES - small) * PAGE_SIZE, address,
+         (small + LARGE_PAGES) * PAGE_SIZE, RW);
     uint64_t cost = account->pages.used - used;
     MUST(a, OBJECT_DESTROY, made.value[0]);
     made = CALL(a, PROCESS_CREATE, a->account, 0);
     uint64_t room = account->pages.limit - account->pages.used;
     (void)MUST(a, ACCOUNT_CREATE, a->account, room - cost, 1);
-    MUST(a, VM_MAP, made.value[1], vmo, (LARGE_PAGES - SMALL) * PAGE_SIZE, ADDRESS,
-         (SMALL + LARGE_PAGES) * PAGE_SIZE, RW);
+    MUST(a, VM_MAP, made.value[1], vmo, (LARGE_PAGES - small) * PAGE_SIZE, address,
+         (small + LARGE_PAGES) * PAGE_SIZE, RW);
     world_end();
+}
+
+// No table is asked for beforehand that a large page does without.
+TEST(large_pages_need_no_more_than_they_cost)
+{
+    expect_to_need_what_it_costs(0);
+    expect_to_need_what_it_costs(15);
 }
 
 // Side by side or not, and across the leaves of an index: just so many.

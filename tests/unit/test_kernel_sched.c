@@ -135,6 +135,48 @@ TEST(a_slice_goes_on_after_a_preemption)
     world_end();
 }
 
+static void interrupted(void)
+{
+    host_ticks = host_armed(0);
+    host_enter(0, entry_interrupt);
+    host_run(0);
+}
+
+// While no equal waits nothing is counted, and nothing forgotten; who has waited gets a whole one.
+// OBJ-43
+TEST(what_is_left_of_a_slice_is_kept_without_an_equal)
+{
+    constexpr uint64_t MS = 1'000'000, SLICE = 10 * MS;
+    struct actor *a = begin();
+    struct actor *b = spawn_thread(a, 10), *high = spawn_thread(a, 20);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(BLOCKED, high, THREAD_SLEEP, host_ticks + 4 * MS);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK); // b is ready behind a
+    b->held = high->held = true;
+    interrupted();
+    EXPECT(running() == high->thread);
+    EXPECT_STATUS(HELD(high, THREAD_SET_PRIORITY, b->own_thread, 5).status, OK);
+    EXPECT_STATUS(HELD(high, THREAD_SLEEP, host_ticks + MS).status, BLOCKED);
+    EXPECT(running() == a->thread);
+    EXPECT_EQUAL(host_armed(0), host_ticks + MS); // it is alone
+    interrupted();
+    EXPECT(running() == high->thread);
+    EXPECT_STATUS(HELD(high, THREAD_SET_PRIORITY, b->own_thread, 10).status, OK);
+    EXPECT_STATUS(HELD(high, THREAD_SLEEP, ABI_DEADLINE_NEVER).status, BLOCKED);
+    EXPECT(running() == a->thread);
+    EXPECT_EQUAL(host_armed(0), host_ticks + SLICE - 4 * MS);
+    EXPECT_STATUS(HELD(a, THREAD_SLEEP, host_ticks + MS).status, BLOCKED);
+    EXPECT(running() == b->thread);
+    interrupted();
+    (void)HELD(b, THREAD_YIELD);
+    EXPECT(running() == a->thread);
+    EXPECT_EQUAL(host_armed(0), host_ticks + SLICE);
+    settle();
+    world_end();
+}
+
 // Who is preempted at the very end of its slice has had it.
 TEST(a_slice_that_ends_with_a_preemption)
 {
@@ -171,6 +213,31 @@ TEST(who_stays_is_not_switched_to)
     EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK); // a lower one is ready
     EXPECT_STATUS(HELD(a, THREAD_YIELD).status, OK);
     EXPECT(running() == a->thread);
+    EXPECT_EQUAL(counter_read(&cpus[0]->switches), switches);
+    settle();
+    world_end();
+}
+
+// Nor while an equal waits, in its slice and with some of its budget left.
+TEST(who_stays_in_its_slice_is_not_switched_to)
+{
+    world_begin((struct world_options){});
+    uint64_t account = new_account(400, 400);
+    struct actor *a = spawn(account, 10), *b = spawn_thread(a, 10);
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
+    EXPECT_CALL(OK, world.boss, ACCOUNT_BUDGET, world.root_account, account, 0, 9'000'000,
+                10'000'000);
+    advance(20'000'000);
+    hold(a);
+    EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
+    EXPECT(cpus[0]->budget);
+    uint64_t switches = counter_read(&cpus[0]->switches);
+    for (unsigned i = 0; i < 5; i++) {
+        host_ticks += 1'000'000;
+        EXPECT_STATUS(HELD(a, CLOCK_READ).status, OK);
+        EXPECT(running() == a->thread);
+    }
     EXPECT_EQUAL(counter_read(&cpus[0]->switches), switches);
     settle();
     world_end();

@@ -4,6 +4,7 @@
 // Interrupts that come too often: put aside, told to who minted them, and let in again.
 #include <entry/entry.h>
 
+#include "cpu.h"
 #include "interrupt.h"
 #include "kernel_world.h"
 
@@ -255,8 +256,10 @@ TEST(an_interrupt_ends_while_it_is_put_aside)
     begin();
     uint64_t interrupt = mint(10, TRIGGER_EDGE);
     EXPECT_EQUAL(pulse(interrupt, 10, 100), BURST + 1);
+    EXPECT(tree_first(&cpus[0]->timers));
     MUST(a, HANDLE_CLOSE, interrupt);
     settle();
+    EXPECT(!tree_first(&cpus[0]->timers));
     // The next owner of the line begins with a burst of his own, and no deadline of the other's is left.
     interrupt = mint(10, TRIGGER_EDGE);
     EXPECT_EQUAL(pulse(interrupt, 10, BURST - 1), BURST - 1);

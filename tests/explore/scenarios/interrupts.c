@@ -352,5 +352,5 @@ static void masked_unless_it_is_made(void)
     const uint32_t *entry = (const uint32_t *)host_device_page(TABLE) + 4;
     EXPLORE_CHECK(entry[3] == (status != STATUS_OK));
 }
-SCENARIO(entry_made_anew, .canary = "Q entry", .setup = entry_made_anew,
+SCENARIO(entry_made_anew, .canary = "D entry", .setup = entry_made_anew,
          .finish = masked_unless_it_is_made);

@@ -131,3 +131,21 @@ static void told_by_the_machine(void)
 }
 SCENARIO(storm_is_told, .canary = "machine: lost IPI", .setup = storm_is_told,
          .finish = told_by_the_machine);
+
+// Who binds the Machine at the same time hears of it, from the binding or from what stands in its signals.
+static void storm_against_bind(void)
+{
+    a_driver(TRIGGER_EDGE, 0);
+    uint64_t port = MUST(driver, PORT_CREATE, driver->account);
+    STEP(driver, PORT_BIND, port, machine, 7, SIGNAL_STORM);
+    STEP(driver, PORT_RECEIVE, port, ABI_DEADLINE_NEVER);
+    both_run();
+    plan_interrupt(LINE);
+}
+static void bound_and_told(void)
+{
+    EXPLORE_CHECK(status_of(driver, 0) == STATUS_OK && status_of(driver, 1) == STATUS_OK);
+    EXPLORE_CHECK(value_of(driver, 1, 0) == 7 && value_of(driver, 1, 1) == SIGNAL_STORM);
+}
+SCENARIO(storm_against_bind, .canary = "machine: lost IPI", .setup = storm_against_bind,
+         .finish = bound_and_told);
