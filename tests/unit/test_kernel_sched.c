@@ -228,12 +228,12 @@ TEST(who_stays_in_its_slice_is_not_switched_to)
     EXPECT_CALL(BLOCKED, b, OBJECT_WAIT, event, 1, ABI_DEADLINE_NEVER);
     EXPECT_CALL(OK, world.boss, ACCOUNT_BUDGET, world.root_account, account, 0, 9'000'000,
                 10'000'000);
-    advance(20'000'000);
+    advance(25'000'000); // the next period begins while it runs, before it has used up what it has
     hold(a);
     EXPECT_STATUS(HELD(a, EVENT_SIGNAL, event, 1).status, OK);
     EXPECT(cpus[0]->budget);
     uint64_t switches = counter_read(&cpus[0]->switches);
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 9; i++) {
         host_ticks += 1'000'000;
         EXPECT_STATUS(HELD(a, CLOCK_READ).status, OK);
         EXPECT(running() == a->thread);
