@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// GTDT and IORT: the timers of Arm machines, and which ids devices have at SMMUs and ITSs. ACPI
+// GTDT and IORT: the timers of Arm machines, and which ids devices have at SMMUs and ITSs; PSCI, and
+// performance counters. ACPI
 // 6.5, 5.2.25; Arm DEN 0049E, "IO Remapping Table".
 #include <lib/string.h>
 
@@ -67,6 +68,37 @@ void tables_gtdt(struct acpi_reader *reader)
     read_timer_blocks(reader, &table, &gtdt);
 }
 
+// ---- what has a table of its own in none
+
+void tables_psci(struct acpi_reader *reader)
+{
+    uint32_t node = hwtree_add_named(reader->builder, 0, "psci");
+    if (node != HWTREE_NONE)
+        hwtree_add_compatible(reader->builder, node, "arm,psci-0.2", sizeof("arm,psci-0.2"));
+}
+
+void tables_pmu(struct acpi_reader *reader, const struct acpi_piece *piece, uint32_t gsi, bool edge)
+{
+    const struct hwtree *tree = reader->tree;
+    struct hwtree_interrupt interrupt;
+    uint32_t node = hwtree_compatible(tree, HWTREE_NONE, "arm,armv8-pmuv3");
+    // Each CPU says it again, and a line of its own has the same number at all of them.
+    for (uint32_t i = 0; node != HWTREE_NONE && i < hwtree_node(tree, node)->interrupts.count; i++)
+        if (hwtree_interrupt(tree, node, i)->line == gsi || !hwtree_work(reader->builder, 1))
+            return;
+    if (!tables_gsi(reader, piece, gsi, &interrupt))
+        return;
+    if (node == HWTREE_NONE) {
+        node = hwtree_add_named(reader->builder, 0, "pmu");
+        if (node == HWTREE_NONE)
+            return;
+        hwtree_add_compatible(reader->builder, node, "arm,armv8-pmuv3", sizeof("arm,armv8-pmuv3"));
+    }
+    interrupt.trigger = edge ? HWTREE_TRIGGER_EDGE : HWTREE_TRIGGER_LEVEL;
+    interrupt.polarity = HWTREE_POLARITY_HIGH;
+    hwtree_add_interrupt(reader->builder, node, &interrupt);
+}
+
 // ---- IORT: nodes refer to each other by their offsets in the table
 
 constexpr unsigned IORT_NODES = 64;
@@ -86,6 +118,30 @@ struct iort {
 static bool is_its(const struct hwtree_node *node, uint64_t id)
 {
     return node->controller.variant == HWTREE_CONTROLLER_GIC_ITS && node->controller.id == id;
+}
+
+// Not said of them is the trigger; the architecture has edges (Arm IHI 0070, 3.18.1).
+static void add_smmu_facts(struct iort *iort, uint32_t node, const struct acpi_piece *piece,
+                           const struct acpi_iort_smmu_v3 *smmu)
+{
+    const struct {
+        uint32_t gsi;
+        const char *name;
+    } lines[] = {{smmu->event_gsiv, "eventq"},
+                 {smmu->pri_gsiv, "priq"},
+                 {smmu->sync_gsiv, "cmdq-sync"},
+                 {smmu->gerr_gsiv, "gerror"}};
+    struct hwtree_interrupt interrupt;
+    for (unsigned i = 0; i < 4; i++) {
+        if (lines[i].gsi == 0 || !tables_gsi(iort->reader, piece, lines[i].gsi, &interrupt))
+            continue;
+        interrupt.trigger = HWTREE_TRIGGER_EDGE;
+        interrupt.polarity = HWTREE_POLARITY_HIGH;
+        interrupt.name = tables_text(iort->reader, lines[i].name);
+        hwtree_add_interrupt(iort->reader->builder, node, &interrupt);
+    }
+    if ((smmu->flags & ACPI_IORT_SMMU_V3_COHACC_OVERRIDE) != 0)
+        hwtree_edit(iort->reader->builder, node)->flags |= HWTREE_COHERENT;
 }
 
 static uint32_t add_smmu(struct iort *iort, uint8_t type, const struct acpi_piece *piece)
@@ -111,6 +167,8 @@ static uint32_t add_smmu(struct iort *iort, uint8_t type, const struct acpi_piec
     hwtree_edit(iort->reader->builder, node)->kind = HWTREE_IOMMU;
     hwtree_edit(iort->reader->builder, node)->iommu.variant =
         type == ACPI_IORT_NODE_SMMU_V3 ? HWTREE_IOMMU_SMMUV3 : HWTREE_IOMMU_SMMU;
+    if (type == ACPI_IORT_NODE_SMMU_V3)
+        add_smmu_facts(iort, node, piece, &v3);
     return node;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c platform/aarch64/describe_acpi.c user/devd/acpi.c user/devd/aml.c user/devd/aml_resources.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_tables.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
+// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c platform/aarch64/describe_acpi.c user/devd/acpi.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_devices.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_pci.c lib/hwtree/acpi_pptt.c lib/hwtree/acpi_tables.c lib/hwtree/aml.c lib/hwtree/aml_resources.c lib/hwtree/aml_terms.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
 // ACPI tables, as the kernel's start and the hardware tree's front end read them. The input is memory from address 0 on,
 // with the RSDP at its beginning. Nothing outside of it is read, and what was found makes sense.
@@ -7,13 +7,13 @@
 #include <arch/arch.h>
 #include <hwtree/front.h>
 #include <lib/acpi_tables.h>
+#include <lib/hwtree/aml.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <user/devd/acpi.h>
-#include <user/devd/aml.h>
 
 #include "fuzz.h"
 #include "hwtree_expect.h"
@@ -209,17 +209,26 @@ static const void *map_for_hardware(void *context, uint64_t address, uint64_t by
     return map(address, bytes);
 }
 
-// What devd adds: devices of a PC, once each, and slots that AML declares.
+// What devd adds: devices of a PC, once each.
 static void expect_sound_addition(const struct hwtree *tree, uint32_t first)
 {
+    FUZZ_EXPECT(hwtree_count(tree, HWTREE_NODES) <= first + 2);
     for (uint32_t i = first; i < hwtree_count(tree, HWTREE_NODES); i++) {
         const struct hwtree_node *node = hwtree_node(tree, i);
-        bool slot = hwtree_is_compatible(tree, i, "virtio,mmio");
-        FUZZ_EXPECT(node->parent == 0 && node->ranges.count <= AML_RANGES);
-        FUZZ_EXPECT(node->interrupts.count <= AML_INTERRUPTS);
-        FUZZ_EXPECT(slot || (i - first < 2 && node->ranges.count <= 1));
-        for (uint32_t k = 0; k < node->ranges.count; k++)
-            FUZZ_EXPECT(hwtree_range(tree, i, k)->bytes != 0);
+        FUZZ_EXPECT(node->parent == 0 && node->ranges.count <= 1 && node->interrupts.count <= 1);
+    }
+}
+
+// What DSDT and SSDTs say.
+static void expect_sound_definitions(const struct hwtree *tree)
+{
+    for (uint32_t i = 0; i < hwtree_count(tree, HWTREE_NODES); i++) {
+        const struct hwtree_node *node = hwtree_node(tree, i);
+        if (hwtree_is_compatible(tree, i, "virtio,mmio"))
+            FUZZ_EXPECT(node->ranges.count <= AML_RANGES &&
+                        node->interrupts.count <= AML_INTERRUPTS);
+        for (uint32_t k = 0; node->kind == HWTREE_PCI_HOST && k < node->pci_host.routes.count; k++)
+            FUZZ_EXPECT((hwtree_route(tree, i, k)->address & ~node->pci_host.address_mask) == 0);
     }
 }
 
@@ -238,6 +247,7 @@ static void read_as_devd(void)
         FUZZ_EXPECT(sum_of(acpi.tables[i].table, acpi.tables[i].bytes) == 0);
     FUZZ_EXPECT(hwtree_begin(&builder, hardware, sizeof(hardware), HWTREE_ACPI));
     hwtree_read_acpi(&builder, &acpi);
+    expect_sound_definitions(builder.tree);
     for (uint8_t source = 0; source < 17; source++) {
         struct hwtree_interrupt isa;
         if (hwtree_acpi_isa(builder.tree, source, &isa))
@@ -316,8 +326,8 @@ static void repair(uint8_t *data, size_t bytes, struct dice *dice)
 // Makes a table another one, gives it a length, or puts a number into it.
 static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
 {
-    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT", "SRAT",
-                                    "SLIT", "SPCR", "DBG2", "GTDT", "IORT", "DMAR", "SSDT"};
+    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT", "SRAT", "SLIT",
+                                    "SPCR", "DBG2", "GTDT", "IORT", "DMAR", "SSDT", "PPTT"};
     const struct acpi_table_rsdp *rsdp = (void *)data;
     uint64_t list = rsdp->rsdt_physical_address;
     constexpr uint64_t HEADER = sizeof(struct acpi_table_header);
@@ -352,7 +362,7 @@ static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
     }
 }
 
-// Changes a byte of the AML.
+// Changes a byte of the AML, half the time one that says how long something is.
 static void change_definitions(uint8_t *data, size_t bytes, struct dice *dice)
 {
     constexpr size_t HEADER = sizeof(struct acpi_table_header);
@@ -362,7 +372,12 @@ static void change_definitions(uint8_t *data, size_t bytes, struct dice *dice)
         return;
     uint64_t length = get_low_first(table + 4, 4);
     length = length > HEADER && length < room ? length : room;
-    table[HEADER + dice_below(dice, length - HEADER)] = (uint8_t)dice_number(dice);
+    uint64_t at = HEADER + dice_below(dice, length - HEADER);
+    static const char packages[] = "\x10\x11\x12\x13\x14\x82"; // scopes, buffers, packages, devices
+    if (dice_below(dice, 2) == 0)
+        while (at + 1 < length && strchr(packages, table[at - 1]) == nullptr)
+            at++;
+    table[at] = (uint8_t)dice_number(dice);
 }
 
 size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)

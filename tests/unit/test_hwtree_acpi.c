@@ -281,10 +281,12 @@ TEST(a_pc)
     EXPECT(hwtree_count(tree, HWTREE_DISTANCES) == 4);
     EXPECT(((const struct hwtree_distance *)hwtree_at(tree, HWTREE_DISTANCES))[2].distance == 21);
     // IOMMUs: one for a function and an I/O APIC, one for all others
-    EXPECT(hwtree_node(tree, host)->ids.count == 2);
+    EXPECT(hwtree_node(tree, host)->ids.count == 3);
     EXPECT(hwtree_id(tree, host, 0)->input == (3 << 8 | 4 << 3 | 5));
     EXPECT(hwtree_id(tree, host, 0)->target == find("/iommu@fed90000"));
     EXPECT(hwtree_id(tree, host, 1)->target == find("/iommu@fed91000"));
+    EXPECT(hwtree_id(tree, host, 2)->kind == HWTREE_ID_MSI);
+    EXPECT(hwtree_id(tree, host, 2)->target == find("/local-apic@fee00000"));
     EXPECT(hwtree_device_id(tree, find("/io-apic@fec10000"), HWTREE_ID_IOMMU, &target, &id));
     EXPECT(id == 0xf0f8 && hwtree_node(tree, find("/iommu@fed91000"))->iommu.everything);
     EXPECT(hwtree_range(tree, find("/reserved@70000000"), 0)->bytes == 0x1'0000);
