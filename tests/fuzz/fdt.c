@@ -281,6 +281,34 @@ static size_t repeat_property(uint8_t *data, size_t bytes, size_t room, size_t a
     return bytes + length;
 }
 
+// Puts the structure last, so that what is read behind it is read behind the blob.
+static size_t move_structure(uint8_t *data, size_t bytes)
+{
+    size_t at = field(data, STRUCTURE), length = field(data, STRUCTURE_BYTES);
+    size_t behind = at + length;
+    if (length == 0 || length % 4 != 0 || behind >= bytes || field(data, RESERVATIONS) >= at)
+        return bytes;
+    // Anything else stays whole words away from where it was.
+    const size_t moved = (bytes - behind) / 4 * 4;
+    uint8_t *structure = fuzz_copy(data + at, length);
+    memmove(data + at, data + behind, moved);
+    memcpy(data + at + moved, structure, length);
+    free(structure);
+    set_field(data, STRUCTURE, at + moved);
+    if (field(data, STRINGS) >= behind)
+        set_field(data, STRINGS, field(data, STRINGS) - length);
+    return at + moved + length;
+}
+
+// The length of a value of which the header is at `at`: a little more or less, or as much as there is up to
+// the end of the structure, and a little more.
+static uint64_t other_length(const uint8_t *data, size_t at, uint64_t length, struct dice *dice)
+{
+    const uint64_t end = field(data, STRUCTURE) + field(data, STRUCTURE_BYTES);
+    return dice_below(dice, 2) && at + 12 < end ? end - (at + 12) + dice_below(dice, 12)
+                                                : dice_below(dice, length + 8);
+}
+
 static size_t change_property(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
 {
     size_t at = draw_property(data, bytes, dice), other = draw_property(data, bytes, dice);
@@ -296,7 +324,7 @@ static size_t change_property(uint8_t *data, size_t bytes, size_t room, struct d
             memmove(data + at + 12, data + other + 12, length);
         break;
     case 2:
-        put_high_first(data + at + 4, dice_below(dice, length + 8), 4);
+        put_high_first(data + at + 4, other_length(data, at, length, dice), 4);
         break;
     case 3:
         return repeat_property(data, bytes, room, at);
@@ -324,6 +352,8 @@ size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
     if (bytes < HEADER || dice_below(dice, 20) == 0)
         return bytes;
     repair_header(data, bytes);
+    if (dice_below(dice, 8) == 0)
+        bytes = move_structure(data, bytes);
     for (uint64_t n = dice_below(dice, 4); n > 0; n--)
         bytes = change_property(data, bytes, room, dice);
     repair_header(data, bytes);
