@@ -159,6 +159,10 @@ static uint32_t add_smmu(struct iort *iort, uint8_t type, const struct acpi_piec
             return HWTREE_NONE;
         range = (struct hwtree_range){.base = smmu.base_address, .bytes = smmu.span};
     }
+    if (range.bytes == 0) {
+        tables_problem(iort->reader, piece, HWTREE_MALFORMED);
+        return HWTREE_NONE;
+    }
     uint32_t node = tables_add(iort->reader, piece, "iommu", &range);
     if (node == HWTREE_NONE)
         return node;

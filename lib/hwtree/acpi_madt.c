@@ -87,6 +87,10 @@ static void add_gic_range(struct madt *madt, const struct acpi_piece *piece, uin
     const struct hwtree *tree = madt->reader->tree;
     if (base == 0 || madt->gic == HWTREE_NONE)
         return;
+    if (bytes == 0) {
+        tables_problem(madt->reader, piece, HWTREE_MALFORMED);
+        return;
+    }
     // Each CPU may say the same again.
     for (uint32_t i = 0; i < hwtree_node(tree, madt->gic)->ranges.count; i++)
         if (hwtree_range(tree, madt->gic, i)->base == base ||
