@@ -309,12 +309,23 @@ static uint64_t other_length(const uint8_t *data, size_t at, uint64_t length, st
                                                 : dice_below(dice, length + 8);
 }
 
+// How many cells something has, for which many places must have room.
+static bool is_number_of_cells(const uint8_t *data, size_t bytes, size_t at)
+{
+    const uint64_t name = field(data, STRINGS) + get_high_first(data + at + 8, 4);
+    return get_high_first(data + at + 4, 4) == 4 && name < bytes && data[name] == '#';
+}
+
 static size_t change_property(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
 {
     size_t at = draw_property(data, bytes, dice), other = draw_property(data, bytes, dice);
     if (at == 0)
         return bytes;
     uint64_t length = get_high_first(data + at + 4, 4);
+    if (is_number_of_cells(data, bytes, at)) {
+        put_high_first(data + at + 12, dice_below(dice, 18), 4);
+        return bytes;
+    }
     switch (dice_below(dice, 8)) {
     case 0: // its name is another's
         memcpy(data + at + 8, data + other + 8, 4);
