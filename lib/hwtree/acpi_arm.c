@@ -176,20 +176,34 @@ static uint32_t add_smmu(struct iort *iort, uint8_t type, const struct acpi_piec
     return node;
 }
 
+// The first ITS of a group that the MADT names: each of a group takes what is sent to any of it.
+static uint32_t find_its(struct iort *iort, const struct acpi_piece *data)
+{
+    uint32_t count, id, node = HWTREE_NONE;
+    if (!tables_copy(iort->reader, data, &count, sizeof(count), sizeof(count)))
+        return node;
+    for (uint32_t i = 0; i < count && node == HWTREE_NONE; i++) {
+        struct acpi_piece part = tables_part(iort->reader, data, 4 + (uint64_t)i * 4, sizeof(id));
+        if (part.at == nullptr || !hwtree_work(iort->reader->builder, 1))
+            break;
+        memcpy(&id, part.at, sizeof(id));
+        node = tables_node(iort->reader, HWTREE_CONTROLLER, is_its, id);
+    }
+    return node;
+}
+
 // The node of the tree that an IORT node is about.
 static uint32_t find_node(struct iort *iort, uint8_t type, const struct acpi_piece *piece)
 {
     struct acpi_iort_root_complex root;
     struct acpi_piece data = tables_part(iort->reader, piece, HEAD, piece->bytes - HEAD);
-    uint32_t its[2], node;
+    uint32_t node;
     switch (type) {
     case ACPI_IORT_NODE_SMMU:
     case ACPI_IORT_NODE_SMMU_V3:
         return add_smmu(iort, type, piece);
-    case ACPI_IORT_NODE_ITS_GROUP: // the first of it stands for all
-        if (!tables_copy(iort->reader, &data, its, sizeof(its), sizeof(its)))
-            return HWTREE_NONE;
-        node = tables_node(iort->reader, HWTREE_CONTROLLER, is_its, its[1]);
+    case ACPI_IORT_NODE_ITS_GROUP:
+        node = find_its(iort, &data);
         break;
     case ACPI_IORT_NODE_PCI_ROOT_COMPLEX:
         if (!tables_copy(iort->reader, &data, &root, sizeof(root), 16))

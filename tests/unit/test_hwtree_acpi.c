@@ -587,6 +587,88 @@ TEST(ids_through_an_smmu_are_cut)
     EXPECT(read_tables() && hwtree_node(tree, find("/pci@4010000000"))->ids.count == 2);
 }
 
+// Three ITSs: a group of one for the first buses, one of two for the others, past the SMMU.
+struct [[gnu::packed]] iort_of_groups {
+    struct acpi_table_iort iort;
+    struct [[gnu::packed]] {
+        uint8_t type;
+        uint16_t length;
+        uint8_t revision;
+        uint32_t identifier, mapping_count, mapping_offset, its_count, its[3];
+    } groups[2];
+    struct [[gnu::packed]] {
+        uint8_t type;
+        uint16_t length;
+        uint8_t revision;
+        uint32_t identifier, mapping_count, mapping_offset;
+        struct acpi_iort_root_complex root;
+        struct acpi_iort_id_mapping rows[2];
+    } root;
+};
+
+struct [[gnu::packed]] madt_of_three {
+    struct arm_madt arm;
+    struct acpi_madt_generic_translator its[2];
+};
+
+static void make_groups(const struct iort_of_groups *table)
+{
+    struct mcfg mcfg = {.rows = {{.address = 0x40'1000'0000, .end_bus_number = 255}}};
+    struct madt_of_three madt = {.arm = arm_madt()};
+    for (unsigned i = 0; i < 2; i++)
+        madt.its[i] =
+            (struct acpi_madt_generic_translator){.header = {15, 20},
+                                                  .translation_id = 7 + i,
+                                                  .base_address = 0x818'0000 + 0x10'0000 * i};
+    begin_tables();
+    (void)put_table("APIC", (const char *)&madt + 36, sizeof(madt) - 36);
+    (void)put_table("MCFG", (char *)&mcfg + 36, 8 + 16);
+    (void)put_table("IORT", (const char *)table + 36, sizeof(*table) - 36);
+    end_tables();
+}
+
+TEST(which_its_a_requester_reaches)
+{
+    const uint32_t first = offsetof(struct iort_of_groups, groups),
+                   second = offsetof(struct iort_of_groups, groups[1]);
+    struct iort_of_groups table = {
+        .iort = {.node_count = 3, .node_offset = first},
+        .groups = {{0, sizeof(table.groups[0]), 0, 0, 0, 0, 1, {5}},
+                   {0, sizeof(table.groups[0]), 0, 0, 0, 0, 3, {99, 8, 7}}},
+        .root = {2,
+                 sizeof(table.root),
+                 0,
+                 0,
+                 2,
+                 offsetof(struct iort_of_groups, root.rows) - offsetof(struct iort_of_groups, root),
+                 {.pci_segment_number = 0},
+                 {{0, 0x1ff, 0x1'0000, first, 0}, {0x200, 0xff, 0x40, second, 0}}}};
+    make_groups(&table);
+    EXPECT(read_tables() && all_problems() == 0);
+    uint32_t host = find("/pci@4010000000");
+    EXPECT(hwtree_node(tree, host)->ids.count == 2);
+    const struct hwtree_id *id = hwtree_id(tree, host, 0);
+    EXPECT(id->target == find("/interrupt-controller@8000000/msi-controller@8080000"));
+    EXPECT(id->input == 0 && id->count == 0x200 && id->output == 0x1'0000);
+    // The first of its group is not in the MADT.
+    id = hwtree_id(tree, host, 1);
+    EXPECT(id->target == find("/interrupt-controller@8000000/msi-controller@8280000"));
+    EXPECT(id->input == 0x200 && id->count == 0x100 && id->output == 0x40);
+
+    table.groups[1].its[1] = table.groups[1].its[2] = 98; // nor any other
+    make_groups(&table);
+    EXPECT(read_tables());
+    expect_problem(HWTREE_NO_TARGET, "IORT", second);
+    table.groups[1].its_count = 4; // more than there are
+    make_groups(&table);
+    EXPECT(read_tables() && all_problems() == 2);
+    EXPECT(tree->problems[HWTREE_MALFORMED] == 1 && tree->problems[HWTREE_NO_TARGET] == 1);
+    // Without an IORT three of them are too many to choose from.
+    table.iort.node_count = 0;
+    make_groups(&table);
+    EXPECT(read_tables() && hwtree_node(tree, find("/pci@4010000000"))->ids.count == 0);
+}
+
 TEST(versions_of_the_gic)
 {
     struct arm_madt madt = arm_madt();
