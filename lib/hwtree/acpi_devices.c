@@ -35,8 +35,8 @@ struct definitions {
 
 // The rows of one host, while they are read: where each pin leads.
 struct routes {
-    const struct definitions *definitions;
     struct hwtree_interrupt pins[SLOTS][PINS]; // of controller HWTREE_NONE: nothing is said
+    const struct definitions *definitions;     // behind: a sanitizer takes a last array for open
 };
 
 static bool resolve(const struct acpi_reader *reader, const struct aml_interrupt *declared,

@@ -280,9 +280,11 @@ static void repair_sum(uint8_t *at, size_t bytes, size_t checksum)
     at[checksum] = (uint8_t)-sum_of(at, bytes);
 }
 
+// Not the RSDP, which is at 0: an address of 0 is none.
 static void repair_table(uint8_t *data, size_t bytes, uint64_t address, struct dice *dice)
 {
-    if (address >= bytes || bytes - address < sizeof(struct acpi_table_header))
+    if (address < sizeof(struct acpi_table_rsdp) || address >= bytes ||
+        bytes - address < sizeof(struct acpi_table_header))
         return;
     uint8_t *at = data + address;
     uint64_t length = get_low_first(at + 4, 4), room = bytes - address;
@@ -300,7 +302,7 @@ static void repair_list(uint8_t *data, size_t bytes, uint64_t address, unsigned 
                         struct dice *dice)
 {
     constexpr size_t HEADER = sizeof(struct acpi_table_header);
-    if (address >= bytes || bytes - address < HEADER)
+    if (address < sizeof(struct acpi_table_rsdp) || address >= bytes || bytes - address < HEADER)
         return;
     uint64_t length = get_low_first(data + address + 4, 4);
     for (uint64_t at = HEADER; at + width <= length && address + at + width <= bytes; at += width)
@@ -321,6 +323,33 @@ static void repair(uint8_t *data, size_t bytes, struct dice *dice)
         rsdp->length = sizeof(*rsdp);
     repair_sum(data, sizeof(struct acpi_rsdp_common), offsetof(struct acpi_table_rsdp, checksum));
     repair_sum(data, sizeof(*rsdp), offsetof(struct acpi_table_rsdp, extended_checksum));
+}
+
+// Another length for an entry of the MADT; half the time the table ends with it.
+static void change_entry(uint8_t *madt, uint64_t length, struct dice *dice)
+{
+    uint64_t at = sizeof(struct acpi_table_madt);
+    while (at + 2 <= length && madt[at + 1] > 1 && dice_below(dice, 6) != 0)
+        at += madt[at + 1];
+    if (at + 2 > length)
+        return;
+    madt[at + 1] = (uint8_t)(dice_below(dice, 2) ? madt[at + 1] - 3 + dice_below(dice, 7)
+                                                 : dice_below(dice, 256));
+    if (dice_below(dice, 2) == 0 && at + madt[at + 1] < length)
+        put_low_first(madt + 4, at + madt[at + 1], 4);
+}
+
+// Another word in the IORT, most often one that may be an offset or a number of things.
+static void change_iort(uint8_t *data, size_t bytes, struct dice *dice)
+{
+    constexpr uint64_t HEADER = sizeof(struct acpi_table_header);
+    uint8_t *iort = memmem(data, bytes, ACPI_SIG_IORT, 4);
+    const uint64_t room = iort != nullptr ? bytes - (uint64_t)(iort - data) : 0;
+    const uint64_t length = room > HEADER + 8 ? get_low_first(iort + 4, 4) : 0;
+    if (length < HEADER + 8 || length > room)
+        return;
+    uint8_t *word = iort + HEADER + 4 * dice_below(dice, (length - HEADER) / 4);
+    put_low_first(word, dice_below(dice, 3) ? dice_below(dice, length + 8) : dice_number(dice), 4);
 }
 
 // Makes a table another one, gives it a length, or puts a number into it.
@@ -355,6 +384,12 @@ static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
     case 2:
         *at = (uint8_t)dice_below(dice, 12);
         break;
+    case 3:
+        if (memcmp(data + table, "APIC", 4) == 0 && length <= bytes - table) {
+            change_entry(data + table, length, dice);
+            break;
+        }
+        [[fallthrough]];
     default:
         if (at + width <= data + bytes)
             put_low_first(at, dice_number(dice), width);
@@ -362,7 +397,8 @@ static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
     }
 }
 
-// Changes a byte of the AML, half the time one that says how long something is.
+// Changes a byte of the AML: any, one that says how long something is, or one of the address of a device
+// that stands in a route behind "all functions".
 static void change_definitions(uint8_t *data, size_t bytes, struct dice *dice)
 {
     constexpr size_t HEADER = sizeof(struct acpi_table_header);
@@ -373,9 +409,13 @@ static void change_definitions(uint8_t *data, size_t bytes, struct dice *dice)
     uint64_t length = get_low_first(table + 4, 4);
     length = length > HEADER && length < room ? length : room;
     uint64_t at = HEADER + dice_below(dice, length - HEADER);
-    static const char packages[] = "\x10\x11\x12\x13\x14\x82"; // scopes, buffers, packages, devices
-    if (dice_below(dice, 2) == 0)
-        while (at + 1 < length && strchr(packages, table[at - 1]) == nullptr)
+    static const uint8_t packages[] = {0x10, 0x11, 0x12, 0x13, 0x14, 0x82};
+    const uint64_t way = dice_below(dice, 3);
+    if (way == 0)
+        while (at + 2 < length && (table[at - 2] != 0xff || table[at - 1] != 0xff))
+            at++;
+    if (way == 1)
+        while (at + 1 < length && memchr(packages, table[at - 1], sizeof(packages)) == nullptr)
             at++;
     table[at] = (uint8_t)dice_number(dice);
 }
@@ -395,6 +435,8 @@ size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
         change_table(data, bytes, dice);
     if (dice_below(dice, 2) == 0)
         change_definitions(data, bytes, dice);
+    if (dice_below(dice, 4) == 0)
+        change_iort(data, bytes, dice);
     repair(data, bytes, dice);
     return bytes;
 }
