@@ -5,7 +5,7 @@
 // What devd adds to the tree of a PC's ACPI tables: the serial port and the clock that no table names.
 #include <user/devd/acpi.h>
 
-#include "acpi_maker.h"
+#include "acpi_copies.h"
 
 static uint64_t tree_memory[1 << 13];
 static struct hwtree_builder builder;

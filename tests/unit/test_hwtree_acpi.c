@@ -3,17 +3,16 @@
 // The ACPI front end of the hardware tree: tables made here, of a PC and of an Arm machine, whole
 // and damaged. Each tree that comes out is held against the checker.
 #include <hwtree/front.h>
-#include <lib/acpi_tables.h>
 #include <stdint.h>
 
-#include "test.h"
+#include "acpi_maker.h"
+#include "hwtree_test.h"
 
 constexpr size_t TREE_BYTES = 128 * 1024;
 
 static uint64_t tree_memory[TREE_BYTES / 8];
-static struct hwtree *tree;
-static struct hwtree_acpi acpi;
 static struct hwtree_builder builder;
+static struct hwtree_acpi acpi;
 
 // ---- making tables, in memory from address 0 on
 
@@ -30,15 +29,6 @@ static const void *map(void *context, uint64_t address, uint64_t bytes)
     return memory + address;
 }
 
-static void finish_sum(uint8_t *table, size_t bytes, size_t at)
-{
-    uint8_t sum = 0;
-    table[at] = 0;
-    for (size_t i = 0; i < bytes; i++)
-        sum += table[i];
-    table[at] = (uint8_t)-sum;
-}
-
 static void begin_tables(void)
 {
     memset(memory, 0, sizeof(memory));
@@ -51,20 +41,11 @@ static uint8_t *put_table(const char *signature, const void *body, size_t bytes)
 {
     memory_used = (memory_used + 15) / 16 * 16;
     uint8_t *at = memory + memory_used;
-    struct acpi_table_header header = {.length = (uint32_t)(sizeof(header) + bytes)};
-    memcpy(header.signature, signature, 4);
-    memcpy(at, &header, sizeof(header));
-    memcpy(at + sizeof(header), body, bytes);
-    finish_sum(at, header.length, offsetof(struct acpi_table_header, checksum));
+    make_table(at, signature, body, bytes);
     list[list_count++] = (uint32_t)memory_used;
-    memory_used += header.length;
+    memory_used += sizeof(struct acpi_table_header) + bytes;
     return at;
 }
-
-// A structure that begins with a table's header.
-#define PUT(signature, table)                                             \
-    put_table(signature, (const char *)&(table) + sizeof((table).header), \
-              sizeof(table) - sizeof((table).header))
 
 static void end_tables(void)
 {
@@ -86,21 +67,6 @@ static bool read_tables(void)
     tree = builder.tree;
     EXPECT_NOTE(hwtree_check(tree, hwtree_finish(&builder), &why), "%s", why);
     return true;
-}
-
-static uint32_t find(const char *path)
-{
-    uint32_t node = hwtree_find(tree, path, strlen(path));
-    EXPECT_NOTE(node != HWTREE_NONE, "%s", path);
-    return node;
-}
-
-static uint32_t all_problems(void)
-{
-    uint32_t sum = 0;
-    for (unsigned cause = 0; cause < HWTREE_CAUSES; cause++)
-        sum += tree->problems[cause];
-    return sum;
 }
 
 static void expect_problem(enum hwtree_cause cause, const char *table, uint32_t offset)

@@ -3,7 +3,7 @@
 // What the ACPI front end takes from DSDT and SSDTs, of an Arm machine that is made here: devices that
 // they declare, windows and routes of its PCI host, where its messages go; and from the small tables
 // beside them, how its CPUs belong together, their counters, and PSCI.
-#include "acpi_maker.h"
+#include "acpi_copies.h"
 #include "aml_maker.h"
 
 constexpr size_t TREE_BYTES = 64 * 1024;
