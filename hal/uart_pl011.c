@@ -42,7 +42,8 @@ const struct console *pl011_init(paddr_t registers, uint64_t bytes)
     if (bytes < UART_REGISTERS)
         return nullptr;
     uart = arch_device_map(registers, UART_REGISTERS, ARCH_MEMORY_DEVICE);
-    if (uart == nullptr)
+    uint32_t flags;
+    if (uart == nullptr || !mmio_probe32(uart, UART_FR, &flags))
         return nullptr;
     console = (struct console){
         .name = "PL011",

@@ -15,7 +15,7 @@ bool elf_inside(uint64_t offset, uint64_t bytes, uint64_t limit)
     return offset <= limit && bytes <= limit - offset;
 }
 
-const char *elf_check_header(const struct file_header *h, uint16_t machine, size_t bytes)
+static const char *check_header(const struct file_header *h, uint16_t machine, size_t bytes)
 {
     static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F',
                                      2,    1,   1}; // 64 bits, little-endian, version 1
@@ -31,6 +31,24 @@ const char *elf_check_header(const struct file_header *h, uint16_t machine, size
     if (!elf_inside(h->program_headers, table_bytes, bytes))
         return "program headers outside the file";
     return nullptr;
+}
+
+const char *elf_walk_begin(struct elf_walk *walk, const void *image, size_t bytes, uint16_t machine)
+{
+    *walk = (struct elf_walk){.image = image};
+    if (bytes < sizeof(walk->file))
+        return "shorter than an ELF header";
+    memcpy(&walk->file, image, sizeof(walk->file));
+    return check_header(&walk->file, machine, bytes);
+}
+
+bool elf_walk_next(struct elf_walk *walk, struct program_header *header)
+{
+    if (walk->taken == walk->file.program_header_count)
+        return false;
+    memcpy(header, walk->image + walk->file.program_headers + walk->taken++ * sizeof(*header),
+           sizeof(*header));
+    return true;
 }
 
 static const char *check_segment(const struct program_header *h, size_t bytes,
@@ -73,22 +91,17 @@ static const char *check_entry(const struct elf *elf)
 
 const char *elf_open(const void *image, size_t bytes, uint16_t machine, struct elf *out)
 {
-    struct file_header file;
-    if (bytes < sizeof(file))
-        return "shorter than an ELF header";
-    memcpy(&file, image, sizeof(file));
-    const char *wrong = elf_check_header(&file, machine, bytes);
+    struct elf_walk walk;
+    const char *wrong = elf_walk_begin(&walk, image, bytes, machine);
     if (wrong != nullptr)
         return wrong;
 
-    *out = (struct elf){.entry = file.entry};
+    *out = (struct elf){.entry = walk.file.entry};
     uint64_t end = 0;
-    for (unsigned i = 0; i < file.program_header_count; i++) {
-        struct program_header h;
-        memcpy(&h, (const uint8_t *)image + file.program_headers + i * sizeof(h), sizeof(h));
+    for (struct program_header h; elf_walk_next(&walk, &h);) {
         if (h.type == SEGMENT_DYNAMIC || h.type == SEGMENT_INTERPRETER)
             return "needs a dynamic linker";
-        if (h.type != SEGMENT_LOAD || h.memory_bytes == 0)
+        if (!elf_is_loaded(&h))
             continue;
         if ((wrong = check_segment(&h, bytes, end)) != nullptr)
             return wrong;

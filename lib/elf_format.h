@@ -30,5 +30,22 @@ constexpr uint32_t SEGMENT_EXECUTE = 1, SEGMENT_WRITE = 2, SEGMENT_READ = 4;
 // Is [offset, offset + bytes) inside [0, limit)? No sum here can wrap.
 bool elf_inside(uint64_t offset, uint64_t bytes, uint64_t limit);
 
-// Magic, kind, machine, and that the program headers are inside the file. Null, or what is wrong.
-const char *elf_check_header(const struct file_header *h, uint16_t machine, size_t bytes);
+// The program headers of an image, one after the other, copied out: neither alignment nor the image's
+// length is assumed.
+struct elf_walk {
+    const uint8_t *image;
+    struct file_header file;
+    unsigned taken;
+};
+
+// Checks magic, kind, machine, and that the program headers are inside the file. Null, or what is wrong.
+const char *elf_walk_begin(struct elf_walk *walk, const void *image, size_t bytes,
+                           uint16_t machine);
+
+// false: that was the last.
+bool elf_walk_next(struct elf_walk *walk, struct program_header *header);
+
+static inline bool elf_is_loaded(const struct program_header *header)
+{
+    return header->type == SEGMENT_LOAD && header->memory_bytes != 0;
+}

@@ -66,23 +66,18 @@ static const char *check_whole(struct elf_image *out)
 
 const char *elf_image_open(const void *image, size_t bytes, uint16_t machine, struct elf_image *out)
 {
-    struct file_header file;
-    if (bytes < sizeof(file))
-        return "shorter than an ELF header";
-    memcpy(&file, image, sizeof(file));
-    const char *wrong = elf_check_header(&file, machine, bytes);
+    struct elf_walk walk;
+    const char *wrong = elf_walk_begin(&walk, image, bytes, machine);
     if (wrong != nullptr)
         return wrong;
 
     *out = (struct elf_image){};
     bool noted = false;
     uint64_t end = 0;
-    for (unsigned i = 0; i < file.program_header_count; i++) {
-        struct program_header h;
-        memcpy(&h, (const uint8_t *)image + file.program_headers + i * sizeof(h), sizeof(h));
+    for (struct program_header h; elf_walk_next(&walk, &h);) {
         if (h.type == SEGMENT_NOTE && !noted && elf_inside(h.offset, h.file_bytes, bytes))
             noted = find_note((const uint8_t *)image + h.offset, h.file_bytes, &out->note);
-        if (h.type != SEGMENT_LOAD || h.memory_bytes == 0)
+        if (!elf_is_loaded(&h))
             continue;
         if ((wrong = check_loaded(&h, bytes, end)) != nullptr)
             return wrong;

@@ -235,6 +235,17 @@ bool fdt_compatible(const struct fdt_node *node, const char *with)
 {
     unsigned length;
     const char *list = fdt_value(node, "compatible", &length);
-    return list != nullptr && length <= INT32_MAX &&
-           fdt_stringlist_contains(list, (int)length, with) != 0;
+    if (list == nullptr)
+        return false;
+    // libfdt's own function compares one byte more than there may be.
+    const size_t wanted = strlen(with);
+    for (size_t at = 0; at < length;) {
+        const size_t found = strnlen(list + at, length - at);
+        if (found == length - at)
+            return false; // the last one has no end
+        if (found == wanted && memcmp(list + at, with, wanted) == 0)
+            return true;
+        at += found + 1;
+    }
+    return false;
 }

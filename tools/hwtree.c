@@ -24,7 +24,7 @@
 constexpr size_t TREE_BYTES = 16u << 20;
 constexpr uint32_t NODES_MAX = 65536;
 constexpr size_t FILE_BYTES_MAX = 64u << 20;
-constexpr size_t DIFF_BYTES = 1u << 20;
+constexpr size_t DIFF_BYTES = 4u << 20;
 
 enum { RIGHT, WRONG, UNREADABLE };
 

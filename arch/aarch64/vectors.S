@@ -7,11 +7,12 @@
 // stack; then it takes the stack from its top. TPIDR_EL1 holds the CPU's struct arch_percpu.
 //
 // The kernel runs with all of DAIF masked from entry to exit, arch_idle included (WFI wakes on a
-// masked interrupt). So a trap from EL1 is always a bug of ours and always fatal. There is no
-// hardware stack switch: such a trap never trusts SP, it takes the CPU's emergency stack before
-// the first push. TPIDRRO_EL0, 0 until then, counts these traps without touching memory: the
-// second goes back to the per-CPU structure and the emergency stack of the start, since the
-// kernel's own may be what is broken, and the third parks the CPU. So nothing can loop.
+// masked interrupt). So a trap from EL1 is always a bug of ours and always fatal, but for one load,
+// which asks for a device that may not be there (arch_device_probe). There is no hardware stack
+// switch: such a trap never trusts SP, it takes the CPU's emergency stack before the first push.
+// TPIDRRO_EL0, 0 until then, counts these traps without touching memory: the second goes back to
+// the per-CPU structure and the emergency stack of the start, since the kernel's own may be what is
+// broken, and the third parks the CPU. So nothing can loop.
 #include <arch/layout.h>
 
     .macro save_user // 22 instructions
@@ -66,7 +67,8 @@ vectors:
     kernel_trap_slot 4
     kernel_trap_slot 4
     // From EL1. The kinds are those of trap.c.
-    kernel_trap_slot 0
+    slot
+    b       kernel_sync
     kernel_trap_slot 1
     kernel_trap_slot 2
     kernel_trap_slot 3
@@ -138,6 +140,43 @@ user_fault:
 arch_enter_user:
     msr     daifset, #0xf
     b       return_to_user
+
+// bool arch_device_probe(const volatile uint32_t *at, uint32_t *value)
+//
+// What nothing answers is refused by a synchronous external abort (DDI 0487, D19.2.37: data fault
+// status 0x10): the load did not happen. A machine that reports it later, by an SError, cannot be
+// helped.
+    .globl  arch_device_probe
+arch_device_probe:
+device_probe_load:
+    ldr     w2, [x0]
+    str     w2, [x1]
+    mov     w0, #1
+    ret
+device_probe_refused:
+    mov     w0, #0
+    ret
+
+// x2 and x3 are free at the load, and of no interest elsewhere.
+kernel_sync:
+    mrs     x2, elr_el1
+    adr     x3, device_probe_load
+    cmp     x2, x3
+    b.ne    1f
+    mrs     x2, esr_el1
+    lsr     x3, x2, #26
+    cmp     x3, #0x25 // ESR_EL1.EC: data abort from EL1
+    b.ne    1f
+    and     x2, x2, #0x3f
+    cmp     x2, #0x10
+    b.ne    1f
+    adr     x2, device_probe_refused
+    msr     elr_el1, x2
+    eret
+    dsb     nsh
+    isb
+1:  mov     x0, #0
+    b       kernel_trap
 
 // x0: kind. Nothing returns from here, so registers need not be saved.
 kernel_trap:

@@ -32,6 +32,12 @@ void arch_dma_invalidate(const void *start, size_t bytes)
     asm volatile("mfence" ::: "memory");
 }
 
+bool arch_device_probe(const volatile uint32_t *at, uint32_t *value)
+{
+    *value = *at;
+    return *value != UINT32_MAX;
+}
+
 bool arch_has_io_ports(void)
 {
     return true;

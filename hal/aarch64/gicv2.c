@@ -203,7 +203,12 @@ const char *gicv2_init(const struct gicv2_config *config, const struct irq_contr
     if (distributor == nullptr || cpu_interface == nullptr)
         return "its registers cannot be mapped";
 
-    uint32_t lines = 32 * ((mmio_read32(distributor, GICD_TYPER) & 0x1f) + 1);
+    uint32_t type, control;
+    if (!mmio_probe32(distributor, GICD_TYPER, &type))
+        return "nothing is where its distributor should be";
+    if (!mmio_probe32(cpu_interface, GICC_CTLR, &control))
+        return "nothing is where its CPU interface should be";
+    uint32_t lines = 32 * ((type & 0x1f) + 1);
     if (lines > LINES_MAX)
         lines = LINES_MAX;
     timer_line = config->timer_line;

@@ -66,11 +66,13 @@ const char *gicv2m_add(const struct gicv2m_frame *frame)
     if (frame_count == GICV2M_FRAMES_MAX)
         return "there are too many frames";
     struct gicv2m_frame f = *frame;
+    const volatile void *registers = hal_own(f.registers, FRAME_BYTES);
+    uint32_t type;
+    if (registers == nullptr)
+        return "its registers cannot be mapped";
+    if (!mmio_probe32(registers, MSI_TYPER, &type))
+        return "nothing is there";
     if (f.count == 0) {
-        const volatile void *registers = hal_own(f.registers, FRAME_BYTES);
-        if (registers == nullptr)
-            return "its registers cannot be mapped";
-        const uint32_t type = mmio_read32(registers, MSI_TYPER);
         f.base = type >> 16 & 0x3ff;
         f.count = type & 0x3ff;
     }

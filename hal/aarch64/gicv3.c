@@ -236,7 +236,10 @@ const char *gicv3_init(const struct gicv3_config *config, const struct irq_contr
     distributor = hal_own(config->distributor, GICD_BYTES);
     if (distributor == nullptr)
         return "its registers cannot be mapped";
-    const uint32_t revision = mmio_read32(distributor, GICD_PIDR2) >> 4 & 0xf;
+    uint32_t id;
+    if (!mmio_probe32(distributor, GICD_PIDR2, &id))
+        return "nothing is where its distributor should be";
+    const uint32_t revision = id >> 4 & 0xf;
     if (revision != 3 && revision != 4)
         return "its registers are not those of a GICv3";
     timer_line = config->timer_line;

@@ -238,7 +238,10 @@ const char *gicv3_its_probe(paddr_t address, uint64_t *bytes)
     *its = (struct its){.address = address, .registers = hal_own(address, ITS_BYTES)};
     if (its->registers == nullptr)
         return "its registers cannot be mapped";
-    const uint32_t revision = mmio_read32(its->registers, GITS_PIDR2) >> 4 & 0xf;
+    uint32_t id;
+    if (!mmio_probe32(its->registers, GITS_PIDR2, &id))
+        return "nothing is there";
+    const uint32_t revision = id >> 4 & 0xf;
     its->type = mmio_read64(its->registers, GITS_TYPER);
     if ((revision != 3 && revision != 4) || (its->type & TYPER_PHYSICAL) == 0)
         return "its registers are not those of an ITS for LPIs";

@@ -86,7 +86,10 @@ const char *redistributors_init(const struct gicv3_region *given, unsigned count
 
 static bool is_redistributor(const volatile void *registers)
 {
-    const uint32_t revision = mmio_read32(registers, GICR_PIDR2) >> 4 & 0xf;
+    uint32_t id;
+    if (!mmio_probe32(registers, GICR_PIDR2, &id))
+        return false;
+    const uint32_t revision = id >> 4 & 0xf;
     return revision == 3 || revision == 4;
 }
 

@@ -5,7 +5,7 @@
 #include "ioapic.h"
 
 #include <arch/arch.h>
-#include <arch/instructions.h>
+#include <hal/mmio.h>
 
 #include "lapic.h"
 
@@ -28,6 +28,8 @@ struct ioapic {
 
 static struct ioapic ioapics[IO_APICS_MAX]; // immutable after boot
 static unsigned ioapic_count;
+static uint8_t silent; // bit n: the one that is called n in the configuration does not answer
+static_assert(IO_APICS_MAX <= 8);
 
 static uint32_t ioapic_read(const struct ioapic *io, uint32_t index)
 {
@@ -49,6 +51,19 @@ static const struct ioapic *ioapic_of(uint32_t line)
     return nullptr;
 }
 
+// Where nothing is, a bus gives all ones, and some machines' zeros: an index stays where it was written.
+static bool answers(const struct ioapic *io)
+{
+    uint32_t index;
+    mmio_write32(io->registers, REGISTER_INDEX, INDEX_VERSION);
+    return mmio_probe32(io->registers, REGISTER_INDEX, &index) && (index & 0xff) == INDEX_VERSION;
+}
+
+bool ioapic_is_silent(unsigned index)
+{
+    return (silent >> index & 1) != 0;
+}
+
 const char *ioapic_init(const struct apic_config *config, uint32_t *lines)
 {
     *lines = 0;
@@ -60,9 +75,11 @@ const char *ioapic_init(const struct apic_config *config, uint32_t *lines)
         io.registers = hal_own(config->io[i].address, 0x20);
         if (io.registers == nullptr)
             return "no room to map an I/O APIC";
+        if (!answers(&io)) {
+            silent |= (uint8_t)(1u << i);
+            continue;
+        }
         const uint32_t version = ioapic_read(&io, INDEX_VERSION);
-        if (version == UINT32_MAX)
-            return "an I/O APIC that the tables name does not answer";
         io.count = (version >> 16 & 0xff) + 1;
         if (io.count > LINES_MAX - io.first)
             io.count = LINES_MAX - io.first;
@@ -72,7 +89,7 @@ const char *ioapic_init(const struct apic_config *config, uint32_t *lines)
             *lines = io.first + io.count;
         ioapics[ioapic_count++] = io;
     }
-    return ioapic_count != 0 ? nullptr : "there is no I/O APIC";
+    return ioapic_count != 0 ? nullptr : "there is no I/O APIC that answers";
 }
 
 bool ioapic_has(uint32_t line)

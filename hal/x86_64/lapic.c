@@ -8,6 +8,7 @@
 #include <arch/arch.h>
 #include <arch/instructions.h>
 #include <hal/hal.h>
+#include <hal/mmio.h>
 
 // In memory each takes 16 bytes.
 enum lapic_register : uint32_t {

@@ -7,6 +7,7 @@
 
 #include <arch/arch.h>
 #include <arch/instructions.h>
+#include <hal/mmio.h>
 
 #include "references.h"
 #include "tsc_rate.h"
@@ -53,9 +54,10 @@ bool reference_hpet(paddr_t registers, struct clock_reference *reference)
     hpet = hal_own(registers, 0x400);
     if (hpet == nullptr)
         return false;
-    const uint64_t capabilities = mmio_read64(hpet, HPET_CAPABILITIES);
-    const uint64_t period_fs = capabilities >> 32;
-    if (period_fs == 0 || period_fs > HPET_PERIOD_MAX_FS)
+    uint32_t id, period_fs;
+    if (!mmio_probe32(hpet, HPET_CAPABILITIES, &id) ||
+        !mmio_probe32(hpet, HPET_CAPABILITIES + 4, &period_fs) || period_fs == 0 ||
+        period_fs > HPET_PERIOD_MAX_FS)
         return false;
     mmio_write32(hpet, HPET_CONFIGURATION, mmio_read32(hpet, HPET_CONFIGURATION) | HPET_ENABLE);
     *reference = (struct clock_reference){

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The ACPI front end: what the parts share, and the tables that are short. See acpi_reader.h.
-// ACPI 6.5, 5.2.9; PCI Firmware Specification 3.2, 4.1.2; IA-PC HPET 1.0a, 3.2.4; Microsoft's
-// SPCR and DBG2.
+// ACPI 6.5, 5.2.9; IA-PC HPET 1.0a, 3.2.4; Microsoft's SPCR and DBG2.
 #include "acpi_reader.h"
 
 #include <lib/format.h>
@@ -111,6 +110,19 @@ uint32_t tables_node(const struct acpi_reader *reader, enum hwtree_kind kind, ta
     return HWTREE_NONE;
 }
 
+uint32_t tables_at(const struct acpi_reader *reader, enum hwtree_space space, uint64_t base)
+{
+    for (uint32_t i = 0; i < hwtree_count(reader->tree, HWTREE_NODES); i++) {
+        if (!hwtree_work(reader->builder, 1))
+            break;
+        if (hwtree_node(reader->tree, i)->ranges.count > 0 &&
+            hwtree_range(reader->tree, i, 0)->space == space &&
+            hwtree_range(reader->tree, i, 0)->base == base)
+            return i;
+    }
+    return HWTREE_NONE;
+}
+
 bool tables_is_host(const struct hwtree_node *node, uint64_t segment)
 {
     return node->pci_host.segment == segment;
@@ -169,41 +181,6 @@ bool hwtree_acpi_isa(const struct hwtree *tree, uint8_t source, struct hwtree_in
                                            .trigger = HWTREE_TRIGGER_EDGE,
                                            .polarity = HWTREE_POLARITY_HIGH};
     return source < ISA_SOURCES && interrupt->controller != HWTREE_NONE;
-}
-
-// ---- PCI hosts
-
-static void read_mcfg(struct acpi_reader *reader)
-{
-    struct acpi_piece table = tables_find(reader, ACPI_SIG_MCFG, sizeof(struct acpi_table_mcfg));
-    for (uint32_t at = sizeof(struct acpi_table_mcfg); at < table.bytes;
-         at += sizeof(struct acpi_mcfg_allocation)) {
-        struct acpi_mcfg_allocation entry;
-        uint32_t left = table.bytes - at;
-        struct acpi_piece piece = {table.at + at, left, table.table, at};
-        if (!tables_copy(reader, &piece, &entry, sizeof(entry), sizeof(entry)))
-            return;
-        if (entry.start_bus_number > entry.end_bus_number || entry.address == 0 ||
-            entry.address > UINT64_MAX - (256ull << 20)) {
-            tables_problem(reader, &piece, HWTREE_MALFORMED);
-            continue;
-        }
-        // The address is that of bus 0, whatever the first bus is.
-        struct hwtree_range range = {
-            .base = entry.address + ((uint64_t)entry.start_bus_number << 20),
-            .bytes = (uint64_t)(entry.end_bus_number - entry.start_bus_number + 1) << 20};
-        uint32_t host = tables_add(reader, &piece, "pci", &range);
-        if (host == HWTREE_NONE)
-            return;
-        hwtree_add_compatible(reader->builder, host, "pci-host-ecam-generic",
-                              sizeof("pci-host-ecam-generic"));
-        struct hwtree_node *node = hwtree_edit(reader->builder, host);
-        node->kind = HWTREE_PCI_HOST;
-        node->pci_host = (struct hwtree_pci_host){.segment = entry.pci_segment,
-                                                  .first_bus = entry.start_bus_number,
-                                                  .last_bus = entry.end_bus_number,
-                                                  .ecam = node->ranges.count > 0};
-    }
 }
 
 // ---- timers and power
@@ -316,12 +293,6 @@ static const char *uart_name(uint32_t subtype, uint64_t *bytes)
     }
 }
 
-static bool is_at(const struct hwtree_node *node, uint64_t base)
-{
-    (void)base;
-    return node->ranges.count > 0;
-}
-
 // The node of the port, which may be there already.
 static uint32_t add_uart(struct acpi_reader *reader, const struct acpi_piece *piece,
                          uint32_t subtype, const struct acpi_generic_address *address)
@@ -337,12 +308,15 @@ static uint32_t add_uart(struct acpi_reader *reader, const struct acpi_piece *pi
         tables_problem(reader, piece, HWTREE_MALFORMED);
         return HWTREE_NONE;
     }
-    uint32_t there = tables_node(reader, HWTREE_CONSOLE, is_at, 0);
-    if (there != HWTREE_NONE && hwtree_range(reader->tree, there, 0)->base == range.base)
-        return there;
-    uint32_t node = tables_add(reader, piece, "serial", &range);
+    uint32_t node = tables_at(reader, range.space, range.base);
     if (node != HWTREE_NONE)
-        hwtree_add_compatible(reader->builder, node, name, strlen(name));
+        return node;
+    node = tables_add(reader, piece, "serial", &range);
+    if (node == HWTREE_NONE)
+        return node;
+    hwtree_add_compatible(reader->builder, node, name, strlen(name));
+    if (strcmp(name, "arm,pl011") == 0) // as all of these have registers that tell what they are
+        hwtree_add_compatible(reader->builder, node, "arm,primecell", sizeof("arm,primecell"));
     return node;
 }
 
@@ -413,7 +387,7 @@ void hwtree_read_acpi(struct hwtree_builder *builder, const struct hwtree_acpi *
         hwtree_problem(builder, 0, HWTREE_BAD_TABLE, acpi->bad_names[i], i);
     tables_madt(&reader);
     hwtree_link(builder);
-    read_mcfg(&reader);
+    tables_mcfg(&reader);
     read_fadt(&reader);
     read_hpet(&reader);
     tables_gtdt(&reader);
@@ -422,6 +396,9 @@ void hwtree_read_acpi(struct hwtree_builder *builder, const struct hwtree_acpi *
     tables_numa(&reader);
     tables_iort(&reader);
     tables_dmar(&reader);
+    tables_pptt(&reader);
+    tables_definitions(&reader);
+    hwtree_acpi_messages(builder);
     hwtree_link(builder);
     hwtree_cross_check(builder);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// GTDT and IORT: the timers of Arm machines, and which ids devices have at SMMUs and ITSs. ACPI
+// GTDT and IORT: the timers of Arm machines, and which ids devices have at SMMUs and ITSs; PSCI, and
+// performance counters. ACPI
 // 6.5, 5.2.25; Arm DEN 0049E, "IO Remapping Table".
 #include <lib/string.h>
 
@@ -67,6 +68,37 @@ void tables_gtdt(struct acpi_reader *reader)
     read_timer_blocks(reader, &table, &gtdt);
 }
 
+// ---- what has a table of its own in none
+
+void tables_psci(struct acpi_reader *reader)
+{
+    uint32_t node = hwtree_add_named(reader->builder, 0, "psci");
+    if (node != HWTREE_NONE)
+        hwtree_add_compatible(reader->builder, node, "arm,psci-0.2", sizeof("arm,psci-0.2"));
+}
+
+void tables_pmu(struct acpi_reader *reader, const struct acpi_piece *piece, uint32_t gsi, bool edge)
+{
+    const struct hwtree *tree = reader->tree;
+    struct hwtree_interrupt interrupt;
+    uint32_t node = hwtree_compatible(tree, HWTREE_NONE, "arm,armv8-pmuv3");
+    // Each CPU says it again, and a line of its own has the same number at all of them.
+    for (uint32_t i = 0; node != HWTREE_NONE && i < hwtree_node(tree, node)->interrupts.count; i++)
+        if (hwtree_interrupt(tree, node, i)->line == gsi || !hwtree_work(reader->builder, 1))
+            return;
+    if (!tables_gsi(reader, piece, gsi, &interrupt))
+        return;
+    if (node == HWTREE_NONE) {
+        node = hwtree_add_named(reader->builder, 0, "pmu");
+        if (node == HWTREE_NONE)
+            return;
+        hwtree_add_compatible(reader->builder, node, "arm,armv8-pmuv3", sizeof("arm,armv8-pmuv3"));
+    }
+    interrupt.trigger = edge ? HWTREE_TRIGGER_EDGE : HWTREE_TRIGGER_LEVEL;
+    interrupt.polarity = HWTREE_POLARITY_HIGH;
+    hwtree_add_interrupt(reader->builder, node, &interrupt);
+}
+
 // ---- IORT: nodes refer to each other by their offsets in the table
 
 constexpr unsigned IORT_NODES = 64;
@@ -88,6 +120,30 @@ static bool is_its(const struct hwtree_node *node, uint64_t id)
     return node->controller.variant == HWTREE_CONTROLLER_GIC_ITS && node->controller.id == id;
 }
 
+// Not said of them is the trigger; the architecture has edges (Arm IHI 0070, 3.18.1).
+static void add_smmu_facts(struct iort *iort, uint32_t node, const struct acpi_piece *piece,
+                           const struct acpi_iort_smmu_v3 *smmu)
+{
+    const struct {
+        uint32_t gsi;
+        const char *name;
+    } lines[] = {{smmu->event_gsiv, "eventq"},
+                 {smmu->pri_gsiv, "priq"},
+                 {smmu->sync_gsiv, "cmdq-sync"},
+                 {smmu->gerr_gsiv, "gerror"}};
+    struct hwtree_interrupt interrupt;
+    for (unsigned i = 0; i < 4; i++) {
+        if (lines[i].gsi == 0 || !tables_gsi(iort->reader, piece, lines[i].gsi, &interrupt))
+            continue;
+        interrupt.trigger = HWTREE_TRIGGER_EDGE;
+        interrupt.polarity = HWTREE_POLARITY_HIGH;
+        interrupt.name = tables_text(iort->reader, lines[i].name);
+        hwtree_add_interrupt(iort->reader->builder, node, &interrupt);
+    }
+    if ((smmu->flags & ACPI_IORT_SMMU_V3_COHACC_OVERRIDE) != 0)
+        hwtree_edit(iort->reader->builder, node)->flags |= HWTREE_COHERENT;
+}
+
 static uint32_t add_smmu(struct iort *iort, uint8_t type, const struct acpi_piece *piece)
 {
     struct acpi_iort_smmu smmu;
@@ -103,6 +159,10 @@ static uint32_t add_smmu(struct iort *iort, uint8_t type, const struct acpi_piec
             return HWTREE_NONE;
         range = (struct hwtree_range){.base = smmu.base_address, .bytes = smmu.span};
     }
+    if (range.bytes == 0) {
+        tables_problem(iort->reader, piece, HWTREE_MALFORMED);
+        return HWTREE_NONE;
+    }
     uint32_t node = tables_add(iort->reader, piece, "iommu", &range);
     if (node == HWTREE_NONE)
         return node;
@@ -111,6 +171,24 @@ static uint32_t add_smmu(struct iort *iort, uint8_t type, const struct acpi_piec
     hwtree_edit(iort->reader->builder, node)->kind = HWTREE_IOMMU;
     hwtree_edit(iort->reader->builder, node)->iommu.variant =
         type == ACPI_IORT_NODE_SMMU_V3 ? HWTREE_IOMMU_SMMUV3 : HWTREE_IOMMU_SMMU;
+    if (type == ACPI_IORT_NODE_SMMU_V3)
+        add_smmu_facts(iort, node, piece, &v3);
+    return node;
+}
+
+// The first ITS of a group that the MADT names: each of a group takes what is sent to any of it.
+static uint32_t find_its(struct iort *iort, const struct acpi_piece *data)
+{
+    uint32_t count, id, node = HWTREE_NONE;
+    if (!tables_copy(iort->reader, data, &count, sizeof(count), sizeof(count)))
+        return node;
+    for (uint32_t i = 0; i < count && node == HWTREE_NONE; i++) {
+        struct acpi_piece part = tables_part(iort->reader, data, 4 + (uint64_t)i * 4, sizeof(id));
+        if (part.at == nullptr || !hwtree_work(iort->reader->builder, 1))
+            break;
+        memcpy(&id, part.at, sizeof(id));
+        node = tables_node(iort->reader, HWTREE_CONTROLLER, is_its, id);
+    }
     return node;
 }
 
@@ -119,15 +197,13 @@ static uint32_t find_node(struct iort *iort, uint8_t type, const struct acpi_pie
 {
     struct acpi_iort_root_complex root;
     struct acpi_piece data = tables_part(iort->reader, piece, HEAD, piece->bytes - HEAD);
-    uint32_t its[2], node;
+    uint32_t node;
     switch (type) {
     case ACPI_IORT_NODE_SMMU:
     case ACPI_IORT_NODE_SMMU_V3:
         return add_smmu(iort, type, piece);
-    case ACPI_IORT_NODE_ITS_GROUP: // the first of it stands for all
-        if (!tables_copy(iort->reader, &data, its, sizeof(its), sizeof(its)))
-            return HWTREE_NONE;
-        node = tables_node(iort->reader, HWTREE_CONTROLLER, is_its, its[1]);
+    case ACPI_IORT_NODE_ITS_GROUP:
+        node = find_its(iort, &data);
         break;
     case ACPI_IORT_NODE_PCI_ROOT_COMPLEX:
         if (!tables_copy(iort->reader, &data, &root, sizeof(root), 16))

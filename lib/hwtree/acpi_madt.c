@@ -54,6 +54,10 @@ static void add_cpu(struct madt *madt, uint64_t id, uint32_t uid, uint32_t flags
                                    .core = HWTREE_NO_PLACE,
                                    .thread = HWTREE_NO_PLACE,
                                    .method = method};
+    // By that number others know it, as by the "reg" of a device tree.
+    hwtree_add_range(builder, node, &(struct hwtree_range){.base = id, .space = HWTREE_SPACE_BUS},
+                     ACPI_SIG_MADT);
+    cpu = hwtree_edit(builder, node);
     if ((flags & ACPI_MADT_ENABLED) == 0) { // a place where one may be put
         cpu->status = HWTREE_DISABLED;
         cpu->flags = 0;
@@ -70,24 +74,30 @@ static void read_gicc(struct madt *madt, const struct acpi_piece *entry)
                                                            : HWTREE_RUNNING;
     add_cpu(madt, gicc.arm_mpidr, gicc.uid, gicc.flags, method,
             method == HWTREE_PARKED ? gicc.parked_address : 0);
+    if (gicc.performance_interrupt != 0 && (gicc.flags & ACPI_MADT_ENABLED) != 0)
+        tables_pmu(madt->reader, entry, gicc.performance_interrupt,
+                   (gicc.flags & ACPI_MADT_PERFORMANCE_IRQ_MODE) != 0);
 }
 
 // ---- the GIC
 
 static void add_gic_range(struct madt *madt, const struct acpi_piece *piece, uint64_t base,
-                          uint64_t bytes, const char *name)
+                          uint64_t bytes)
 {
     const struct hwtree *tree = madt->reader->tree;
     if (base == 0 || madt->gic == HWTREE_NONE)
         return;
+    if (bytes == 0) {
+        tables_problem(madt->reader, piece, HWTREE_MALFORMED);
+        return;
+    }
     // Each CPU may say the same again.
     for (uint32_t i = 0; i < hwtree_node(tree, madt->gic)->ranges.count; i++)
         if (hwtree_range(tree, madt->gic, i)->base == base ||
             !hwtree_work(madt->reader->builder, 1))
             return;
-    struct hwtree_range range = {
-        .base = base, .bytes = bytes, .name = tables_text(madt->reader, name)};
-    hwtree_add_range(madt->reader->builder, madt->gic, &range, piece->table);
+    hwtree_add_range(madt->reader->builder, madt->gic,
+                     &(struct hwtree_range){.base = base, .bytes = bytes}, piece->table);
 }
 
 static void add_gic_parts(struct madt *madt, uint32_t type, const struct acpi_piece *entry)
@@ -96,17 +106,16 @@ static void add_gic_parts(struct madt *madt, uint32_t type, const struct acpi_pi
     struct acpi_madt_generic_interrupt gicc;
     if (type == ACPI_MADT_TYPE_GENERIC_REDISTRIBUTOR &&
         tables_copy(madt->reader, entry, &gicr, sizeof(gicr), sizeof(gicr))) {
-        add_gic_range(madt, entry, gicr.base_address, gicr.length, "redistributors");
+        add_gic_range(madt, entry, gicr.base_address, gicr.length);
     } else if (type == ACPI_MADT_TYPE_GENERIC_INTERRUPT && entry->bytes >= GICC_BYTES_LEAST &&
                tables_copy(madt->reader, entry, &gicc, sizeof(gicc), GICC_BYTES_LEAST)) {
         if (madt->gic_version <= ACPI_MADT_GIC_VERSION_V2)
-            add_gic_range(madt, entry, gicc.base_address, GICV2_INTERFACE_BYTES, "cpu-interface");
+            add_gic_range(madt, entry, gicc.base_address, GICV2_INTERFACE_BYTES);
         else
             add_gic_range(madt, entry, gicc.gicr_base_address,
                           madt->gic_version == ACPI_MADT_GIC_VERSION_V4
                               ? 2 * GICV3_REDISTRIBUTOR_BYTES
-                              : GICV3_REDISTRIBUTOR_BYTES,
-                          "redistributor");
+                              : GICV3_REDISTRIBUTOR_BYTES);
     }
 }
 
@@ -143,8 +152,7 @@ static void read_gicd(struct madt *madt, const struct acpi_piece *entry)
         gicd.version != ACPI_MADT_GIC_VERSION_NONE ? gicd.version : guess_version(madt);
     bool v3 = madt->gic_version >= ACPI_MADT_GIC_VERSION_V3;
     struct hwtree_range range = {.base = gicd.base_address,
-                                 .bytes = v3 ? GICV3_DISTRIBUTOR_BYTES : GICV2_DISTRIBUTOR_BYTES,
-                                 .name = tables_text(madt->reader, "distributor")};
+                                 .bytes = v3 ? GICV3_DISTRIBUTOR_BYTES : GICV2_DISTRIBUTOR_BYTES};
     madt->gic = tables_add(madt->reader, entry, "interrupt-controller", &range);
     if (madt->gic == HWTREE_NONE)
         return;
@@ -155,7 +163,7 @@ static void read_gicd(struct madt *madt, const struct acpi_piece *entry)
     node->controller = (struct hwtree_controller){.variant = v3 ? HWTREE_CONTROLLER_GICV3
                                                                 : HWTREE_CONTROLLER_GICV2,
                                                   .line_first = gicd.global_irq_base,
-                                                  .id = gicd.gic_id,
+                                                  .id = HWTREE_NONE, // nobody names it by one
                                                   .gic_lines = 1};
     builder->tree->controller = madt->gic;
 }
@@ -199,7 +207,7 @@ static void read_message_controller(struct madt *madt, uint32_t type,
                                &(struct hwtree_controller){.variant = HWTREE_CONTROLLER_GIC_FRAME,
                                                            .line_first = said ? frame.spi_base : 0,
                                                            .line_count = said ? frame.spi_count : 0,
-                                                           .id = frame.msi_frame_id});
+                                                           .id = HWTREE_NONE});
     }
 }
 
@@ -401,6 +409,8 @@ void tables_madt(struct acpi_reader *reader)
         madt.isa = hwtree_add_named(reader->builder, 0, "isa");
     } else {
         madt.psci = starts_by_psci(reader);
+        if (madt.psci)
+            tables_psci(reader);
     }
     if (madt.isa != HWTREE_NONE) {
         hwtree_add_compatible(reader->builder, madt.isa, "isa", sizeof("isa"));

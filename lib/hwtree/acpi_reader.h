@@ -3,11 +3,15 @@
 // The ACPI front end, inside. A problem is told at the root, with the signature of the table and the
 // offset of the entry in it.
 //
-//   acpi.c        the list of tables; HPET, FADT, MCFG, SPCR, DBG2
-//   acpi_madt.c   CPUs and interrupt controllers
-//   acpi_numa.c   SRAT, SLIT
-//   acpi_arm.c    GTDT, IORT
-//   acpi_dmar.c   DMAR
+//   acpi.c          HPET, FADT, SPCR, DBG2
+//   acpi_madt.c     CPUs and interrupt controllers
+//   acpi_pci.c      MCFG, and where messages go
+//   acpi_numa.c     SRAT, SLIT
+//   acpi_pptt.c     how CPUs belong together
+//   acpi_arm.c      GTDT, IORT, and what Arm machines have besides
+//   acpi_dmar.c     DMAR
+//   acpi_devices.c  what DSDT and SSDTs say by constants, which aml*.c read
+//   acpi_tables.c   the list of tables
 //
 // Sources: ACPI 6.5, 5.2; layouts are ACPICA's.
 #pragma once
@@ -63,10 +67,20 @@ uint32_t tables_text(struct acpi_reader *reader, const char *text);
 typedef bool tables_is(const struct hwtree_node *node, uint64_t value);
 uint32_t tables_node(const struct acpi_reader *reader, enum hwtree_kind kind, tables_is *is,
                      uint64_t value);
+// The node whose registers begin there, or HWTREE_NONE.
+uint32_t tables_at(const struct acpi_reader *reader, enum hwtree_space space, uint64_t base);
 bool tables_is_host(const struct hwtree_node *node, uint64_t segment);
 
 void tables_madt(struct acpi_reader *reader);
+void tables_mcfg(struct acpi_reader *reader);
+void tables_pptt(struct acpi_reader *reader);
+void tables_definitions(struct acpi_reader *reader);
 void tables_numa(struct acpi_reader *reader);
+// The CPUs' performance counters have this global system interrupt, each CPU's own one or another.
+void tables_pmu(struct acpi_reader *reader, const struct acpi_piece *piece, uint32_t gsi,
+                bool edge);
+// There is PSCI 0.2 or later.
+void tables_psci(struct acpi_reader *reader);
 void tables_gtdt(struct acpi_reader *reader);
 void tables_iort(struct acpi_reader *reader);
 void tables_dmar(struct acpi_reader *reader);

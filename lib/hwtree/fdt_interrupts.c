@@ -289,6 +289,12 @@ void reader_read_interrupts(struct fdt_reader *reader, uint32_t node)
     if (cells.cells == nullptr)
         return;
     list.names = reader_property(reader, node, "interrupt-names", &list.names_bytes);
+    if (list.names == nullptr && hwtree_is_compatible(reader->tree, node, "arm,armv8-timer")) {
+        // Binding "arm,arch_timer": without names these, in this order.
+        static const char names[] = "sec-phys\0phys\0virt\0hyp-phys\0hyp-virt";
+        list.names = names;
+        list.names_bytes = sizeof(names);
+    }
     list.reg = reader_cells(reader, node, "reg");
     if (extended)
         read_extended(reader, node, &list, &cells);

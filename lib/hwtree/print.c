@@ -49,13 +49,22 @@ void hwtree_write_quoted(struct hwtree_writer *writer, const char *text)
 void hwtree_write_path(struct hwtree_writer *writer, uint32_t node)
 {
     uint32_t above[HWTREE_DEPTH_MAX];
+    const struct hwtree *trees[HWTREE_DEPTH_MAX], *tree = writer->tree;
     unsigned depth = 0;
-    for (; node != 0 && depth < HWTREE_DEPTH_MAX; node = hwtree_node(writer->tree, node)->parent)
+    while (node != 0 && depth < HWTREE_DEPTH_MAX) {
+        if (tree == writer->tree && writer->twins != nullptr &&
+            writer->twins[node] != HWTREE_NONE) {
+            node = writer->twins[node];
+            tree = writer->other;
+        }
+        trees[depth] = tree;
         above[depth++] = node;
+        node = hwtree_node(tree, node)->parent;
+    }
     if (depth == 0)
         put(writer, "/", 1);
-    while (depth > 0) {
-        const char *name = hwtree_name(writer->tree, above[--depth]);
+    while (depth-- > 0) {
+        const char *name = hwtree_name(trees[depth], above[depth]);
         put(writer, "/", 1);
         put(writer, name, strlen(name));
     }

@@ -10,6 +10,10 @@ struct hwtree_writer {
     const struct hwtree *tree;
     unsigned indent; // of a line that begins, in steps
     bool in_line;
+    // Nodes of `tree` that are written by the paths of the same ones of another tree: for each node
+    // that one, or HWTREE_NONE. Null: none is.
+    const struct hwtree *other;
+    const uint32_t *twins;
 };
 
 [[gnu::format(printf, 2, 3)]] void hwtree_write(struct hwtree_writer *writer, const char *format,

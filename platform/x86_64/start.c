@@ -94,6 +94,10 @@ static void interrupts_init(void)
     else if (!machine_interrupts(&acpi, &config, &boot))
         panic("boot: this machine has no MADT table, so its interrupt controllers are unknown");
     const char *error = apic_init(&config, ISA_I8259_FIRST, ISA_I8259_SECOND);
+    for (unsigned i = 0; i < config.io_count; i++)
+        if (ioapic_is_silent(i))
+            klog("boot: the I/O APIC at 0x%lx is not used: nothing is there",
+                 config.io[i].address.value);
     if (error != nullptr)
         panic("boot: %s", error);
     hal.irq = &apic_controller;

@@ -72,8 +72,11 @@ bool machine_reference(const struct acpi *acpi, struct clock_reference *referenc
     size_t bytes;
     const struct acpi_table_hpet *hpet = acpi_find(acpi, ACPI_SIG_HPET, sizeof(*hpet), &bytes);
     if (hpet != nullptr && hpet->address.space_id == ACPI_ADR_SPACE_SYSTEM_MEMORY &&
-        hpet->address.address != 0 && reference_hpet((paddr_t){hpet->address.address}, reference))
-        return true;
+        hpet->address.address != 0) {
+        if (reference_hpet((paddr_t){hpet->address.address}, reference))
+            return true;
+        klog("ACPI: the HPET at 0x%lx is not used: nothing there counts", hpet->address.address);
+    }
 
     struct acpi_table_fadt fadt;
     if (fadt_read(acpi, &fadt)) {

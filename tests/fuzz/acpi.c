@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c platform/aarch64/describe_acpi.c user/devd/acpi.c user/devd/aml.c user/devd/aml_resources.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_tables.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
+// build: platform/acpi.c platform/boot_info.c platform/x86_64/madt.c platform/x86_64/timers.c platform/aarch64/describe_acpi.c user/devd/acpi.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_devices.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_pci.c lib/hwtree/acpi_pptt.c lib/hwtree/acpi_tables.c lib/hwtree/aml.c lib/hwtree/aml_resources.c lib/hwtree/aml_terms.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
 // ACPI tables, as the kernel's start and the hardware tree's front end read them. The input is memory from address 0 on,
 // with the RSDP at its beginning. Nothing outside of it is read, and what was found makes sense.
@@ -7,13 +7,13 @@
 #include <arch/arch.h>
 #include <hwtree/front.h>
 #include <lib/acpi_tables.h>
+#include <lib/hwtree/aml.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <user/devd/acpi.h>
-#include <user/devd/aml.h>
 
 #include "fuzz.h"
 #include "hwtree_expect.h"
@@ -209,17 +209,26 @@ static const void *map_for_hardware(void *context, uint64_t address, uint64_t by
     return map(address, bytes);
 }
 
-// What devd adds: devices of a PC, once each, and slots that AML declares.
+// What devd adds: devices of a PC, once each.
 static void expect_sound_addition(const struct hwtree *tree, uint32_t first)
 {
+    FUZZ_EXPECT(hwtree_count(tree, HWTREE_NODES) <= first + 2);
     for (uint32_t i = first; i < hwtree_count(tree, HWTREE_NODES); i++) {
         const struct hwtree_node *node = hwtree_node(tree, i);
-        bool slot = hwtree_is_compatible(tree, i, "virtio,mmio");
-        FUZZ_EXPECT(node->parent == 0 && node->ranges.count <= AML_RANGES);
-        FUZZ_EXPECT(node->interrupts.count <= AML_INTERRUPTS);
-        FUZZ_EXPECT(slot || (i - first < 2 && node->ranges.count <= 1));
-        for (uint32_t k = 0; k < node->ranges.count; k++)
-            FUZZ_EXPECT(hwtree_range(tree, i, k)->bytes != 0);
+        FUZZ_EXPECT(node->parent == 0 && node->ranges.count <= 1 && node->interrupts.count <= 1);
+    }
+}
+
+// What DSDT and SSDTs say.
+static void expect_sound_definitions(const struct hwtree *tree)
+{
+    for (uint32_t i = 0; i < hwtree_count(tree, HWTREE_NODES); i++) {
+        const struct hwtree_node *node = hwtree_node(tree, i);
+        if (hwtree_is_compatible(tree, i, "virtio,mmio"))
+            FUZZ_EXPECT(node->ranges.count <= AML_RANGES &&
+                        node->interrupts.count <= AML_INTERRUPTS);
+        for (uint32_t k = 0; node->kind == HWTREE_PCI_HOST && k < node->pci_host.routes.count; k++)
+            FUZZ_EXPECT((hwtree_route(tree, i, k)->address & ~node->pci_host.address_mask) == 0);
     }
 }
 
@@ -238,6 +247,7 @@ static void read_as_devd(void)
         FUZZ_EXPECT(sum_of(acpi.tables[i].table, acpi.tables[i].bytes) == 0);
     FUZZ_EXPECT(hwtree_begin(&builder, hardware, sizeof(hardware), HWTREE_ACPI));
     hwtree_read_acpi(&builder, &acpi);
+    expect_sound_definitions(builder.tree);
     for (uint8_t source = 0; source < 17; source++) {
         struct hwtree_interrupt isa;
         if (hwtree_acpi_isa(builder.tree, source, &isa))
@@ -270,9 +280,11 @@ static void repair_sum(uint8_t *at, size_t bytes, size_t checksum)
     at[checksum] = (uint8_t)-sum_of(at, bytes);
 }
 
+// Not the RSDP, which is at 0: an address of 0 is none.
 static void repair_table(uint8_t *data, size_t bytes, uint64_t address, struct dice *dice)
 {
-    if (address >= bytes || bytes - address < sizeof(struct acpi_table_header))
+    if (address < sizeof(struct acpi_table_rsdp) || address >= bytes ||
+        bytes - address < sizeof(struct acpi_table_header))
         return;
     uint8_t *at = data + address;
     uint64_t length = get_low_first(at + 4, 4), room = bytes - address;
@@ -290,7 +302,7 @@ static void repair_list(uint8_t *data, size_t bytes, uint64_t address, unsigned 
                         struct dice *dice)
 {
     constexpr size_t HEADER = sizeof(struct acpi_table_header);
-    if (address >= bytes || bytes - address < HEADER)
+    if (address < sizeof(struct acpi_table_rsdp) || address >= bytes || bytes - address < HEADER)
         return;
     uint64_t length = get_low_first(data + address + 4, 4);
     for (uint64_t at = HEADER; at + width <= length && address + at + width <= bytes; at += width)
@@ -313,11 +325,38 @@ static void repair(uint8_t *data, size_t bytes, struct dice *dice)
     repair_sum(data, sizeof(*rsdp), offsetof(struct acpi_table_rsdp, extended_checksum));
 }
 
+// Another length for an entry of the MADT; half the time the table ends with it.
+static void change_entry(uint8_t *madt, uint64_t length, struct dice *dice)
+{
+    uint64_t at = sizeof(struct acpi_table_madt);
+    while (at + 2 <= length && madt[at + 1] > 1 && dice_below(dice, 6) != 0)
+        at += madt[at + 1];
+    if (at + 2 > length)
+        return;
+    madt[at + 1] = (uint8_t)(dice_below(dice, 2) ? madt[at + 1] - 3 + dice_below(dice, 7)
+                                                 : dice_below(dice, 256));
+    if (dice_below(dice, 2) == 0 && at + madt[at + 1] < length)
+        put_low_first(madt + 4, at + madt[at + 1], 4);
+}
+
+// Another word in the IORT, most often one that may be an offset or a number of things.
+static void change_iort(uint8_t *data, size_t bytes, struct dice *dice)
+{
+    constexpr uint64_t HEADER = sizeof(struct acpi_table_header);
+    uint8_t *iort = memmem(data, bytes, ACPI_SIG_IORT, 4);
+    const uint64_t room = iort != nullptr ? bytes - (uint64_t)(iort - data) : 0;
+    const uint64_t length = room > HEADER + 8 ? get_low_first(iort + 4, 4) : 0;
+    if (length < HEADER + 8 || length > room)
+        return;
+    uint8_t *word = iort + HEADER + 4 * dice_below(dice, (length - HEADER) / 4);
+    put_low_first(word, dice_below(dice, 3) ? dice_below(dice, length + 8) : dice_number(dice), 4);
+}
+
 // Makes a table another one, gives it a length, or puts a number into it.
 static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
 {
-    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT", "SRAT",
-                                    "SLIT", "SPCR", "DBG2", "GTDT", "IORT", "DMAR", "SSDT"};
+    static const char names[][5] = {"APIC", "MCFG", "FACP", "HPET", "RSDT", "XSDT", "SRAT", "SLIT",
+                                    "SPCR", "DBG2", "GTDT", "IORT", "DMAR", "SSDT", "PPTT"};
     const struct acpi_table_rsdp *rsdp = (void *)data;
     uint64_t list = rsdp->rsdt_physical_address;
     constexpr uint64_t HEADER = sizeof(struct acpi_table_header);
@@ -345,6 +384,12 @@ static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
     case 2:
         *at = (uint8_t)dice_below(dice, 12);
         break;
+    case 3:
+        if (memcmp(data + table, "APIC", 4) == 0 && length <= bytes - table) {
+            change_entry(data + table, length, dice);
+            break;
+        }
+        [[fallthrough]];
     default:
         if (at + width <= data + bytes)
             put_low_first(at, dice_number(dice), width);
@@ -352,7 +397,8 @@ static void change_table(uint8_t *data, size_t bytes, struct dice *dice)
     }
 }
 
-// Changes a byte of the AML.
+// Changes a byte of the AML: any, one that says how long something is, or one of the address of a device
+// that stands in a route behind "all functions".
 static void change_definitions(uint8_t *data, size_t bytes, struct dice *dice)
 {
     constexpr size_t HEADER = sizeof(struct acpi_table_header);
@@ -362,7 +408,16 @@ static void change_definitions(uint8_t *data, size_t bytes, struct dice *dice)
         return;
     uint64_t length = get_low_first(table + 4, 4);
     length = length > HEADER && length < room ? length : room;
-    table[HEADER + dice_below(dice, length - HEADER)] = (uint8_t)dice_number(dice);
+    uint64_t at = HEADER + dice_below(dice, length - HEADER);
+    static const uint8_t packages[] = {0x10, 0x11, 0x12, 0x13, 0x14, 0x82};
+    const uint64_t way = dice_below(dice, 3);
+    if (way == 0)
+        while (at + 2 < length && (table[at - 2] != 0xff || table[at - 1] != 0xff))
+            at++;
+    if (way == 1)
+        while (at + 1 < length && memchr(packages, table[at - 1], sizeof(packages)) == nullptr)
+            at++;
+    table[at] = (uint8_t)dice_number(dice);
 }
 
 size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
@@ -380,6 +435,8 @@ size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
         change_table(data, bytes, dice);
     if (dice_below(dice, 2) == 0)
         change_definitions(data, bytes, dice);
+    if (dice_below(dice, 4) == 0)
+        change_iort(data, bytes, dice);
     repair(data, bytes, dice);
     return bytes;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: platform/aarch64/describe_fdt.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/tree.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_tables.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
+// build: platform/aarch64/describe_fdt.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/tree.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_devices.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_pci.c lib/hwtree/acpi_pptt.c lib/hwtree/acpi_tables.c lib/hwtree/aml.c lib/hwtree/aml_resources.c lib/hwtree/aml_terms.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
 // Device trees, as the kernel's start and the hardware tree's front end read them: nothing outside of the blob is read, both
 // come to an end, and what was found makes sense. The kernel may refuse a tree by a panic that says
@@ -281,12 +281,51 @@ static size_t repeat_property(uint8_t *data, size_t bytes, size_t room, size_t a
     return bytes + length;
 }
 
+// Puts the structure last, so that what is read behind it is read behind the blob.
+static size_t move_structure(uint8_t *data, size_t bytes)
+{
+    size_t at = field(data, STRUCTURE), length = field(data, STRUCTURE_BYTES);
+    size_t behind = at + length;
+    if (length == 0 || length % 4 != 0 || behind >= bytes || field(data, RESERVATIONS) >= at)
+        return bytes;
+    // Anything else stays whole words away from where it was.
+    const size_t moved = (bytes - behind) / 4 * 4;
+    uint8_t *structure = fuzz_copy(data + at, length);
+    memmove(data + at, data + behind, moved);
+    memcpy(data + at + moved, structure, length);
+    free(structure);
+    set_field(data, STRUCTURE, at + moved);
+    if (field(data, STRINGS) >= behind)
+        set_field(data, STRINGS, field(data, STRINGS) - length);
+    return at + moved + length;
+}
+
+// The length of a value of which the header is at `at`: a little more or less, or as much as there is up to
+// the end of the structure, and a little more.
+static uint64_t other_length(const uint8_t *data, size_t at, uint64_t length, struct dice *dice)
+{
+    const uint64_t end = field(data, STRUCTURE) + field(data, STRUCTURE_BYTES);
+    return dice_below(dice, 2) && at + 12 < end ? end - (at + 12) + dice_below(dice, 12)
+                                                : dice_below(dice, length + 8);
+}
+
+// How many cells something has, for which many places must have room.
+static bool is_number_of_cells(const uint8_t *data, size_t bytes, size_t at)
+{
+    const uint64_t name = field(data, STRINGS) + get_high_first(data + at + 8, 4);
+    return get_high_first(data + at + 4, 4) == 4 && name < bytes && data[name] == '#';
+}
+
 static size_t change_property(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
 {
     size_t at = draw_property(data, bytes, dice), other = draw_property(data, bytes, dice);
     if (at == 0)
         return bytes;
     uint64_t length = get_high_first(data + at + 4, 4);
+    if (is_number_of_cells(data, bytes, at)) {
+        put_high_first(data + at + 12, dice_below(dice, 18), 4);
+        return bytes;
+    }
     switch (dice_below(dice, 8)) {
     case 0: // its name is another's
         memcpy(data + at + 8, data + other + 8, 4);
@@ -296,7 +335,7 @@ static size_t change_property(uint8_t *data, size_t bytes, size_t room, struct d
             memmove(data + at + 12, data + other + 12, length);
         break;
     case 2:
-        put_high_first(data + at + 4, dice_below(dice, length + 8), 4);
+        put_high_first(data + at + 4, other_length(data, at, length, dice), 4);
         break;
     case 3:
         return repeat_property(data, bytes, room, at);
@@ -324,6 +363,8 @@ size_t fuzz_mutate(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
     if (bytes < HEADER || dice_below(dice, 20) == 0)
         return bytes;
     repair_header(data, bytes);
+    if (dice_below(dice, 8) == 0)
+        bytes = move_structure(data, bytes);
     for (uint64_t n = dice_below(dice, 4); n > 0; n--)
         bytes = change_property(data, bytes, room, dice);
     repair_header(data, bytes);

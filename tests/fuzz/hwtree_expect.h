@@ -50,7 +50,7 @@ static void expect_sound_nodes(const struct hwtree *tree)
 // Text takes longer than reading: of one tree in eight, by its length.
 static void read_sound_hardware(const struct hwtree *tree)
 {
-    static char work[4096];
+    static char work[16384];
     struct hwtree_output output = {swallow};
     expect_sound_nodes(tree);
     if (tree->bytes / 8 % 8 != 0)

@@ -60,7 +60,7 @@ static struct fake {
     uint64_t type;
     unsigned device_entry, page_code; // of GITS_BASER: bytes of an entry; the only page size, or 0
     bool indirect, snoops, has_tables;
-    bool restless, stalls, refuses_tables;
+    bool absent, restless, stalls, refuses_tables;
     unsigned dies_after; // commands; 0: never
 
     uint32_t control;
@@ -282,6 +282,7 @@ static uint64_t table_kept(uint64_t value)
 static uint64_t fake_read64(const volatile void *base, uint64_t offset)
 {
     fake = fake_at(base);
+    EXPECT(!fake->absent);
     if (offset == 0x8)
         return fake->type;
     if (offset == 0x80)
@@ -310,6 +311,7 @@ static void fake_write64(volatile void *base, uint64_t offset, uint64_t value)
 static uint32_t fake_read32(const volatile void *base, uint64_t offset)
 {
     fake = fake_at(base);
+    EXPECT(!fake->absent);
     if (offset == 0)
         return fake->control | ((fake->control & 1) == 0 && !fake->restless ? 1u << 31 : 0);
     if (offset == 0x90)
@@ -317,6 +319,14 @@ static uint32_t fake_read32(const volatile void *base, uint64_t offset)
     if (offset == 0xffe8)
         return 0x3b;
     return 0;
+}
+
+static bool fake_probe32(const volatile void *base, uint64_t offset, uint32_t *value)
+{
+    fake = fake_at(base);
+    if (!fake->absent)
+        *value = fake_read32(base, offset);
+    return !fake->absent;
 }
 
 static void fake_write32(volatile void *base, uint64_t offset, uint32_t value)
@@ -336,6 +346,7 @@ static void *fake_own(paddr_t registers, size_t bytes)
 static unsigned waits;
 
 #define mmio_read32 fake_read32
+#define mmio_probe32 fake_probe32
 #define mmio_read64 fake_read64
 #define mmio_write32 fake_write32
 #define mmio_write64 fake_write64
@@ -618,6 +629,9 @@ TEST(what_is_broken_is_not_used)
     begin();
     lpi_id_bits = 0;
     EXPECT_REFUSED("the distributor knows no LPIs");
+    begin();
+    fake->absent = true;
+    EXPECT_REFUSED("nothing is there");
     begin();
     fake->type &= ~1ull;
     EXPECT_REFUSED("its registers are not those of an ITS for LPIs");

@@ -50,6 +50,13 @@ static uint32_t fake_read32(const volatile void *base, uint64_t offset)
     }
 }
 
+static bool fake_probe32(const volatile void *base, uint64_t offset, uint32_t *value)
+{
+    uint64_t at;
+    *value = fake_read32(base, offset);
+    return frame_at(base, offset, &at)->present;
+}
+
 static uint64_t fake_read64(const volatile void *base, uint64_t offset)
 {
     uint64_t at;
@@ -118,6 +125,7 @@ static struct {
 } fake_hal = {&fake_clock};
 
 #define mmio_read32 fake_read32
+#define mmio_probe32 fake_probe32
 #define mmio_read64 fake_read64
 #define mmio_write32 fake_write32
 #define mmio_write64 fake_write64

@@ -3,17 +3,16 @@
 // The ACPI front end of the hardware tree: tables made here, of a PC and of an Arm machine, whole
 // and damaged. Each tree that comes out is held against the checker.
 #include <hwtree/front.h>
-#include <lib/acpi_tables.h>
 #include <stdint.h>
 
-#include "test.h"
+#include "acpi_maker.h"
+#include "hwtree_test.h"
 
 constexpr size_t TREE_BYTES = 128 * 1024;
 
 static uint64_t tree_memory[TREE_BYTES / 8];
-static struct hwtree *tree;
-static struct hwtree_acpi acpi;
 static struct hwtree_builder builder;
+static struct hwtree_acpi acpi;
 
 // ---- making tables, in memory from address 0 on
 
@@ -30,15 +29,6 @@ static const void *map(void *context, uint64_t address, uint64_t bytes)
     return memory + address;
 }
 
-static void finish_sum(uint8_t *table, size_t bytes, size_t at)
-{
-    uint8_t sum = 0;
-    table[at] = 0;
-    for (size_t i = 0; i < bytes; i++)
-        sum += table[i];
-    table[at] = (uint8_t)-sum;
-}
-
 static void begin_tables(void)
 {
     memset(memory, 0, sizeof(memory));
@@ -51,20 +41,11 @@ static uint8_t *put_table(const char *signature, const void *body, size_t bytes)
 {
     memory_used = (memory_used + 15) / 16 * 16;
     uint8_t *at = memory + memory_used;
-    struct acpi_table_header header = {.length = (uint32_t)(sizeof(header) + bytes)};
-    memcpy(header.signature, signature, 4);
-    memcpy(at, &header, sizeof(header));
-    memcpy(at + sizeof(header), body, bytes);
-    finish_sum(at, header.length, offsetof(struct acpi_table_header, checksum));
+    make_table(at, signature, body, bytes);
     list[list_count++] = (uint32_t)memory_used;
-    memory_used += header.length;
+    memory_used += sizeof(struct acpi_table_header) + bytes;
     return at;
 }
-
-// A structure that begins with a table's header.
-#define PUT(signature, table)                                             \
-    put_table(signature, (const char *)&(table) + sizeof((table).header), \
-              sizeof(table) - sizeof((table).header))
 
 static void end_tables(void)
 {
@@ -86,21 +67,6 @@ static bool read_tables(void)
     tree = builder.tree;
     EXPECT_NOTE(hwtree_check(tree, hwtree_finish(&builder), &why), "%s", why);
     return true;
-}
-
-static uint32_t find(const char *path)
-{
-    uint32_t node = hwtree_find(tree, path, strlen(path));
-    EXPECT_NOTE(node != HWTREE_NONE, "%s", path);
-    return node;
-}
-
-static uint32_t all_problems(void)
-{
-    uint32_t sum = 0;
-    for (unsigned cause = 0; cause < HWTREE_CAUSES; cause++)
-        sum += tree->problems[cause];
-    return sum;
 }
 
 static void expect_problem(enum hwtree_cause cause, const char *table, uint32_t offset)
@@ -281,10 +247,12 @@ TEST(a_pc)
     EXPECT(hwtree_count(tree, HWTREE_DISTANCES) == 4);
     EXPECT(((const struct hwtree_distance *)hwtree_at(tree, HWTREE_DISTANCES))[2].distance == 21);
     // IOMMUs: one for a function and an I/O APIC, one for all others
-    EXPECT(hwtree_node(tree, host)->ids.count == 2);
+    EXPECT(hwtree_node(tree, host)->ids.count == 3);
     EXPECT(hwtree_id(tree, host, 0)->input == (3 << 8 | 4 << 3 | 5));
     EXPECT(hwtree_id(tree, host, 0)->target == find("/iommu@fed90000"));
     EXPECT(hwtree_id(tree, host, 1)->target == find("/iommu@fed91000"));
+    EXPECT(hwtree_id(tree, host, 2)->kind == HWTREE_ID_MSI);
+    EXPECT(hwtree_id(tree, host, 2)->target == find("/local-apic@fee00000"));
     EXPECT(hwtree_device_id(tree, find("/io-apic@fec10000"), HWTREE_ID_IOMMU, &target, &id));
     EXPECT(id == 0xf0f8 && hwtree_node(tree, find("/iommu@fed91000"))->iommu.everything);
     EXPECT(hwtree_range(tree, find("/reserved@70000000"), 0)->bytes == 0x1'0000);
@@ -583,6 +551,88 @@ TEST(ids_through_an_smmu_are_cut)
     table.smmu.row.input_base = 0x8200; // behind all that the host sends
     make_arm(&madt, &table);
     EXPECT(read_tables() && hwtree_node(tree, find("/pci@4010000000"))->ids.count == 2);
+}
+
+// Three ITSs: a group of one for the first buses, one of two for the others, past the SMMU.
+struct [[gnu::packed]] iort_of_groups {
+    struct acpi_table_iort iort;
+    struct [[gnu::packed]] {
+        uint8_t type;
+        uint16_t length;
+        uint8_t revision;
+        uint32_t identifier, mapping_count, mapping_offset, its_count, its[3];
+    } groups[2];
+    struct [[gnu::packed]] {
+        uint8_t type;
+        uint16_t length;
+        uint8_t revision;
+        uint32_t identifier, mapping_count, mapping_offset;
+        struct acpi_iort_root_complex root;
+        struct acpi_iort_id_mapping rows[2];
+    } root;
+};
+
+struct [[gnu::packed]] madt_of_three {
+    struct arm_madt arm;
+    struct acpi_madt_generic_translator its[2];
+};
+
+static void make_groups(const struct iort_of_groups *table)
+{
+    struct mcfg mcfg = {.rows = {{.address = 0x40'1000'0000, .end_bus_number = 255}}};
+    struct madt_of_three madt = {.arm = arm_madt()};
+    for (unsigned i = 0; i < 2; i++)
+        madt.its[i] =
+            (struct acpi_madt_generic_translator){.header = {15, 20},
+                                                  .translation_id = 7 + i,
+                                                  .base_address = 0x818'0000 + 0x10'0000 * i};
+    begin_tables();
+    (void)put_table("APIC", (const char *)&madt + 36, sizeof(madt) - 36);
+    (void)put_table("MCFG", (char *)&mcfg + 36, 8 + 16);
+    (void)put_table("IORT", (const char *)table + 36, sizeof(*table) - 36);
+    end_tables();
+}
+
+TEST(which_its_a_requester_reaches)
+{
+    const uint32_t first = offsetof(struct iort_of_groups, groups),
+                   second = offsetof(struct iort_of_groups, groups[1]);
+    struct iort_of_groups table = {
+        .iort = {.node_count = 3, .node_offset = first},
+        .groups = {{0, sizeof(table.groups[0]), 0, 0, 0, 0, 1, {5}},
+                   {0, sizeof(table.groups[0]), 0, 0, 0, 0, 3, {99, 8, 7}}},
+        .root = {2,
+                 sizeof(table.root),
+                 0,
+                 0,
+                 2,
+                 offsetof(struct iort_of_groups, root.rows) - offsetof(struct iort_of_groups, root),
+                 {.pci_segment_number = 0},
+                 {{0, 0x1ff, 0x1'0000, first, 0}, {0x200, 0xff, 0x40, second, 0}}}};
+    make_groups(&table);
+    EXPECT(read_tables() && all_problems() == 0);
+    uint32_t host = find("/pci@4010000000");
+    EXPECT(hwtree_node(tree, host)->ids.count == 2);
+    const struct hwtree_id *id = hwtree_id(tree, host, 0);
+    EXPECT(id->target == find("/interrupt-controller@8000000/msi-controller@8080000"));
+    EXPECT(id->input == 0 && id->count == 0x200 && id->output == 0x1'0000);
+    // The first of its group is not in the MADT.
+    id = hwtree_id(tree, host, 1);
+    EXPECT(id->target == find("/interrupt-controller@8000000/msi-controller@8280000"));
+    EXPECT(id->input == 0x200 && id->count == 0x100 && id->output == 0x40);
+
+    table.groups[1].its[1] = table.groups[1].its[2] = 98; // nor any other
+    make_groups(&table);
+    EXPECT(read_tables());
+    expect_problem(HWTREE_NO_TARGET, "IORT", second);
+    table.groups[1].its_count = 4; // more than there are
+    make_groups(&table);
+    EXPECT(read_tables() && all_problems() == 2);
+    EXPECT(tree->problems[HWTREE_MALFORMED] == 1 && tree->problems[HWTREE_NO_TARGET] == 1);
+    // Without an IORT three of them are too many to choose from.
+    table.iort.node_count = 0;
+    make_groups(&table);
+    EXPECT(read_tables() && hwtree_node(tree, find("/pci@4010000000"))->ids.count == 0);
 }
 
 TEST(versions_of_the_gic)

@@ -8,15 +8,7 @@
 #include <lib/acpi_tables.h>
 #include <lib/string.h>
 
-#include "aml.h"
 #include "isa_facts.h"
-
-static bool is_named(const void *table, const char *signature)
-{
-    return memcmp(table, signature, ACPI_NAMESEG_SIZE) == 0;
-}
-
-// ---- a PC
 
 // The node, or HWTREE_NONE: there is no room.
 static uint32_t add_isa_device(struct hwtree_builder *builder, const char *name,
@@ -55,7 +47,7 @@ static bool has_cmos_clock(const struct hwtree_acpi *acpi)
     for (unsigned i = 0; i < acpi->count; i++) {
         struct acpi_table_fadt fadt = {};
         const uint32_t bytes = acpi->tables[i].bytes;
-        if (!is_named(acpi->tables[i].table, ACPI_SIG_FADT))
+        if (memcmp(acpi->tables[i].table, ACPI_SIG_FADT, ACPI_NAMESEG_SIZE) != 0)
             continue;
         memcpy(&fadt, acpi->tables[i].table, bytes < sizeof(fadt) ? bytes : sizeof(fadt));
         return (fadt.boot_flags & ACPI_FADT_NO_CMOS_RTC) == 0;
@@ -90,55 +82,7 @@ void acpi_describe_pc(struct hwtree_builder *builder)
     add_pc(builder, &none);
 }
 
-// ---- DSDT and SSDTs: slots of virtio devices
-
-static void add_interrupt(struct hwtree_builder *builder, uint32_t node, uint32_t index,
-                          const struct aml_interrupt *declared)
-{
-    struct hwtree_interrupt interrupt;
-    if (declared->line > UINT32_MAX ||
-        !hwtree_acpi_gsi(builder->tree, (uint32_t)declared->line, &interrupt)) {
-        hwtree_problem(builder, node, HWTREE_NOT_CONTROLLER, "_CRS", index);
-        return;
-    }
-    interrupt.trigger =
-        declared->trigger == TRIGGER_EDGE ? HWTREE_TRIGGER_EDGE : HWTREE_TRIGGER_LEVEL;
-    interrupt.polarity =
-        declared->trigger == TRIGGER_LEVEL_LOW ? HWTREE_POLARITY_LOW : HWTREE_POLARITY_HIGH;
-    hwtree_add_interrupt(builder, node, &interrupt);
-}
-
-static void add_declared(void *context, const struct aml_device *device)
-{
-    struct hwtree_builder *builder = context;
-    // The id is QEMU's, and Linux's; its ranges and interrupts are those of "virtio,mmio".
-    if (strcmp(device->hid, "LNRO0005") != 0 || device->range_count == 0)
-        return;
-    uint32_t node =
-        hwtree_add_named(builder, 0, "virtio@%llx", (unsigned long long)device->ranges[0].base);
-    if (node == HWTREE_NONE)
-        return;
-    hwtree_add_compatible(builder, node, "virtio,mmio", sizeof("virtio,mmio"));
-    for (uint8_t i = 0; i < device->range_count; i++) {
-        const struct aml_range *range = &device->ranges[i];
-        hwtree_add_range(
-            builder, node,
-            &(struct hwtree_range){.base = range->base,
-                                   .bytes = range->bytes,
-                                   .space = range->io ? HWTREE_SPACE_IO : HWTREE_SPACE_MEMORY},
-            "_CRS");
-    }
-    for (uint8_t i = 0; i < device->interrupt_count; i++)
-        add_interrupt(builder, node, i, &device->interrupts[i]);
-}
-
 void acpi_add_devices(struct hwtree_builder *builder, const struct hwtree_acpi *acpi)
 {
-    constexpr uint32_t HEADER = sizeof(struct acpi_table_header);
     add_pc(builder, acpi);
-    for (unsigned i = 0; i < acpi->count; i++) {
-        const char *table = acpi->tables[i].table;
-        if (is_named(table, ACPI_SIG_DSDT) || is_named(table, ACPI_SIG_SSDT))
-            aml_devices(table + HEADER, acpi->tables[i].bytes - HEADER, add_declared, builder);
-    }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Devices that the ACPI front end of lib/hwtree does not read: those that AML declares by constants
-// (aml.h), and those of a PC that no table names (isa_facts.h). Pure; the tables are untrusted.
+// Devices of a PC that no table names (isa_facts.h). Pure; the tables are untrusted.
 #pragma once
 
 #include <hwtree/front.h>

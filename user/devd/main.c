@@ -3,15 +3,15 @@
 // devd: finds the devices of the machine and gives them to drivers. It has the one handle that
 // can mint device objects, and gives each driver exactly those of its device.
 //
-//   tree.c          what the firmware's tables say (lib/hwtree)
-//   acpi.c, aml*.c  what they say in AML; what a PC has without a table that says so
-//   isa.c           PCI that no table names
-//   slots*.c        virtio devices whose registers are in memory
-//   pci_*.c         what stands on the PCI buses, and where its registers go
-//   plan.c          which pages a driver may have
-//   mint.c          makes and destroys kernel objects; hands them to init
-//   device.c        the life of a device: reset, driven, reset again
-//   storm.c         interrupts that come too often
+//   tree.c      what the firmware's tables say (lib/hwtree)
+//   acpi.c      what a PC has without a table that says so
+//   isa.c       PCI that no table names
+//   slots*.c    virtio devices whose registers are in memory
+//   pci_*.c     what stands on the PCI buses, and where its registers go
+//   plan.c      which pages a driver may have
+//   mint.c      makes and destroys kernel objects; hands them to init
+//   device.c    the life of a device: reset, driven, reset again
+//   storm.c     interrupts that come too often
 //
 // It serves proto/devices.toml, for people.
 

@@ -4,8 +4,9 @@
 
 #include "tree.h"
 
+#include <hwtree/front.h>
+
 constexpr uint64_t BUS_SHIFT = 20; // of the configuration space of one bus
-constexpr uint32_t REQUESTERS = 1u << 16;
 
 static void add_window(struct pci_space *space, const struct hwtree_window *window)
 {
@@ -66,54 +67,10 @@ void tree_add_port_host(struct tree *tree, const struct pci_ports *ports,
 
 // ---- messages
 
-static bool takes_messages(const struct hwtree *hardware, uint32_t node)
-{
-    const struct hwtree_node *n = hwtree_node(hardware, node);
-    return n->kind == HWTREE_CONTROLLER && hwtree_available(hardware, node) &&
-           (n->controller.variant == HWTREE_CONTROLLER_GIC_ITS ||
-            n->controller.variant == HWTREE_CONTROLLER_GIC_FRAME ||
-            n->controller.variant == HWTREE_CONTROLLER_LOCAL_APIC);
-}
-
-static bool is_frame(const struct hwtree *hardware, uint32_t node)
-{
-    return hwtree_node(hardware, node)->controller.variant == HWTREE_CONTROLLER_GIC_FRAME;
-}
-
-// HWTREE_NONE: there is none, or more than one.
-static uint32_t message_controller(const struct hwtree *hardware)
-{
-    uint32_t found = HWTREE_NONE;
-    for (uint32_t i = 0; i < hwtree_count(hardware, HWTREE_NODES); i++) {
-        if (!takes_messages(hardware, i))
-            continue;
-        if (found == HWTREE_NONE)
-            found = i;
-        else if (!is_frame(hardware, i) || !is_frame(hardware, found))
-            return HWTREE_NONE;
-    }
-    return found;
-}
-
-static bool has_message_map(const struct hwtree *hardware, uint32_t host)
-{
-    for (uint32_t i = 0; i < hwtree_node(hardware, host)->ids.count; i++)
-        if (hwtree_id(hardware, host, i)->kind == HWTREE_ID_MSI)
-            return true;
-    return false;
-}
-
 void tree_send_messages(struct tree *tree)
 {
-    struct hwtree_id id = {.kind = HWTREE_ID_MSI,
-                           .target = message_controller(tree->hardware),
-                           .input_mask = UINT32_MAX,
-                           .count = REQUESTERS};
-    if (tree->hardware->origin != HWTREE_ACPI || id.target == HWTREE_NONE)
-        return;
-    for (uint32_t i = 0; i < tree->host_count; i++)
-        if (!has_message_map(tree->hardware, tree->hosts[i].node))
-            hwtree_add_id(&tree->builder, tree->hosts[i].node, &id);
+    if (tree->hardware->origin == HWTREE_ACPI)
+        hwtree_acpi_messages(&tree->builder);
 }
 
 bool tree_messages(const struct tree *tree, uint32_t node, uint32_t *device, uint64_t *controller)

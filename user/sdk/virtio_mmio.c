@@ -93,12 +93,6 @@ static uint16_t memory_queue_max(const struct virtio *virtio, uint16_t queue)
     return most < UINT16_MAX ? (uint16_t)most : UINT16_MAX;
 }
 
-static void write_address(volatile uint8_t *address, uint64_t value)
-{
-    mmio_write32(address, (uint32_t)value);
-    mmio_write32(address + 4, (uint32_t)(value >> 32));
-}
-
 static volatile uint8_t *memory_queue_start(const struct virtio *virtio, uint16_t queue,
                                             uint16_t size,
                                             const struct virtio_queue_addresses *addresses,
@@ -111,9 +105,9 @@ static volatile uint8_t *memory_queue_start(const struct virtio *virtio, uint16_
         return nullptr;
     }
     mmio_write32(registers + MMIO_QUEUE_SIZE, size);
-    write_address(registers + MMIO_QUEUE_DESCRIPTORS, addresses->descriptors);
-    write_address(registers + MMIO_QUEUE_AVAILABLE, addresses->available);
-    write_address(registers + MMIO_QUEUE_USED, addresses->used);
+    virtio_write_address(registers + MMIO_QUEUE_DESCRIPTORS, addresses->descriptors);
+    virtio_write_address(registers + MMIO_QUEUE_AVAILABLE, addresses->available);
+    virtio_write_address(registers + MMIO_QUEUE_USED, addresses->used);
     mmio_write32(registers + MMIO_QUEUE_READY, 1);
     return registers + MMIO_QUEUE_NOTIFY;
 }

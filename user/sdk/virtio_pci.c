@@ -85,12 +85,6 @@ static uint16_t pci_queue_max(const struct virtio *virtio, uint16_t queue)
     return mmio_read16(virtio->registers + COMMON_QUEUE_SIZE);
 }
 
-static void write_address(volatile uint8_t *address, uint64_t value)
-{
-    mmio_write32(address, (uint32_t)value);
-    mmio_write32(address + 4, (uint32_t)(value >> 32));
-}
-
 static volatile uint8_t *pci_queue_start(const struct virtio *virtio, uint16_t queue, uint16_t size,
                                          const struct virtio_queue_addresses *addresses,
                                          const char **why)
@@ -110,9 +104,9 @@ static volatile uint8_t *pci_queue_start(const struct virtio *virtio, uint16_t q
         *why = "its notification register lies outside its registers";
         return nullptr;
     }
-    write_address(common + COMMON_QUEUE_DESCRIPTORS, addresses->descriptors);
-    write_address(common + COMMON_QUEUE_AVAILABLE, addresses->available);
-    write_address(common + COMMON_QUEUE_USED, addresses->used);
+    virtio_write_address(common + COMMON_QUEUE_DESCRIPTORS, addresses->descriptors);
+    virtio_write_address(common + COMMON_QUEUE_AVAILABLE, addresses->available);
+    virtio_write_address(common + COMMON_QUEUE_USED, addresses->used);
     mmio_write16(common + COMMON_QUEUE_ENABLE, 1);
     return virtio->notify + at;
 }

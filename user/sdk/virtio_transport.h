@@ -4,6 +4,7 @@
 // virtio.c.
 #pragma once
 
+#include <sdk/mmio.h>
 #include <sdk/virtio.h>
 
 struct virtio_transport {
@@ -20,6 +21,13 @@ struct virtio_transport {
     void (*quiet)(const struct virtio *virtio);
     uint32_t (*generation)(const struct virtio *virtio); // of the configuration
 };
+
+// An address in two registers: neither transport has to take 64 bits at once.
+static inline void virtio_write_address(volatile uint8_t *registers, uint64_t address)
+{
+    mmio_write32(registers, (uint32_t)address);
+    mmio_write32(registers + 4, (uint32_t)(address >> 32));
+}
 
 extern const struct virtio_transport virtio_pci, virtio_mmio;
 

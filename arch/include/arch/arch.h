@@ -177,6 +177,12 @@ static inline paddr_t arch_ram_address(const void *pointer);
 // the platform's start on, by one CPU at a time: the kernel holds one lock around it.
 void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory memory);
 
+// Reads a register of a device that may not be there, since nobody but firmware said that it is; `at`
+// is mapped as ARCH_MEMORY_DEVICE. false: nothing answers. Where the bus then gives all ones instead
+// of refusing, false for a register that is all ones, too. Not on a path of user space: the CPU may
+// take a trap for it.
+[[nodiscard]] bool arch_device_probe(const volatile uint32_t *at, uint32_t *value);
+
 // Fills a page with zeros, fast. `page` is page-aligned. (inline)
 static inline void arch_zero_page(void *page);
 

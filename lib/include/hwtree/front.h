@@ -52,9 +52,12 @@ typedef const void *hwtree_acpi_map(void *context, uint64_t address, uint64_t by
 // counted.
 bool hwtree_acpi_add(struct hwtree_acpi *acpi, const void *table, uint64_t bytes);
 
-// Reads the tables into a tree that was begun and has no nodes. What AML alone tells (devices on no
-// bus that can be searched, windows of PCI hosts) is not read.
+// Reads the tables into a tree that was begun and has no nodes. Of AML, what stands there as constants.
 void hwtree_read_acpi(struct hwtree_builder *builder, const struct hwtree_acpi *acpi);
+
+// Where messages go, for PCI hosts of which no table says it: to the only controller that takes any,
+// or the first frame of a GICv2. A host that was added later needs this once more.
+void hwtree_acpi_messages(struct hwtree_builder *builder);
 
 // The line that is number `gsi` of all I/O APICs' inputs together, or a GIC's INTID; its trigger is not
 // known. false: no controller has it.

@@ -22,8 +22,14 @@ void hwtree_print_problems(const struct hwtree *tree, struct hwtree_output *outp
 // One line for each kind of thing that a kernel looks for, and how much was resolved.
 void hwtree_print_summary(const struct hwtree *tree, struct hwtree_output *output);
 
-// The differences between two trees that were checked, a line each: nodes that only one has, and
-// properties of the nodes that both have. Their number. `memory` holds the properties of two nodes
-// as text; a node that does not fit is compared as far as it does.
+// The differences between two trees that were checked, a line each:
+//   - PATH                    a node that only the first has; + one that only the second has
+//   - PATH: PROPERTY = ...;   a property that only the first has of a node that both have; + likewise
+//   ~ PATH: PROPERTY = ...; | ...;   what the first says of it, and what the second does
+// Nodes are the same if those above them are and they have one name, or else are of one kind and have
+// registers that begin at one place: names are free. The path is that of the first tree. What is the same
+// of neighbours with numbered names is one line: "PATH (and 31 like it)".
+// Their number, of lines. `memory` holds 4 bytes for each node of both, and the properties of a node four
+// times; a node that does not fit is compared as far as it does. UINT32_MAX: there is less.
 uint32_t hwtree_print_differences(const struct hwtree *a, const struct hwtree *b, char *memory,
                                   size_t bytes, struct hwtree_output *output);

@@ -226,15 +226,28 @@ int command_irq(const struct words *words)
 
 // ---- the clock
 
+// Whether devd has found one: it answers when it has looked at everything that is there.
+static bool has_clock(void)
+{
+    struct devices_device_info_reply device;
+    status_t status;
+    for (uint32_t i = 0; (status = get_device(i, &device)) == STATUS_OK; i++)
+        if (strcmp(device.driver, "rtc") == 0)
+            return true;
+    return status != STATUS_NOT_FOUND; // it is not known
+}
+
 int command_date(const struct words *words)
 {
     (void)words;
     channel_t clock;
     struct clock_now_reply now;
     struct calendar date;
+    if (!has_clock())
+        return complain("date", "no clock: the firmware names none, or keeps it for itself");
     status_t status = service_connect("rtc", now_ns() + NS_PER_S, &clock);
     if (status != STATUS_OK)
-        return complain("date", "this machine has no clock that works: %s", status_name(status));
+        return complain("date", "the clock does not answer: %s", status_name(status));
     status = clock_now(clock, &now, now_ns() + NS_PER_S);
     handle_close((handle_t){clock.value});
     if (status != STATUS_OK || !calendar_date(now.seconds, &date))

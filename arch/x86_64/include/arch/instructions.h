@@ -155,24 +155,3 @@ static inline void port_write32(uint16_t port, uint32_t value)
 {
     asm volatile("outl %0, %1" ::"a"(value), "Nd"(port) : "memory");
 }
-
-// Device registers in memory, one access each, in program order.
-static inline uint32_t mmio_read32(const volatile void *base, uint64_t offset)
-{
-    return *(const volatile uint32_t *)((const volatile uint8_t *)base + offset);
-}
-
-static inline void mmio_write32(volatile void *base, uint64_t offset, uint32_t value)
-{
-    *(volatile uint32_t *)((volatile uint8_t *)base + offset) = value;
-}
-
-static inline uint64_t mmio_read64(const volatile void *base, uint64_t offset)
-{
-    return *(const volatile uint64_t *)((const volatile uint8_t *)base + offset);
-}
-
-static inline void mmio_write64(volatile void *base, uint64_t offset, uint64_t value)
-{
-    *(volatile uint64_t *)((volatile uint8_t *)base + offset) = value;
-}

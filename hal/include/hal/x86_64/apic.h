@@ -38,6 +38,9 @@ struct apic_config {
 const char *apic_init(const struct apic_config *config, uint16_t i8259_first,
                       uint16_t i8259_second);
 
+// Whether the I/O APIC that is number `index` in the configuration did not answer, and is not used.
+bool ioapic_is_silent(unsigned index);
+
 extern struct irq_controller apic_controller;
 
 // hal.cpu_start; needs hal.clock. `entry` is a page below 1 MiB.
