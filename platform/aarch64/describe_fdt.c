@@ -21,6 +21,8 @@ void describe_console(const void *tree, struct machine_description *machine)
         return;
     machine->console.registers.value = registers.address;
     machine->console.bytes = registers.bytes;
+    machine->console.kind =
+        fdt_compatible(&node, "brcm,bcm2835-aux-uart") ? CONSOLE_BCM_AUX : CONSOLE_PL011;
 }
 
 // The first node that is enabled and compatible with one of the names.

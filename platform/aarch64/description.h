@@ -17,6 +17,9 @@ constexpr unsigned MESSAGE_FRAMES_MAX = GICV2M_FRAMES_MAX;
 
 enum gic_kind : uint8_t { GIC_NONE, GIC_V2, GIC_V3 };
 
+// A PL011, or what an SBSA machine has of one; the mini UART of a BCM2835 and those after it.
+enum console_kind : uint8_t { CONSOLE_PL011, CONSOLE_BCM_AUX };
+
 enum conduit : uint8_t { CONDUIT_NONE, CONDUIT_HVC, CONDUIT_SMC }; // none: there is no PSCI
 
 // An address is physical; 0: there is no such thing. An INTID of 0: not described.
@@ -25,7 +28,8 @@ struct machine_description {
     struct {
         paddr_t registers;
         uint64_t bytes;
-    } console; // a PL011, or what an SBSA machine has of one
+        enum console_kind kind;
+    } console;
 
     enum gic_kind gic;
     const char *gic_name; // its node or table, for messages
@@ -46,4 +50,6 @@ struct machine_description {
     uint32_t timer_hz;                      // where CNTFRQ_EL0 is wrong; 0: it is right
 
     enum conduit psci;
+    // By the place of a CPU in boot_info.cpu_ids: where it waits; 0: it is started by PSCI.
+    paddr_t releases[BOOT_CPUS_MAX];
 };

@@ -91,6 +91,18 @@ static void expect_sound_boot(const struct boot_info *boot, uint64_t boot_cpu)
             FUZZ_EXPECT(boot->cpu_ids[i] != boot->cpu_ids[k]);
 }
 
+static void expect_sound_releases(const struct boot_info *boot, const paddr_t *releases)
+{
+    FUZZ_EXPECT(releases[0].value == 0);
+    for (uint32_t i = 0; i < boot->cpu_count; i++) {
+        const uint64_t at = releases[i].value;
+        FUZZ_EXPECT(at % 8 == 0);
+        FUZZ_EXPECT(at == 0 || boot_find_ram(boot, at, at + 8) != nullptr);
+        for (uint32_t k = 0; k < i; k++)
+            FUZZ_EXPECT(at == 0 || releases[k].value != at);
+    }
+}
+
 static void read_boot(const void *fdt)
 {
     static struct boot_info boot;
@@ -101,7 +113,12 @@ static void read_boot(const void *fdt)
         expect_sound_ranges(boot.reserved, boot.reserved_count);
     }
     fdt_read_chosen(fdt, &boot);
-    fdt_read_cpus(fdt, 1, &boot);
+    static paddr_t releases[BOOT_CPUS_MAX];
+    memset(releases, 0xff, sizeof(releases));
+    if (setjmp(refused) == 0) {
+        fdt_read_cpus(fdt, 1, &boot, releases);
+        expect_sound_releases(&boot, releases);
+    }
     expect_sound_boot(&boot, 1);
 }
 

@@ -195,6 +195,19 @@ TEST(four_cells)
     EXPECT(!describe());
 }
 
+TEST(consoles)
+{
+    dump("gic-version=2");
+    EXPECT(describe() && machine.console.kind == CONSOLE_PL011);
+    // 24 bytes: two names.
+    EXPECT(change("/pl011@9000000", "compatible", 0, "brcm,bcm2835-aux-uart\0\0", 24));
+    EXPECT(describe() && machine.console.kind == CONSOLE_BCM_AUX);
+    EXPECT(machine.console.registers.value == 0x900'0000);
+    EXPECT(change("/pl011@9000000", "compatible", 0, "brcm,bcm9999-aux-uart", 21));
+    EXPECT(describe() && machine.console.registers.value == 0);
+    EXPECT(strstr(said, "no UART that the kernel can drive") != nullptr);
+}
+
 // ---- RAM for a controller
 
 static uint64_t take(struct boot_info *boot, uint64_t bytes, uint64_t alignment)

@@ -103,5 +103,8 @@ void fdt_read_chosen(const void *tree, struct boot_info *boot);
 
 // ---- fdt_cpus.c
 
-// Lists the CPUs that can be started, `boot_cpu` (an MPIDR affinity) first.
-void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot);
+// Lists the CPUs that can be started, `boot_cpu` (an MPIDR affinity) first, and the release address of
+// each, 0 where it is started by PSCI. boot->ram is normalised; kernel, bundle and tables are known.
+// The release addresses are reserved, which normalises nothing.
+void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot,
+                   paddr_t releases[static BOOT_CPUS_MAX]);
