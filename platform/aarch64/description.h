@@ -8,6 +8,7 @@
 #include <hal/gicv2.h>
 #include <hal/gicv3.h>
 #include <hal/hal.h>
+#include <hal/syscon.h>
 #include <kernel/boot.h>
 
 // A reader of tables has read at most so many; what there is besides, it says and leaves out.
@@ -49,7 +50,15 @@ struct machine_description {
     uint32_t timer_virtual, timer_physical; // INTIDs of the EL1 timers: PPIs, so 16 to 31
     uint32_t timer_hz;                      // where CNTFRQ_EL0 is wrong; 0: it is right
 
+    // What switches the machine off and resets it: the first of these that is there is used.
     enum conduit psci;
+    struct syscon_write syscon_off, syscon_reboot;
+    struct {
+        paddr_t registers;
+        uint64_t bytes;
+        bool can_halt;
+    } bcm_pm; // of a BCM2835 and those after it
+
     // By the place of a CPU in boot_info.cpu_ids: where it waits; 0: it is started by PSCI.
     paddr_t releases[BOOT_CPUS_MAX];
 };

@@ -5,10 +5,12 @@
 #include "machine.h"
 
 #include <arch/start.h>
+#include <hal/bcm_pm.h>
 #include <hal/generic_timer.h>
 #include <hal/pl011.h>
 #include <hal/psci.h>
 #include <hal/spin_table.h>
+#include <hal/syscon.h>
 #include <hal/uart_bcm_aux.h>
 #include <platform/boot_info.h>
 
@@ -111,11 +113,18 @@ static bool start_cpu(uint64_t affinity, paddr_t entry, uint64_t argument)
     return has_psci && psci_cpu_start(affinity, entry, argument);
 }
 
-static void use_psci(enum psci_conduit conduit)
+static void use_power(const struct machine_description *machine)
 {
-    hal.power = psci_init(conduit);
-    hal.cpu_start = start_cpu;
-    has_psci = true;
+    if (machine->psci != CONDUIT_NONE) {
+        hal.power = psci_init(machine->psci == CONDUIT_HVC ? PSCI_HVC : PSCI_SMC);
+        hal.cpu_start = start_cpu;
+        has_psci = true;
+        return;
+    }
+    hal.power = syscon_power_init(&machine->syscon_off, &machine->syscon_reboot);
+    if (hal.power == nullptr && machine->bcm_pm.registers.value != 0)
+        hal.power =
+            bcm_pm_init(machine->bcm_pm.registers, machine->bcm_pm.bytes, machine->bcm_pm.can_halt);
 }
 
 static void use_spin_table(const struct machine_description *machine, const struct boot_info *boot)
@@ -131,8 +140,7 @@ static void use_spin_table(const struct machine_description *machine, const stru
 
 void start_devices(const struct machine_description *machine, struct boot_info *boot)
 {
-    if (machine->psci != CONDUIT_NONE)
-        use_psci(machine->psci == CONDUIT_HVC ? PSCI_HVC : PSCI_SMC);
+    use_power(machine);
     use_spin_table(machine, boot);
     switch (machine->gic) {
     case GIC_V2:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: platform/aarch64/describe_fdt.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/tree.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_tables.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
+// build: platform/aarch64/describe_fdt.c platform/aarch64/describe_power.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/tree.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_tables.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
 // Device trees, as the kernel's start and the hardware tree's front end read them: nothing outside of the blob is read, both
 // come to an end, and what was found makes sense. The kernel may refuse a tree by a panic that says
@@ -133,6 +133,8 @@ static void expect_sound_machine(const struct machine_description *machine)
     FUZZ_EXPECT(machine->its_count <= ITS_MAX && machine->frame_count <= MESSAGE_FRAMES_MAX);
     FUZZ_EXPECT(machine->timer_virtual != 0 || machine->timer_physical != 0);
     FUZZ_EXPECT(machine->timer_virtual < 32 && machine->timer_physical < 32);
+    FUZZ_EXPECT(machine->syscon_off.address.value % 4 == 0);
+    FUZZ_EXPECT(machine->syscon_reboot.address.value % 4 == 0);
 }
 
 // As the start of the machine looks for devices: registers, and interrupts at a controller.

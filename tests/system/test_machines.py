@@ -245,8 +245,9 @@ def test_memory_is_looked_at_when_it_is_used(tmp):
 @limit(180)
 def test_power():
     """Every machine can be switched off, and started again."""
-    for machine in ("q35", "pc", "microvm"):
+    for arch, machine in (("x86_64", "q35"), ("x86_64", "pc"), ("x86_64", "microvm"), ("aarch64", "virt"),
+                          ("aarch64", "raspi4b")):
         for command, reason in (("poweroff", "guest-shutdown"), ("reboot", "guest-reset")):
-            with Session("x86_64", machine=machine) as shell:
+            with Session(arch, machine=machine, qemu10=machine == "raspi4b") as shell:
                 shell.machine.send(command + "\r")
                 equal(shell.machine.wait(20), reason, f"{command} on {machine}")
