@@ -200,6 +200,7 @@ make run MEM=512M SMP=1 CPU=max   the machine's memory, CPUs and CPU model
 make run MACHINE=q35|pc|microvm   which PC; QEMU10=1: by a newer emulator (docs/machines.md)
 make run ARCH=aarch64 GIC=3       with a GICv3 instead of a GICv2
 make run MACHINE=virt,its=off,... further options of QEMU's -M behind the machine's name
+make run ARCH=aarch64 MACHINE=raspi4b QEMU10=1   a Raspberry Pi 4B
 make run FIRMWARE=uefi            by a UEFI, from a disk (MACHINE=virt,acpi=off: AArch64 by its device tree)
 make image                        that disk, for both machines: to be written to a stick
 make run CMD='ls /disk; ps'       run commands, print their output, power off (TIMEOUT=60)

@@ -343,6 +343,8 @@ status_t sys_machine_power(struct entry *entry, const struct handle_lookup *hand
     (void)entry, (void)handle;
     if (action != POWER_OFF && action != POWER_REBOOT)
         return STATUS_INVALID;
+    if (!hal.power)
+        return STATUS_NOT_SUPPORTED;
     void (*perform)(void) = action == POWER_OFF ? hal.power->off : hal.power->reboot;
     if (!perform)
         return STATUS_NOT_SUPPORTED;

@@ -65,7 +65,7 @@ static void begin(void)
              (unsigned long)cpu->current->object.id,
              cpu->current->process ? cpu->current->process->name : "?");
     klog("PANIC: the machine is stopped");
-    if (hal.power && hal.power->off && !dev_build)
+    if (hal.power && hal.power->reboot && !dev_build)
         hal.power->reboot();
     arch_halt();
 }

@@ -231,6 +231,18 @@ bool fdt_enabled(const struct fdt_node *node)
     return status != nullptr && (strcmp(status, "okay") == 0 || strcmp(status, "ok") == 0);
 }
 
+bool fdt_find_compatible(const void *tree, const char *const *names, unsigned count,
+                         struct fdt_node *node)
+{
+    for (*node = fdt_begin(tree); fdt_next(node);) {
+        for (unsigned i = 0; i < count; i++) {
+            if (fdt_compatible(node, names[i]) && fdt_enabled(node))
+                return true;
+        }
+    }
+    return false;
+}
+
 bool fdt_compatible(const struct fdt_node *node, const char *with)
 {
     unsigned length;

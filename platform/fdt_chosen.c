@@ -6,7 +6,7 @@
 
 #include <lib/string.h>
 
-static const char *const consoles[] = {"arm,pl011", "arm,sbsa-uart"};
+static const char *const consoles[] = {"arm,pl011", "arm,sbsa-uart", "brcm,bcm2835-aux-uart"};
 
 static bool is_console(const struct fdt_node *node)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // /cpus (specification 3.7 and 3.8, and the "arm,cpus" binding): which CPUs there are and
-// whether the kernel can start them.
+// how the kernel can start them.
+#include <platform/boot_info.h>
 #include <platform/fdt.h>
 
 #include <lib/string.h>
@@ -23,12 +24,55 @@ static bool read_id(const struct fdt_node *node, const struct fdt_node *cpus, ui
     return true;
 }
 
-static bool can_start(const struct fdt_node *node)
+static bool overlaps(uint64_t address, const struct boot_range *range)
+{
+    return address < range->end && range->start < address + sizeof(uint64_t);
+}
+
+// Why the kernel cannot write a CPU's release address; nullptr: it can.
+static const char *release_refusal(uint64_t address, const struct boot_info *boot,
+                                   const paddr_t *releases)
+{
+    const struct boot_range tables = {boot->tables.value, boot->tables.value + boot->tables_bytes};
+    if (address == 0 || address % sizeof(uint64_t) != 0)
+        return "is no multiple of 8: the CPU is left off";
+    if (boot_find_ram(boot, address, address + sizeof(uint64_t)) == nullptr)
+        return "is not in RAM: the CPU is left off";
+    if (overlaps(address, &boot->kernel) || overlaps(address, &boot->bundle) ||
+        overlaps(address, &tables))
+        return "is where the kernel, its bundle or the device tree is: the CPU is left off";
+    for (uint32_t i = 0; i < boot->cpu_count; i++)
+        if (releases[i].value == address)
+            return "is that of another CPU: the CPU is left off";
+    return nullptr;
+}
+
+static bool read_release(const struct fdt_node *node, const struct boot_info *boot,
+                         const paddr_t *releases, paddr_t *release)
+{
+    if (!fdt_has(node, "cpu-release-addr")) {
+        fdt_complain(node, "cpu-release-addr", "is absent: the CPU is left off");
+        return false;
+    }
+    if (!fdt_u64(node, "cpu-release-addr", &release->value))
+        return false;
+    const char *refusal = release_refusal(release->value, boot, releases);
+    if (refusal != nullptr)
+        fdt_complain(node, "cpu-release-addr", refusal);
+    return refusal == nullptr;
+}
+
+// By PSCI, where *release is 0, or by a spin table.
+static bool can_start(const struct fdt_node *node, const struct boot_info *boot,
+                      const paddr_t *releases, paddr_t *release)
 {
     const char *method = fdt_has(node, "enable-method") ? fdt_text(node, "enable-method") : nullptr;
+    *release = (paddr_t){0};
     if (method != nullptr && strcmp(method, "psci") == 0)
         return true;
-    fdt_complain(node, "enable-method", "is not psci: the CPU is left off");
+    if (method != nullptr && strcmp(method, "spin-table") == 0)
+        return read_release(node, boot, releases, release);
+    fdt_complain(node, "enable-method", "is neither psci nor spin-table: the CPU is left off");
     return false;
 }
 
@@ -47,10 +91,12 @@ static bool is_listed(const struct boot_info *boot, uint64_t id)
     return false;
 }
 
-void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot)
+void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot,
+                   paddr_t releases[static BOOT_CPUS_MAX])
 {
     boot->cpu_ids[0] = boot_cpu;
     boot->cpu_count = 1;
+    releases[0] = (paddr_t){0};
 
     struct fdt_node cpus;
     if (!fdt_find(tree, "/cpus", strlen("/cpus"), &cpus)) {
@@ -59,8 +105,10 @@ void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot)
     }
     for (struct fdt_node node = cpus; fdt_next(&node) && node.depth > cpus.depth;) {
         uint64_t id;
+        paddr_t release;
         if (!fdt_is_child(&node, &cpus) || !is_cpu(&node) || !fdt_enabled(&node) ||
-            !read_id(&node, &cpus, &id) || id == boot_cpu || !can_start(&node))
+            !read_id(&node, &cpus, &id) || id == boot_cpu ||
+            !can_start(&node, boot, releases, &release))
             continue;
         if (is_listed(boot, id)) {
             fdt_complain(&node, "reg", "is the number of another CPU");
@@ -70,6 +118,9 @@ void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot)
             fdt_complain(&node, nullptr, "is one CPU too many and is left off");
             continue;
         }
+        if (release.value != 0) // firmware ought to have reserved it
+            boot_add_reserved(boot, release.value, release.value + sizeof(uint64_t));
+        releases[boot->cpu_count] = release;
         boot->cpu_ids[boot->cpu_count++] = id;
     }
 }

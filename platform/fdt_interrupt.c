@@ -16,14 +16,6 @@ static void take(const void *cells, unsigned at, struct fdt_interrupt *interrupt
     };
 }
 
-// Not by libfdt, which can stand still at a property whose length is -12.
-static bool is_controller(uint32_t phandle, const struct fdt_node *controller)
-{
-    const char *name = fdt_has(controller, "phandle") ? "phandle" : "linux,phandle"; // its old name
-    uint32_t own;
-    return fdt_u32(controller, name, &own) && own == phandle;
-}
-
 static bool extended(const struct fdt_node *node, unsigned index, const struct fdt_node *controller,
                      unsigned width, struct fdt_interrupt *interrupt)
 {
@@ -33,7 +25,7 @@ static bool extended(const struct fdt_node *node, unsigned index, const struct f
         return false;
     for (unsigned i = 0, at = 0; at + 1 + width <= count; i++, at += 1 + width) {
         // Entries of other controllers have other lengths, so the walk ends at the first one.
-        if (!is_controller(fdt_cell(cells, at), controller)) {
+        if (!fdt_has_phandle(controller, fdt_cell(cells, at))) {
             fdt_complain(node, "interrupts-extended", "names another interrupt controller");
             return false;
         }
@@ -52,7 +44,8 @@ static bool parent_is(const struct fdt_node *node, const struct fdt_node *contro
     for (struct fdt_node at = *node; at.depth >= 0; at.depth--) {
         uint32_t phandle;
         if (fdt_has(&at, "interrupt-parent"))
-            return fdt_u32(&at, "interrupt-parent", &phandle) && is_controller(phandle, controller);
+            return fdt_u32(&at, "interrupt-parent", &phandle) &&
+                   fdt_has_phandle(controller, phandle);
         if (at.depth < node->depth && fdt_has(&at, "interrupt-controller"))
             return fdt_offset(&at) == fdt_offset(controller);
     }

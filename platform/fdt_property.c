@@ -89,6 +89,23 @@ bool fdt_u64(const struct fdt_node *node, const char *property, uint64_t *value)
     return true;
 }
 
+// Not by libfdt, which can stand still at a property whose length is -12.
+bool fdt_has_phandle(const struct fdt_node *node, uint32_t phandle)
+{
+    const char *name = fdt_has(node, "phandle") ? "phandle" : "linux,phandle"; // its old name
+    uint32_t own;
+    return fdt_u32(node, name, &own) && own == phandle;
+}
+
+bool fdt_by_phandle(const void *tree, uint32_t phandle, struct fdt_node *node)
+{
+    for (*node = fdt_begin(tree); fdt_next(node);) {
+        if (fdt_has_phandle(node, phandle))
+            return true;
+    }
+    return false;
+}
+
 // ---- registers
 
 // How a bus writes the addresses and sizes of its children; the defaults are those of the

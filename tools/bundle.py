@@ -39,9 +39,19 @@ def bundle(files):
     return bytes(out) + bytes(pages(len(out)) - len(out))
 
 
+def files_of(data):
+    """The (name, bytes) pairs of a bundle."""
+    magic, version, count = HEADER.unpack_from(data)
+    if magic != MAGIC or version != VERSION:
+        raise ValueError("this is no boot bundle")
+    entries = [ENTRY.unpack_from(data, HEADER.size + ENTRY.size * i) for i in range(count)]
+    return [(name.rstrip(b"\0").decode(), data[at:at + size]) for name, at, size in entries]
+
+
 def main():
     pairs = [argument.split("=", 1) for argument in sys.argv[2:]]
     Path(sys.argv[1]).write_bytes(bundle([(name, Path(path).read_bytes()) for name, path in pairs]))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -77,9 +77,9 @@ def run_commands(machine, commands, timeout, show=lambda data: None):
     `show` gets the output as it comes. Returns None, or says what went wrong
     (commands.status tells how the commands themselves ended).
     """
-    deadline = time.monotonic() + timeout
     seen, panicked = 0, None
-    machine.start()
+    machine.start()  # what has to be fetched first is not part of the time
+    deadline = time.monotonic() + timeout
     try:
         while True:
             with machine.changed:

@@ -23,6 +23,7 @@ import threading
 import time
 from pathlib import Path
 
+import bundle
 import image
 from symbols import Stream, Symbolizer
 
@@ -42,8 +43,17 @@ class MachineError(Exception):
     """The machine did not do what was asked; the text says what."""
 
 
-MACHINES = {"x86_64": ("q35", "pc", "microvm"), "aarch64": ("virt",)}
+MACHINES = {"x86_64": ("q35", "pc", "microvm"), "aarch64": ("virt", "raspi4b")}
 QEMU10 = TOP / "build" / "deps" / "qemu10"
+BOARD_TREES = TOP / "build" / "deps" / "boards"
+MEMORY, CPUS = "512M", 1  # where nobody says
+
+# Boards that the emulator has as they are: their memory and CPUs cannot be chosen. `tree`: the device tree that
+# their firmware would give, among Debian's; `serial`: which of the emulator's serial lines is the
+# console that it names; `disk`: how a disk is reached.
+BOARDS = {"raspi4b": {"memory": "2G", "cpus": 4, "cpu": "cortex-a72", "gic": 2, "serial": 1, "disk": "ram",
+                      "tree": "broadcom/bcm2711-rpi-4-b.dtb"}}
+DISKS = ("pci", "mmio", "ram")
 
 
 def machine_argument(arch, machine, gic):
@@ -54,6 +64,8 @@ def machine_argument(arch, machine, gic):
         raise MachineError(f"there is no machine {name} for {arch}: choose one of {', '.join(MACHINES[arch])}")
     if gic and arch == "x86_64":
         raise MachineError("a PC has no GIC")
+    if name in BOARDS and int(gic or BOARDS[name]["gic"]) != BOARDS[name]["gic"]:
+        raise MachineError(f"{name} has a GICv{BOARDS[name]['gic']}")
     return f"{machine},gic-version={gic or 2}" if name == "virt" else machine
 
 
@@ -62,7 +74,8 @@ def qemu_arguments(arch, machine, memory, cpus, cpu, gic):
         raise MachineError(f"{cpus} is no number of CPUs")
     # `max` has SMEP, SMAP and UMIP; the named models that do also name
     # features that emulation lacks, and QEMU warns about each.
-    model = cpu or ("max" if arch == "x86_64" else "cortex-a57")
+    board = BOARDS.get((machine or "").split(",")[0], {})
+    model = cpu or board.get("cpu") or ("max" if arch == "x86_64" else "cortex-a57")
     return ["-M", machine_argument(arch, machine, gic), "-accel", "tcg", "-cpu", model, "-m",
             str(memory), "-smp", str(cpus), "-nodefaults", "-display", "none", "-no-reboot",
             "-no-user-config"]
@@ -96,6 +109,30 @@ def disk_arguments(path, iops, mmio):
     return ["-drive", drive, "-device", "virtio-blk-pci,disable-legacy=on,drive=disk"]
 
 
+def board_tree(name):
+    """The device tree of a board: Debian's, fetched where it is not there yet."""
+    path = BOARD_TREES / BOARDS[name]["tree"]
+    if not path.is_file():
+        path.parent.parent.parent.mkdir(parents=True, exist_ok=True)
+        with open(BOARD_TREES.parent / "boards.lock", "w") as lock:  # tests that run at the same time want it once
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = subprocess.run(["sh", str(TOP / "tools" / "setup.sh"), "+boards"], stdin=subprocess.DEVNULL)
+        if done.returncode != 0 or not path.is_file():
+            raise MachineError(f"the device tree of {name} could not be fetched; see above")
+    return path
+
+
+def with_disk(boot_bundle, disk, folder):
+    """A copy of a boot bundle that holds a disk too, for the driver `ram-disk`."""
+    try:
+        files = bundle.files_of(boot_bundle.read_bytes())
+    except ValueError as error:
+        raise MachineError(f"{boot_bundle}: {error}") from None
+    path = folder / "bundle.img"
+    path.write_bytes(bundle.bundle([*files, ("disk", Path(disk).read_bytes())]))
+    return path
+
+
 def uefi_arguments(arch, disk):
     """The firmware, and the disk that it starts from as a stick: the guest has no driver for it."""
     return ["-bios", UEFI[arch], "-device", "qemu-xhci", "-drive",
@@ -108,24 +145,37 @@ class Machine:
 
     started_here = []  # every one of this process: a failed test shows what they said
 
-    def __init__(self, arch="x86_64", build="dev", disk=None, memory="512M", cpus=1, cpu=None,
+    def __init__(self, arch="x86_64", build="dev", disk=None, memory=None, cpus=None, cpu=None,
                  gic=None, command_line="", iops=None, extra=(), build_folder=None, machine=None,
                  qemu10=False, bus=None, firmware="direct", boot_files=None):
         """`machine`: its name, and behind commas options of QEMU's -M. `firmware`: see FIRMWARES; uefi
         starts a copy of `make image`'s disk, with files of it replaced: `boot_files` is {path: bytes, or
         None to remove it}. An AArch64 firmware describes the machine by ACPI, with
-        machine="virt,acpi=off" by the device tree."""
+        machine="virt,acpi=off" by the device tree. `bus` is how the guest reaches its disk (DISKS):
+        ram puts it into the boot bundle."""
         self.arch = arch
         self.folder = Path(build_folder or TOP / "build" / f"{arch}-{build}")
         self.kernel = self.folder / ("kernel.elf" if arch == "x86_64" else "Image")
         self.machine, self.qemu10 = machine or MACHINES[arch][0], qemu10
+        self.name = self.machine.split(",")[0]
+        self.board = BOARDS.get(self.name, {})
+        if self.board and not qemu10:
+            raise MachineError(f"{self.name} needs QEMU10=1: a newer emulator, which is fetched")
+        if self.board and firmware != "direct":
+            raise MachineError(f"there is no UEFI for {self.name}")
+        memory = memory or self.board.get("memory", MEMORY)
+        cpus = self.board.get("cpus", CPUS) if cpus is None else cpus
         self.arguments = qemu_arguments(arch, machine, memory, cpus, cpu, gic)
         if firmware not in FIRMWARES:
             raise MachineError(f"FIRMWARE={firmware} is not known: {' or '.join(FIRMWARES)}")
         self.firmware, self.boot_files = firmware, dict(boot_files or {})
         self.image = TOP / "build" / f"skerry-{build}.img"
         self.disk, self.iops, self.extra = disk, iops, list(extra)
-        self.bus = bus or ("mmio" if self.machine.startswith("microvm") else "pci")  # of the disk
+        self.bus = bus or self.board.get("disk") or ("mmio" if self.name == "microvm" else "pci")  # of the disk
+        if self.bus not in DISKS or (self.board and self.bus != self.board["disk"]):
+            raise MachineError(f"{self.name} has no disk by {self.bus}")
+        if self.bus == "ram" and (iops or firmware != "direct"):
+            raise MachineError("a disk in the boot bundle cannot be slowed down, nor put into `make image`'s")
         self.command_line = command_line
         self.symbolizer = Symbolizer(self.folder)
         self.output = bytearray()  # all that the guest ever printed, symbolised
@@ -151,8 +201,12 @@ class Machine:
         """QEMU's arguments for what is started, and by whom."""
         if self.firmware == "direct":
             arguments = ["-kernel", str(self.kernel), "-append", self.command_line]
-            bundle = self.folder / "boot.img"
-            return arguments + (["-initrd", str(bundle)] if bundle.is_file() else [])
+            if self.board:
+                arguments += ["-dtb", str(board_tree(self.name))]
+            boot_bundle = self.folder / "boot.img"
+            if self.disk is not None and self.bus == "ram":
+                boot_bundle = with_disk(boot_bundle, self.disk, folder)
+            return arguments + (["-initrd", str(boot_bundle)] if boot_bundle.is_file() else [])
         if not self.image.is_file():
             raise MachineError(f"{self.image} is not built (make image)")
         disk = folder / "boot.img"
@@ -169,11 +223,12 @@ class Machine:
         program, environment = qemu_program(self.arch, self.qemu10)
         self.monitor, monitor = socket.socketpair()
         arguments = program + self.arguments + [
-            "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial",
+            "-chardev", "stdio,id=serial,signal=off", *["-serial", "null"] * self.board.get("serial", 0),
+            "-serial", "chardev:serial",
             "-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control",
             "-S"]  # until it has answered below: a short program may be over before
         arguments += self._loading(folder)
-        if self.disk is not None:
+        if self.disk is not None and self.bus != "ram":
             arguments += disk_arguments(self.disk, self.iops, self.bus == "mmio")
         arguments += self.extra
         self.process = subprocess.Popen(

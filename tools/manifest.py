@@ -36,6 +36,7 @@ ROLES = {
     "process": ("process", ["CHARGE", "INSPECT"]),
     "log": ("log", ["WRITE"]),
     "machine": ("machine", ["INSPECT"]),
+    "disk": ("vmo", ["READ", "MAP", "INSPECT"]),
 }
 KEYS = {"name", "program", "start", "priority", "pages", "objects", "contiguous", "handles", "connects", "allows",
         "channel", "restart", "heartbeat_ms", "cpu", "share", "matches", "instances", "argument"}

@@ -34,7 +34,7 @@ def machine_from_environment(command_line="", extra=()):
         raise MachineError(f"ARCH={arch} is not known")
     return Machine(
         arch=arch, build=setting("BUILD", "dev"), disk=setting("DISK", str(DEFAULT_DISK)),
-        memory=setting("MEM", "512M"), cpus=setting("SMP", "1"), cpu=setting("CPU", None),
+        memory=setting("MEM", None), cpus=setting("SMP", None), cpu=setting("CPU", None),
         gic=setting("GIC", None), machine=setting("MACHINE", None),
         firmware=setting("FIRMWARE", "direct"), qemu10=setting("QEMU10", "0") != "0",
         iops=setting("THROTTLE", None), command_line=command_line, extra=extra)

@@ -97,6 +97,26 @@ struct arch_start arch_cpu_prepare(struct arch_percpu *self, void *stack_top)
     return (struct arch_start){.entry = secondary_entry_address(), .argument = (uint64_t)self};
 }
 
+// Read by parked_entry with the MMU off, from the front until it has found itself. An entry is used once:
+// one that comes too late finds its own, whoever was let go meanwhile.
+struct parked {
+    uint64_t id, argument;
+};
+extern struct parked parked[PARKED_CPUS];
+struct parked parked[PARKED_CPUS];
+static_assert(sizeof(struct parked) == PARKED_BYTES);
+static unsigned parked_count;
+
+paddr_t arch_parked_prepare(uint64_t affinity, uint64_t argument)
+{
+    if (parked_count == PARKED_CPUS)
+        return (paddr_t){0};
+    struct parked *entry = &parked[parked_count++];
+    *entry = (struct parked){.id = affinity | PARKED_ID_USED, .argument = argument};
+    arch_dma_clean(entry, sizeof(*entry));
+    return parked_entry_address();
+}
+
 // Called by head.S on the CPU's own stack.
 [[noreturn]] void arch_secondary_start(struct arch_percpu *self);
 void arch_secondary_start(struct arch_percpu *self)
@@ -130,7 +150,7 @@ void arch_halt(void)
 
 uint64_t arch_cpu_affinity(void)
 {
-    return READ_REGISTER("mpidr_el1") & 0xff'00ff'ffff;
+    return READ_REGISTER("mpidr_el1") & PARKED_ID_MASK;
 }
 
 uint32_t arch_asid_limit(void)

@@ -105,6 +105,23 @@ secondary_el1:
     ldr     x1, =secondary_high
     br      x1
 
+// A CPU that was let go from a spin table, where nobody is told anything: what it would be told is in
+// `parked` (cpu.c), which was cleaned to the point of coherency before it was let go.
+    .globl  parked_entry
+parked_entry:
+    mrs     x1, mpidr_el1
+    ldr     x2, =PARKED_ID_MASK
+    and     x1, x1, x2
+    orr     x1, x1, #PARKED_ID_USED
+    address x2, parked
+    add     x3, x2, #(PARKED_CPUS * PARKED_BYTES)
+1:  ldp     x4, x0, [x2], #PARKED_BYTES
+    cmp     x4, x1
+    b.eq    secondary_entry
+    cmp     x2, x3
+    b.lo    1b
+    b       park
+
 // Goes on at x21 in EL1, the MMU and the caches off.
 enter_el1:
     msr     daifset, #0xf

@@ -28,6 +28,7 @@ void boot_map_build(uint64_t image);
 
 // Where secondary_entry (head.S) is in physical memory.
 paddr_t secondary_entry_address(void);
+paddr_t parked_entry_address(void);
 
 static inline unsigned table_index(uint64_t address, unsigned level)
 {

@@ -147,6 +147,13 @@ paddr_t secondary_entry_address(void)
     return (paddr_t){image_base() + image_offset(secondary_entry)};
 }
 
+extern char parked_entry[];
+
+paddr_t parked_entry_address(void)
+{
+    return (paddr_t){image_base() + image_offset(parked_entry)};
+}
+
 // Normal memory is mapped read-only: it holds tables of the firmware.
 void *arch_device_map(paddr_t address, size_t bytes, enum arch_memory memory)
 {

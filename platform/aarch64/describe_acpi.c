@@ -219,7 +219,7 @@ static bool has_psci(const struct acpi *acpi)
     return (arm_flags(acpi) & ACPI_FADT_PSCI_COMPLIANT) != 0;
 }
 
-static void describe_power(const struct acpi *acpi, struct machine_description *machine)
+static void describe_psci(const struct acpi *acpi, struct machine_description *machine)
 {
     if (!has_psci(acpi)) {
         klog("ACPI: no PSCI: the machine cannot be powered off");
@@ -230,7 +230,7 @@ static void describe_power(const struct acpi *acpi, struct machine_description *
 
 void acpi_describe_devices(const struct acpi *acpi, struct machine_description *machine)
 {
-    describe_power(acpi, machine);
+    describe_psci(acpi, machine);
     describe_controller(acpi, machine);
     describe_timer(acpi, machine);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Console, interrupt controller, timer and PSCI as the device tree describes them. Bindings:
-// "arm,gic", "arm,gic-v3", "arm,gic-v2m-frame", "arm,gic-v3-its", "arm,armv8-timer", "arm,psci".
+// Console, interrupt controller and timer as the device tree describes them. Bindings: "arm,gic",
+// "arm,gic-v3", "arm,gic-v2m-frame", "arm,gic-v3-its", "arm,armv8-timer".
 #include "machine.h"
 
 #include <lib/string.h>
@@ -21,18 +21,8 @@ void describe_console(const void *tree, struct machine_description *machine)
         return;
     machine->console.registers.value = registers.address;
     machine->console.bytes = registers.bytes;
-}
-
-// The first node that is enabled and compatible with one of the names.
-static bool find(const void *tree, const char *const *names, unsigned count, struct fdt_node *node)
-{
-    for (*node = fdt_begin(tree); fdt_next(node);) {
-        for (unsigned i = 0; i < count; i++) {
-            if (fdt_compatible(node, names[i]) && fdt_enabled(node))
-                return true;
-        }
-    }
-    return false;
+    machine->console.kind =
+        fdt_compatible(&node, "brcm,bcm2835-aux-uart") ? CONSOLE_BCM_AUX : CONSOLE_PL011;
 }
 
 // The next enabled child of `parent` after `node` that is compatible; begin with a copy of it.
@@ -72,7 +62,7 @@ static void describe_timer(const void *tree, const struct fdt_node *controller,
 {
     static const char *const names[] = {"arm,armv8-timer"};
     struct fdt_node timer;
-    if (!find(tree, names, ARRAY_SIZE(names), &timer))
+    if (!fdt_find_compatible(tree, names, ARRAY_SIZE(names), &timer))
         panic("device tree: no node is compatible with %s", names[0]);
     if (fdt_has(&timer, "clock-frequency") &&
         !fdt_u32(&timer, "clock-frequency", &machine->timer_hz))
@@ -202,25 +192,6 @@ static bool describe_controller(const struct fdt_node *node, struct machine_desc
         return true;
     }
     return false;
-}
-
-// ---- power
-
-static void describe_power(const void *tree, struct machine_description *machine)
-{
-    static const char *const names[] = {"arm,psci-1.0", "arm,psci-0.2"};
-    struct fdt_node node;
-    if (!find(tree, names, ARRAY_SIZE(names), &node)) {
-        klog("device tree: no PSCI 0.2 or later: the machine cannot be powered off");
-        return;
-    }
-    const char *method = fdt_has(&node, "method") ? fdt_text(&node, "method") : nullptr;
-    if (method != nullptr && strcmp(method, "hvc") == 0)
-        machine->psci = CONDUIT_HVC;
-    else if (method != nullptr && strcmp(method, "smc") == 0)
-        machine->psci = CONDUIT_SMC;
-    else
-        fdt_complain(&node, "method", "is neither hvc nor smc: the machine cannot be powered off");
 }
 
 void describe_devices(const void *tree, struct machine_description *machine)

@@ -8,6 +8,7 @@
 #include <hal/gicv2.h>
 #include <hal/gicv3.h>
 #include <hal/hal.h>
+#include <hal/syscon.h>
 #include <kernel/boot.h>
 
 // A reader of tables has read at most so many; what there is besides, it says and leaves out.
@@ -17,6 +18,9 @@ constexpr unsigned MESSAGE_FRAMES_MAX = GICV2M_FRAMES_MAX;
 
 enum gic_kind : uint8_t { GIC_NONE, GIC_V2, GIC_V3 };
 
+// A PL011, or what an SBSA machine has of one; the mini UART of a BCM2835 and those after it.
+enum console_kind : uint8_t { CONSOLE_PL011, CONSOLE_BCM_AUX };
+
 enum conduit : uint8_t { CONDUIT_NONE, CONDUIT_HVC, CONDUIT_SMC }; // none: there is no PSCI
 
 // An address is physical; 0: there is no such thing. An INTID of 0: not described.
@@ -25,7 +29,8 @@ struct machine_description {
     struct {
         paddr_t registers;
         uint64_t bytes;
-    } console; // a PL011, or what an SBSA machine has of one
+        enum console_kind kind;
+    } console;
 
     enum gic_kind gic;
     const char *gic_name; // its node or table, for messages
@@ -45,5 +50,15 @@ struct machine_description {
     uint32_t timer_virtual, timer_physical; // INTIDs of the EL1 timers: PPIs, so 16 to 31
     uint32_t timer_hz;                      // where CNTFRQ_EL0 is wrong; 0: it is right
 
+    // What switches the machine off and resets it: the first of these that is there is used.
     enum conduit psci;
+    struct syscon_write syscon_off, syscon_reboot;
+    struct {
+        paddr_t registers;
+        uint64_t bytes;
+        bool can_halt;
+    } bcm_pm; // of a BCM2835 and those after it
+
+    // By the place of a CPU in boot_info.cpu_ids: where it waits; 0: it is started by PSCI.
+    paddr_t releases[BOOT_CPUS_MAX];
 };

@@ -4,17 +4,30 @@
 // it is reported with the place in the tables.
 #include "machine.h"
 
+#include <arch/start.h>
+#include <hal/bcm_pm.h>
 #include <hal/generic_timer.h>
 #include <hal/pl011.h>
 #include <hal/psci.h>
+#include <hal/spin_table.h>
+#include <hal/syscon.h>
+#include <hal/uart_bcm_aux.h>
 #include <platform/boot_info.h>
 
 static_assert(BOOT_CPUS_MAX <= GICV3_CPUS_MAX && REDISTRIBUTOR_REGIONS_MAX <= GICV3_REGIONS_MAX);
 
 void start_console(const struct machine_description *machine)
 {
-    if (machine->console.registers.value != 0)
+    if (machine->console.registers.value == 0)
+        return;
+    switch (machine->console.kind) {
+    case CONSOLE_PL011:
         hal.console = pl011_init(machine->console.registers, machine->console.bytes);
+        return;
+    case CONSOLE_BCM_AUX:
+        hal.console = uart_bcm_aux_init(machine->console.registers, machine->console.bytes);
+        return;
+    }
 }
 
 // The virtual timer wherever there is one: it is EL1's own under any hypervisor.
@@ -77,16 +90,58 @@ static void start_gicv3(const struct machine_description *machine, struct boot_i
     }
 }
 
-static void use_psci(enum psci_conduit conduit)
+// ---- the other CPUs, and power
+
+static struct {
+    uint64_t affinity;
+    paddr_t release;
+} waiting[BOOT_CPUS_MAX]; // in a spin table
+static uint32_t waiting_count;
+static bool has_psci;
+
+static bool start_cpu(uint64_t affinity, paddr_t entry, uint64_t argument)
 {
-    hal.power = psci_init(conduit);
-    hal.cpu_start = psci_cpu_start;
+    for (uint32_t i = 0; i < waiting_count; i++) {
+        if (waiting[i].affinity != affinity)
+            continue;
+        entry = arch_parked_prepare(affinity, argument);
+        if (entry.value == 0)
+            return false;
+        spin_table_release(waiting[i].release, entry);
+        return true;
+    }
+    return has_psci && psci_cpu_start(affinity, entry, argument);
+}
+
+static void use_power(const struct machine_description *machine)
+{
+    if (machine->psci != CONDUIT_NONE) {
+        hal.power = psci_init(machine->psci == CONDUIT_HVC ? PSCI_HVC : PSCI_SMC);
+        hal.cpu_start = start_cpu;
+        has_psci = true;
+        return;
+    }
+    hal.power = syscon_power_init(&machine->syscon_off, &machine->syscon_reboot);
+    if (hal.power == nullptr && machine->bcm_pm.registers.value != 0)
+        hal.power =
+            bcm_pm_init(machine->bcm_pm.registers, machine->bcm_pm.bytes, machine->bcm_pm.can_halt);
+}
+
+static void use_spin_table(const struct machine_description *machine, const struct boot_info *boot)
+{
+    for (uint32_t i = 0; i < boot->cpu_count; i++) {
+        if (machine->releases[i].value == 0)
+            continue;
+        waiting[waiting_count].affinity = boot->cpu_ids[i];
+        waiting[waiting_count++].release = machine->releases[i];
+        hal.cpu_start = start_cpu;
+    }
 }
 
 void start_devices(const struct machine_description *machine, struct boot_info *boot)
 {
-    if (machine->psci != CONDUIT_NONE)
-        use_psci(machine->psci == CONDUIT_HVC ? PSCI_HVC : PSCI_SMC);
+    use_power(machine);
+    use_spin_table(machine, boot);
     switch (machine->gic) {
     case GIC_V2:
         start_gicv2(machine);

@@ -18,6 +18,10 @@ void describe_console(const void *tree, struct machine_description *machine);
 // without.
 void describe_devices(const void *tree, struct machine_description *machine);
 
+// ---- describe_power.c: a part of it
+
+void describe_power(const void *tree, struct machine_description *machine);
+
 // ---- describe_acpi.c: the description by ACPI tables, as above
 
 void acpi_describe_console(const struct acpi *acpi, struct machine_description *machine);

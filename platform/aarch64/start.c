@@ -72,7 +72,7 @@ static const void *open_tree(void)
 
 static void read_tree(const void *tree)
 {
-    fdt_read_cpus(tree, arch_cpu_affinity(), &boot);
+    fdt_read_cpus(tree, arch_cpu_affinity(), &boot, machine.releases);
     describe_devices(tree, &machine);
     boot_add_reserved(&boot, boot.tables.value, boot.tables.value + boot.tables_bytes);
 }

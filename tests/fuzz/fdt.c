@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: platform/aarch64/describe_fdt.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/tree.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_devices.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_pci.c lib/hwtree/acpi_pptt.c lib/hwtree/acpi_tables.c lib/hwtree/aml.c lib/hwtree/aml_resources.c lib/hwtree/aml_terms.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
+// build: platform/aarch64/describe_fdt.c platform/aarch64/describe_power.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/tree.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_devices.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_pci.c lib/hwtree/acpi_pptt.c lib/hwtree/acpi_tables.c lib/hwtree/aml.c lib/hwtree/aml_resources.c lib/hwtree/aml_terms.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
 // Device trees, as the kernel's start and the hardware tree's front end read them: nothing outside of the blob is read, both
 // come to an end, and what was found makes sense. The kernel may refuse a tree by a panic that says
@@ -91,6 +91,18 @@ static void expect_sound_boot(const struct boot_info *boot, uint64_t boot_cpu)
             FUZZ_EXPECT(boot->cpu_ids[i] != boot->cpu_ids[k]);
 }
 
+static void expect_sound_releases(const struct boot_info *boot, const paddr_t *releases)
+{
+    FUZZ_EXPECT(releases[0].value == 0);
+    for (uint32_t i = 0; i < boot->cpu_count; i++) {
+        const uint64_t at = releases[i].value;
+        FUZZ_EXPECT(at % 8 == 0);
+        FUZZ_EXPECT(at == 0 || boot_find_ram(boot, at, at + 8) != nullptr);
+        for (uint32_t k = 0; k < i; k++)
+            FUZZ_EXPECT(at == 0 || releases[k].value != at);
+    }
+}
+
 static void read_boot(const void *fdt)
 {
     static struct boot_info boot;
@@ -101,7 +113,12 @@ static void read_boot(const void *fdt)
         expect_sound_ranges(boot.reserved, boot.reserved_count);
     }
     fdt_read_chosen(fdt, &boot);
-    fdt_read_cpus(fdt, 1, &boot);
+    static paddr_t releases[BOOT_CPUS_MAX];
+    memset(releases, 0xff, sizeof(releases));
+    if (setjmp(refused) == 0) {
+        fdt_read_cpus(fdt, 1, &boot, releases);
+        expect_sound_releases(&boot, releases);
+    }
     expect_sound_boot(&boot, 1);
 }
 
@@ -116,6 +133,8 @@ static void expect_sound_machine(const struct machine_description *machine)
     FUZZ_EXPECT(machine->its_count <= ITS_MAX && machine->frame_count <= MESSAGE_FRAMES_MAX);
     FUZZ_EXPECT(machine->timer_virtual != 0 || machine->timer_physical != 0);
     FUZZ_EXPECT(machine->timer_virtual < 32 && machine->timer_physical < 32);
+    FUZZ_EXPECT(machine->syscon_off.address.value % 4 == 0);
+    FUZZ_EXPECT(machine->syscon_reboot.address.value % 4 == 0);
 }
 
 // As the start of the machine looks for devices: registers, and interrupts at a controller.

@@ -77,7 +77,7 @@ def test_attacks_beside_the_machines_disk(arch, tmp):
     measure(arch, 1, 100, 190, MACHINE_DISK, disk_arguments(tmp / "disk", None))
 
 
-PROGRAMS = ["devd", "uart", "virtio-blk", "rtc", "files", "shell", "crash", "fault"]
+PROGRAMS = ["devd", "uart", "virtio-blk", "ram-disk", "rtc", "files", "shell", "crash", "fault"]
 
 
 def sums_beside_a_spinning_service(arch, tmp, seed, cpus):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// build: platform/aarch64/describe_fdt.c platform/fdt.c platform/fdt_property.c platform/fdt_interrupt.c platform/fdt_chosen.c platform/boot_info.c
+// build: platform/aarch64/describe_fdt.c platform/aarch64/describe_power.c platform/fdt.c platform/fdt_property.c platform/fdt_interrupt.c platform/fdt_chosen.c platform/boot_info.c
 //
 // What the platform reads out of a device tree of AArch64: the trees of QEMU's virt machine, dumped
 // while the test runs, and a few changes to them; and RAM that is set aside for a controller.
@@ -193,6 +193,19 @@ TEST(four_cells)
     EXPECT(describe() && machine.timer_physical == 30 && machine.timer_virtual == 27);
     EXPECT(change("/intc@8000000", "#interrupt-cells", 0, (uint8_t[4]){0, 0, 0, 5}, 4));
     EXPECT(!describe());
+}
+
+TEST(consoles)
+{
+    dump("gic-version=2");
+    EXPECT(describe() && machine.console.kind == CONSOLE_PL011);
+    // 24 bytes: two names.
+    EXPECT(change("/pl011@9000000", "compatible", 0, "brcm,bcm2835-aux-uart\0\0", 24));
+    EXPECT(describe() && machine.console.kind == CONSOLE_BCM_AUX);
+    EXPECT(machine.console.registers.value == 0x900'0000);
+    EXPECT(change("/pl011@9000000", "compatible", 0, "brcm,bcm9999-aux-uart", 21));
+    EXPECT(describe() && machine.console.registers.value == 0);
+    EXPECT(strstr(said, "no UART that the kernel can drive") != nullptr);
 }
 
 // ---- RAM for a controller

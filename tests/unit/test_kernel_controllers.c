@@ -190,6 +190,12 @@ TEST(machine_info_and_power)
     EXPECT_EQUAL(host_power_calls, 0);
     EXPECT_CALL(NOT_SUPPORTED, a, MACHINE_POWER, machine, POWER_OFF); // it did not work
     EXPECT_EQUAL(host_power_calls, 1);
+    const struct power *power = hal.power;
+    hal.power = nullptr; // nothing is there to switch it off
+    EXPECT_CALL(NOT_SUPPORTED, a, MACHINE_POWER, machine, POWER_OFF);
+    EXPECT_CALL(NOT_SUPPORTED, a, MACHINE_POWER, machine, POWER_REBOOT);
+    hal.power = power;
+    EXPECT_EQUAL(host_power_calls, 1);
     EXPECT_CALL(NO_RIGHT, a, MACHINE_INFO, blind);
     uint64_t weak = MUST(a, HANDLE_DUPLICATE, machine, RIGHT_INSPECT);
     EXPECT_CALL(NO_RIGHT, a, MACHINE_POWER, weak, POWER_OFF);

@@ -282,6 +282,15 @@ static const struct driven *page_owner(const struct hwtree *hardware, const stru
     return nullptr;
 }
 
+// The machine's console has the console driver; other UARTs are for other things, such as a radio.
+static const struct driven *console_with_driver(const struct hwtree *hardware, const char *driver)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (devices[i].node == hardware->console && strcmp(devices[i].driver, driver) == 0)
+            return &devices[i];
+    return nullptr;
+}
+
 // Whether a driver may have the node: it has registers, and is none of what the kernel drives.
 static bool is_device(const struct hwtree *hardware, uint32_t node)
 {
@@ -309,6 +318,11 @@ static void add_device(struct tree *tree, uint32_t node)
     void *page;
     if (!find_driver(&found, tree->hardware))
         return;
+    const struct driven *console = console_with_driver(tree->hardware, found.driver);
+    if (console != nullptr) {
+        log_line("%s is left alone: the console is %s", found.name, console->name);
+        return;
+    }
     const struct driven *owner = page_owner(tree->hardware, &found);
     if (owner != nullptr) {
         log_line("%s is left alone: its registers share a page with those of %s", found.name,
@@ -327,9 +341,13 @@ static void add_device(struct tree *tree, uint32_t node)
 
 void devices_start(struct tree *tree)
 {
+    const uint32_t count = hwtree_count(tree->hardware, HWTREE_NODES);
+    const uint32_t console = tree->hardware->console;
     mint_begin(tree);
-    for (uint32_t i = 0; i < hwtree_count(tree->hardware, HWTREE_NODES); i++)
-        if (is_device(tree->hardware, i))
+    if (console < count && is_device(tree->hardware, console))
+        add_device(tree, console);
+    for (uint32_t i = 0; i < count; i++)
+        if (i != console && is_device(tree->hardware, i))
             add_device(tree, i);
 }
 

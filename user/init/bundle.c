@@ -6,6 +6,7 @@
 
 static const struct abi_bundle *bundle;
 static uint64_t bundle_bytes;
+static vmo_t bundle_vmo;
 
 const char *bundle_open(vmo_t vmo)
 {
@@ -27,6 +28,7 @@ const char *bundle_open(vmo_t vmo)
     if (header->count > (bundle_bytes - sizeof(*header)) / sizeof(struct abi_bundle_entry))
         return "cut";
     bundle = header;
+    bundle_vmo = vmo;
     return nullptr;
 }
 
@@ -42,4 +44,19 @@ const void *bundle_find(const char *name, uint64_t *bytes)
         return (const uint8_t *)bundle + entry->offset;
     }
     return nullptr;
+}
+
+status_t bundle_slice(account_t account, const char *name, vmo_t *vmo)
+{
+    uint64_t bytes = 0;
+    const uint8_t *file = bundle_find(name, &bytes);
+    if (file == nullptr || bytes == 0)
+        return STATUS_NOT_FOUND;
+    const uint64_t offset = (uint64_t)(file - (const uint8_t *)bundle);
+    const uint64_t whole = align_up(bytes, PAGE_SIZE);
+    if (offset % PAGE_SIZE != 0 || whole > bundle_bytes - offset)
+        return STATUS_INVALID;
+    return vmo_slice(account, bundle_vmo, offset, whole,
+                     RIGHT_DUPLICATE | RIGHT_TRANSFER | RIGHT_INSPECT | RIGHT_READ | RIGHT_MAP,
+                     vmo);
 }

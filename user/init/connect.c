@@ -41,6 +41,8 @@ status_t connect_request(struct service *client, struct wire_call call, const ch
         return STATUS_NOT_FOUND;
     if ((client->manifest->connects >> server->index & 1) == 0)
         return STATUS_NO_RIGHT;
+    if (service_is_for_nothing(server))
+        return STATUS_NOT_FOUND;
     if (server->state == SERVICE_READY)
         return make_connection(client, server, reply);
     if (server->state == SERVICE_HELD)

@@ -42,6 +42,10 @@ int main(const char *argument)
     if (status != STATUS_OK)
         fail("no port: %s", status_name(status));
 
+    status = bundle_slice(start.account, "disk", &init.disk);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+        report_line("the disk in the bundle cannot be used: %s", status_name(status));
+
     service_start_all();
     for (;;) {
         status = loop_turn(&init.loop, services_next_deadline());

@@ -64,6 +64,7 @@ struct service {
 extern struct init {
     struct loop loop;
     machine_t machine;
+    vmo_t disk; // the file `disk` of the bundle; .value 0: it holds none
     const struct manifest *manifest;
     struct service services[MANIFEST_SERVICES_MAX];
     uint32_t count;
@@ -82,10 +83,15 @@ struct service *service_find(const char *name);
 const char *bundle_open(vmo_t bundle);
 // Null if there is no such file.
 const void *bundle_find(const char *name, uint64_t *bytes);
+// A file's pages as memory that can be read and nothing else, charged to `account`. NOT_FOUND: there is no such
+// file, or it is empty; INVALID: it does not begin with a page; errors of vmo_slice.
+[[nodiscard]] status_t bundle_slice(account_t account, const char *name, vmo_t *vmo);
 
 // ---- launch.c: all or nothing
 
 [[nodiscard]] status_t service_launch(struct service *s);
+// Whether it serves what this machine does not have: it is never started.
+bool service_is_for_nothing(const struct service *s);
 
 // ---- life.c
 

@@ -118,10 +118,20 @@ static uint64_t role_object(const struct service *s, enum start_role role)
         return start.log.value;
     case ROLE_MACHINE:
         return init.machine.value;
+    case ROLE_DISK:
+        return init.disk.value;
     case ROLE_COUNT:
     default:
         return 0;
     }
+}
+
+bool service_is_for_nothing(const struct service *s)
+{
+    for (uint32_t i = 0; i < s->manifest->role_count; i++)
+        if (s->manifest->roles[i] == ROLE_DISK && init.disk.value == 0)
+            return true;
+    return false;
 }
 
 static status_t send_start_message(struct service *s)

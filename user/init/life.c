@@ -189,7 +189,8 @@ void service_start_all(void)
         text_copy(s->argument, sizeof(s->argument), s->manifest->argument);
     }
     for (uint32_t i = 0; i < init.count; i++)
-        if (init.services[i].manifest->start == START_BOOT)
+        if (init.services[i].manifest->start == START_BOOT &&
+            !service_is_for_nothing(&init.services[i]))
             service_begin(&init.services[i]);
 }
 

@@ -82,14 +82,19 @@ static void connect_until_attached(struct block_client *client)
     for (;;) {
         c->end = (channel_t){0};
         c->requests = c->completions = (event_t){0};
-        status_t status = service_connect(client->service, ABI_DEADLINE_NEVER, &c->end);
+        status_t status = service_connect(c->service, ABI_DEADLINE_NEVER, &c->end);
+        if (status == STATUS_NOT_FOUND && c->service == client->service &&
+            client->otherwise != nullptr) {
+            c->service = client->otherwise;
+            continue;
+        }
         if (status == STATUS_OK)
             status = attach(client, c->end);
         if (status == STATUS_OK)
             return;
         close_all(c->end, c->requests, c->completions);
         if (status != told && status != STATUS_PEER_CLOSED)
-            log_line("%s cannot be reached: %s", client->service, status_name(status));
+            log_line("%s cannot be reached: %s", c->service, status_name(status));
         if (status != STATUS_PEER_CLOSED)
             (void)event_signal(c->done, UNAVAILABLE);
         told = status;
@@ -147,7 +152,8 @@ static void disconnect(struct block_client *client)
     loop_unbind(&client->end_source);
     loop_unbind(&client->completions_source);
     close_all(client->end, client->requests, client->completions);
-    log_line("%s is gone with %u requests unanswered", client->service, client->outstanding);
+    log_line("%s is gone with %u requests unanswered", client->connector.service,
+             client->outstanding);
     connect(client);
 }
 
@@ -179,7 +185,7 @@ static void on_completions(struct source *source, const struct loop_event *event
             break;
         }
     if (status == RING_CORRUPT && client->serving) {
-        log_line("%s answers what was not asked", client->service);
+        log_line("%s answers what was not asked", client->connector.service);
         disconnect(client);
     }
     block_client_flush(client);
@@ -251,6 +257,7 @@ status_t block_client_start(struct block_client *client, struct loop *loop)
     client->completions_source.handle = on_completions;
     client->connector_source.handle = on_connector;
     c->account = start.account;
+    c->service = client->service;
     uint64_t bytes = block_data(CAPACITY) + client->data_bytes;
     status_t status = memory_create(bytes, 0, &client->memory, &mapped);
     if (status == STATUS_OK)

@@ -26,6 +26,9 @@ static void take_handle(uint8_t role, uint64_t handle)
     case ROLE_MACHINE:
         start.machine.value = handle;
         break;
+    case ROLE_DISK:
+        start.disk.value = handle;
+        break;
     case ROLE_COUNT:
     default:
         handle_close((handle_t){handle});

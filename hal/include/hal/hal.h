@@ -74,7 +74,7 @@ struct console {
 };
 
 struct power {
-    // Neither returns when it works.
+    // Neither returns when it works. nullptr: the machine has no way.
     void (*off)(void);
     void (*reboot)(void);
 };
@@ -89,7 +89,7 @@ struct hal {
     const struct irq_controller *irq;
     const struct clock_source *clock;
     const struct console *console; // may be nullptr
-    const struct power *power;
+    const struct power *power;     // may be nullptr
 
     // Has a CPU begin at `entry` with `argument`, as arch_cpu_prepare says. false: it is refused.
     // nullptr: the machine offers no way.

@@ -45,6 +45,10 @@ bool fdt_find(const void *tree, const char *path, size_t length, struct fdt_node
 
 bool fdt_parent(const struct fdt_node *node, struct fdt_node *parent);
 
+// The first node that is enabled and compatible with one of the names.
+bool fdt_find_compatible(const void *tree, const char *const *names, unsigned count,
+                         struct fdt_node *node);
+
 int fdt_offset(const struct fdt_node *node);
 const char *fdt_name(const struct fdt_node *node); // with its unit address; for people
 
@@ -72,6 +76,10 @@ uint32_t fdt_cell(const void *cells, unsigned index);
 bool fdt_u32(const struct fdt_node *node, const char *property, uint32_t *value);
 // A number of one or two cells, by the property's length.
 bool fdt_u64(const struct fdt_node *node, const char *property, uint64_t *value);
+
+// Whether others speak of the node by this number (specification 2.3.3), and the first that is so.
+bool fdt_has_phandle(const struct fdt_node *node, uint32_t phandle);
+bool fdt_by_phandle(const void *tree, uint32_t phandle, struct fdt_node *node);
 
 // Entry `index` of "reg", translated through the "ranges" of every bus above. false and silent if
 // there is no such entry.
@@ -103,5 +111,8 @@ void fdt_read_chosen(const void *tree, struct boot_info *boot);
 
 // ---- fdt_cpus.c
 
-// Lists the CPUs that can be started, `boot_cpu` (an MPIDR affinity) first.
-void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot);
+// Lists the CPUs that can be started, `boot_cpu` (an MPIDR affinity) first, and the release address of
+// each, 0 where it is started by PSCI. boot->ram is normalised; kernel, bundle and tables are known.
+// The release addresses are reserved, which normalises nothing.
+void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot,
+                   paddr_t releases[static BOOT_CPUS_MAX]);

@@ -69,7 +69,8 @@ static void on_interrupt(struct source *source, const struct loop_event *event)
 
 static const struct uart_chip *find_chip(const char *compatible)
 {
-    static const struct uart_chip *const chips[] = {&uart_16550, &uart_pl011, &uart_sbsa};
+    static const struct uart_chip *const chips[] = {&uart_16550, &uart_pl011, &uart_sbsa,
+                                                    &uart_bcm_aux};
     for (size_t i = 0; i < ARRAY_SIZE(chips); i++)
         if (strcmp(chips[i]->compatible, compatible) == 0)
             return chips[i];

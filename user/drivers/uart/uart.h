@@ -32,4 +32,4 @@ struct uart_chip {
     bool (*clear)(struct uart *uart);
 };
 
-extern const struct uart_chip uart_16550, uart_pl011, uart_sbsa;
+extern const struct uart_chip uart_16550, uart_pl011, uart_sbsa, uart_bcm_aux;

@@ -338,7 +338,8 @@ int main(const char *argument)
     if (status == STATUS_OK)
         status = timer_set(patience, now_ns() + PATIENCE_NS);
     if (status == STATUS_OK)
-        status = volume_start(&loop, argument[0] != '\0' ? argument : "virtio-blk", on_changed);
+        status = argument[0] != '\0' ? volume_start(&loop, argument, nullptr, on_changed)
+                                     : volume_start(&loop, "ram-disk", "virtio-blk", on_changed);
     if (status == STATUS_OK)
         status = service_start(&service, &loop);
     if (status != STATUS_OK)

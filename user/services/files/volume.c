@@ -146,7 +146,8 @@ static void on_completed(void *context, uint32_t tag, enum block_status status)
     tell_changed();
 }
 
-status_t volume_start(struct loop *loop, const char *service, void (*changed)(void))
+status_t volume_start(struct loop *loop, const char *service, const char *otherwise,
+                      void (*changed)(void))
 {
     void *memory;
     status_t status = memory_map(index_bytes(INDEX_NODES, INDEX_TEXT_BYTES), &memory);
@@ -156,6 +157,7 @@ status_t volume_start(struct loop *loop, const char *service, void (*changed)(vo
     tell_changed = changed;
     disk = (struct block_client){
         .service = service,
+        .otherwise = otherwise,
         .data_bytes = CACHE_BLOCKS * CACHE_BLOCK_BYTES,
         .connected = on_connected,
         .completed = on_completed,

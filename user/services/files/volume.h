@@ -25,9 +25,11 @@ struct volume_status {
     uint64_t bytes; // of the disk
 };
 
-// Begins: connects to the disk and indexes it. `changed` is called in the loop. Errors: those of
+// Begins: connects to the disk that `service` drives, or where there is none to that of `otherwise` (may be null),
+// and indexes it. `changed` is called in the loop. Errors: those of
 // vmo_create, event_create, port_bind and thread_create.
-[[nodiscard]] status_t volume_start(struct loop *loop, const char *service, void (*changed)(void));
+[[nodiscard]] status_t volume_start(struct loop *loop, const char *service, const char *otherwise,
+                                    void (*changed)(void));
 
 const struct volume_status *volume_status(void);
 const struct index *volume_index(void); // complete when usable

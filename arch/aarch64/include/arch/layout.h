@@ -25,3 +25,10 @@
 #define PERCPU_CURRENT 0
 #define PERCPU_STACK_TOP 8
 #define PERCPU_EMERGENCY_TOP 24
+
+// struct parked, of CPUs that come from a spin table: affinity fields of MPIDR_EL1, and its bit 31,
+// which reads as one, for an entry in use.
+#define PARKED_CPUS 64
+#define PARKED_BYTES 16
+#define PARKED_ID_MASK 0xff00ffffff
+#define PARKED_ID_USED 0x80000000

@@ -25,6 +25,11 @@ void arch_image_range(paddr_t *start, paddr_t *end);
 // The calling CPU's affinity fields of MPIDR_EL1, as firmware tables name CPUs.
 uint64_t arch_cpu_affinity(void);
 
+// Has a CPU that firmware lets go at the answered address (physical) arrive as one that is started by
+// arch_cpu_prepare's entry with `argument`. It comes with nothing but its affinity. .value 0: too many
+// were prepared.
+[[nodiscard]] paddr_t arch_parked_prepare(uint64_t affinity, uint64_t argument);
+
 // The first physical address that the kernel cannot use: beyond the CPU's or the direct map's.
 uint64_t arch_physical_limit(void);
 

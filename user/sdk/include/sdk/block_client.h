@@ -23,8 +23,9 @@ constexpr uint32_t BLOCK_CLIENT_REQUESTS = 32; // outstanding at once, a power o
 
 struct block_client {
     // Set by the user before block_client_start.
-    const char *service; // the driver, as the manifest names it
-    uint64_t data_bytes; // a multiple of the page size
+    const char *service;   // the driver, as the manifest names it
+    const char *otherwise; // the one where the machine has nothing for the first; null: none
+    uint64_t data_bytes;   // a multiple of the page size
     void *context;
     void (*connected)(void *context, uint64_t sectors); // every time; sectors may have changed
     void (*completed)(void *context, uint32_t tag, enum block_status status);
@@ -56,6 +57,7 @@ struct block_client {
         event_t requests, completions;
         uint64_t sectors;
         uint32_t capacity;
+        const char *service; // which of the two; changes until it has connected
     } connector;
 };
 

@@ -16,6 +16,7 @@ enum start_role : uint8_t { // the order is that of the names in tools/manifest.
     ROLE_PROCESS = 3,       // its own: CHARGE, INSPECT
     ROLE_LOG = 4,           // WRITE, and READ where the manifest says so
     ROLE_MACHINE = 5,       // MINT, INSPECT
+    ROLE_DISK = 6, // the file `disk` of the boot bundle, which may not be there: READ, MAP, INSPECT
     ROLE_COUNT,
 };
 
@@ -28,6 +29,7 @@ struct start {
     process_t process;
     log_t log;
     machine_t machine;
+    vmo_t disk;
     uint64_t priority;     // of the first thread
     uint64_t remembered;   // what the incarnation before left with init_remember; 0 at first
     uint64_t heartbeat_ns; // how often init wants to hear of us; 0: never (sdk/loop.h sends it)
