@@ -11,6 +11,7 @@
 #include <sdk/start.h>
 #include <sdk/virtio.h>
 
+#include "match.h"
 #include "mint.h"
 #include "slots.h"
 
@@ -275,62 +276,15 @@ void device_driver_ended(uint64_t id)
 
 // ---- matching
 
-static bool find_driver(struct driven *d, const struct hwtree *hardware)
-{
-    for (uint32_t i = 0; i < hwtree_node(hardware, d->node)->compatible.count; i++) {
-        const char *name = hwtree_compatible_at(hardware, d->node, i);
-        struct init_driver_match_request request = {};
-        struct init_driver_match_reply reply;
-        // A name that does not fit is none that a driver has.
-        if (!text_copy(request.compatible, sizeof(request.compatible), name) ||
-            init_driver_match(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER) != STATUS_OK)
-            continue;
-        (void)text_copy(d->driver, sizeof(d->driver), reply.driver);
-        (void)text_copy(d->compatible, sizeof(d->compatible), name);
-        return true;
-    }
-    return false;
-}
-
-static bool share_page(const struct hwtree *hardware, uint32_t a, uint32_t b)
-{
-    for (uint32_t i = 0; i < hwtree_node(hardware, a)->ranges.count; i++)
-        for (uint32_t k = 0; k < hwtree_node(hardware, b)->ranges.count; k++) {
-            const struct hwtree_range *x = hwtree_range(hardware, a, i);
-            const struct hwtree_range *y = hwtree_range(hardware, b, k);
-            if (x->space == HWTREE_SPACE_MEMORY && y->space == HWTREE_SPACE_MEMORY &&
-                align_down(x->base, PAGE_SIZE) <= y->base + (y->bytes - 1) &&
-                align_down(y->base, PAGE_SIZE) <= x->base + (x->bytes - 1))
-                return true;
-        }
-    return false;
-}
-
 // A page of registers goes to one driver. Where devices share one, the first has it; of PCI
 // functions the plan sees to it.
 static const struct driven *page_owner(const struct hwtree *hardware, const struct driven *d)
 {
     for (uint32_t i = 0; i < device_count && d->pci == nullptr; i++)
         if (devices[i].pci == nullptr && devices[i].node != HWTREE_NONE &&
-            share_page(hardware, devices[i].node, d->node))
+            match_shares_page(hardware, devices[i].node, d->node))
             return &devices[i];
     return nullptr;
-}
-
-// Whether a driver may have the node: it has registers, and is none of what the kernel drives.
-static bool is_device(const struct hwtree *hardware, uint32_t node)
-{
-    const struct hwtree_node *n = hwtree_node(hardware, node);
-    if (!hwtree_available(hardware, node))
-        return false;
-    if (n->kind == HWTREE_PCI_FUNCTION)
-        return true;
-    bool registers = n->ranges.count > 0;
-    for (uint32_t i = 0; i < n->ranges.count; i++) {
-        enum hwtree_space space = hwtree_range(hardware, node, i)->space;
-        registers &= space == HWTREE_SPACE_MEMORY || space == HWTREE_SPACE_IO;
-    }
-    return registers && (n->kind == HWTREE_DEVICE || n->kind == HWTREE_CONSOLE);
 }
 
 // What had the same place, and went.
@@ -369,7 +323,7 @@ static void add_device(struct tree *tree, uint32_t node)
                            .id = pci != nullptr ? pci->requester : PLAIN_ID + node};
     void *page;
     (void)text_copy(found.name, sizeof(found.name), hwtree_name(tree->hardware, node));
-    bool has_driver = find_driver(&found, tree->hardware);
+    bool has_driver = match_driver(&found, tree->hardware);
     struct driven *before = gone_before(&found);
     if (before != nullptr) {
         come_back(before, &found, tree->hardware, has_driver);
@@ -397,7 +351,7 @@ void devices_start(struct tree *tree)
 {
     mint_begin(tree);
     for (uint32_t i = 0; i < hwtree_count(tree->hardware, HWTREE_NODES); i++)
-        if (is_device(tree->hardware, i))
+        if (match_is_device(tree->hardware, i))
             add_device(tree, i);
 }
 

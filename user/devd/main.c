@@ -11,6 +11,7 @@
 //   plan.c          which pages a driver may have
 //   mint.c          makes and destroys kernel objects; hands them to init
 //   bridges.c       numbers and windows of PCI bridges
+//   match.c         which of it all may have a driver, and which
 //   device.c        the life of a device: reset, driven, reset again
 //   plug.c          slots in which devices come and go; pcie_slot.c knows their registers
 //   storm.c         interrupts that come too often
