@@ -222,6 +222,16 @@ void hwtree_add_dma(struct hwtree_builder *builder, uint32_t node, const struct 
         append(builder, HWTREE_DMA, &hwtree_edit(builder, node)->dma, dma);
 }
 
+bool hwtree_add_all_dma(struct hwtree_builder *builder, const struct hwtree *from)
+{
+    const uint32_t count = hwtree_count(from, HWTREE_DMA);
+    struct hwtree_dma *to = extend(builder, HWTREE_DMA, count);
+    if (to == nullptr || hwtree_count(builder->tree, HWTREE_DMA) != count)
+        return false;
+    memcpy(to, hwtree_at(from, HWTREE_DMA), count * sizeof(*to));
+    return true;
+}
+
 void hwtree_add_id(struct hwtree_builder *builder, uint32_t node, const struct hwtree_id *id)
 {
     if (id->count == 0 || id->count - 1 > UINT32_MAX - id->input ||

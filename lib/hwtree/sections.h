@@ -3,7 +3,7 @@
 // The sections of a block, for those who make and check it.
 #pragma once
 
-#include <hwtree/hwtree.h>
+#include <hwtree/builder.h>
 
 static const uint8_t hwtree_element_bytes[HWTREE_SECTIONS] = {
     [HWTREE_NODES] = sizeof(struct hwtree_node),
@@ -18,3 +18,7 @@ static const uint8_t hwtree_element_bytes[HWTREE_SECTIONS] = {
     [HWTREE_PROBLEMS] = sizeof(struct hwtree_problem),
     [HWTREE_TEXT] = 1,
 };
+
+// Takes over the whole section of DMA ranges of another tree, into one that has none, so that lists
+// have the same places in both. false: there is no room.
+[[nodiscard]] bool hwtree_add_all_dma(struct hwtree_builder *builder, const struct hwtree *from);

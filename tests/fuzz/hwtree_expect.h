@@ -61,6 +61,37 @@ static void read_sound_hardware(const struct hwtree *tree)
     FUZZ_EXPECT(hwtree_print_differences(tree, tree, work, sizeof(work), &output) == 0);
 }
 
+// Which node is left out of a tree that follows; HWTREE_NONE: none.
+[[maybe_unused]] static bool keep_all_but(const struct hwtree *from, uint32_t node, void *context)
+{
+    FUZZ_EXPECT(node < hwtree_count(from, HWTREE_NODES));
+    return node != *(const uint32_t *)context;
+}
+
+// What follows it, whole or without one node, is sound too; and the whole one says the same.
+[[maybe_unused]] static void expect_sound_copy(const struct hwtree *tree)
+{
+    static uint64_t memory[64 * 1024];
+    static uint32_t numbers[8192];
+    static char work[4096];
+    struct hwtree_output output = {swallow};
+    const uint32_t count = hwtree_count(tree, HWTREE_NODES);
+    uint32_t left_out[] = {HWTREE_NONE, tree->bytes / 8 % count};
+    FUZZ_EXPECT(count <= sizeof(numbers) / sizeof(numbers[0]));
+    for (unsigned i = 0; i < 2; i++) {
+        struct hwtree_builder builder;
+        const char *why = nullptr;
+        FUZZ_EXPECT(hwtree_begin(&builder, memory, sizeof(memory), tree->origin));
+        FUZZ_EXPECT(hwtree_copy(&builder, tree, keep_all_but, &left_out[i], numbers));
+        FUZZ_EXPECT(hwtree_check(builder.tree, hwtree_finish(&builder), &why));
+        for (unsigned s = 0; s < HWTREE_TEXT && i == 0; s++)
+            FUZZ_EXPECT(hwtree_count(builder.tree, s) <= hwtree_count(tree, s));
+        if (i == 0 && tree->bytes / 8 % 8 == 0)
+            FUZZ_EXPECT(hwtree_print_differences(tree, builder.tree, work, sizeof(work), &output) ==
+                        0);
+    }
+}
+
 // In a copy of exactly its length.
 [[maybe_unused]] static void expect_sound_hardware(struct hwtree_builder *builder)
 {
@@ -69,5 +100,6 @@ static void read_sound_hardware(const struct hwtree *tree)
     FUZZ_EXPECT(bytes == builder->tree->bytes && hwtree_check(builder->tree, bytes, &why));
     struct hwtree *copy = fuzz_copy(builder->tree, bytes);
     read_sound_hardware(copy);
+    expect_sound_copy(copy);
     free(copy);
 }

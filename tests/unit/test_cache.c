@@ -102,3 +102,20 @@ TEST(cache_tells_a_failure_once)
     room = 0;
     EXPECT(!cache_want(&cache, 6) && get(6) == CACHE_EMPTY);
 }
+
+TEST(cache_forgets_all_but_what_is_on_its_way)
+{
+    start();
+    for (uint64_t block = 0; block < CACHE_BLOCKS - 1; block++) {
+        EXPECT(cache_want(&cache, block));
+        finish(block, block != 3);
+    }
+    EXPECT(cache_want(&cache, 100));
+    cache_hold(&cache, 5);
+    cache_forget(&cache);
+    for (uint64_t block = 0; block < CACHE_BLOCKS - 1; block++)
+        EXPECT(get(block) == CACHE_EMPTY);
+    EXPECT(get(100) == CACHE_READING);
+    finish(100, true);
+    EXPECT(get(100) == CACHE_VALID);
+}

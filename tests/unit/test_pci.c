@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// build: user/devd/pci_config.c user/devd/windows.c user/devd/plan.c user/devd/pci_scan.c user/devd/pci_ports.c user/devd/tree.c
+// build: user/devd/pci_config.c user/devd/windows.c user/devd/plan.c user/devd/pci_scan.c user/devd/bridges.c user/devd/pci_ports.c user/devd/tree.c
 //
 // PCI: a modelled function is read, placed and cut into windows; then configuration spaces of
 // random bytes, and buses full of them.
@@ -67,7 +67,7 @@ static void virtio_capability(struct model *m, unsigned at, unsigned next, uint8
 // A virtio disk as QEMU makes it: MSI-X in BAR 1, structures in a 64-bit BAR 4.
 static struct model disk(void)
 {
-    struct model m = {.config = {model_read, model_write}};
+    struct model m = {.config = {model_read, model_write, nullptr}};
     m.word[0] = 0x10421af4;
     m.word[1] = 1u << 20;
     m.word[2] = 0x01000001;
@@ -157,7 +157,7 @@ static void expect_sane(const struct pci_function *f)
 TEST(pci_survives_garbage)
 {
     for (unsigned round = 0; round < 200'000; round++) {
-        struct model m = {.config = {model_read, model_write}};
+        struct model m = {.config = {model_read, model_write, nullptr}};
         if (round & 1) { // a good one with some words changed
             m = disk();
             for (unsigned n = 0; n <= round % 8; n++)
@@ -177,6 +177,8 @@ TEST(pci_survives_garbage)
 
 // ---- windows
 
+static const struct pci_vector_pages NO_VECTORS = {};
+
 TEST(windows_place_and_keep)
 {
     static struct pci_space space = {
@@ -189,18 +191,19 @@ TEST(windows_place_and_keep)
     EXPECT(!pci_space_keep(&space, 0x500'0000, 0x1000)); // in no window
     EXPECT(!pci_space_keep(&space, 0, 0x1000));
     EXPECT(!pci_space_keep(&space, UINT64_MAX - 10, 0x1000));
-    EXPECT(pci_space_place(&space, 16, false, &a) && a == 0x1000'1000); // a page of its own
-    EXPECT(pci_space_place(&space, 0x1000, false, &a) && a == 0x1000'2000);
-    EXPECT(pci_space_place(&space, 0x10'0000, false, &a) && a == 0x1010'0000);
-    EXPECT(pci_space_place(&space, 0x4000, true, &a) && a == 0x80'0000'0000);
-    EXPECT(pci_space_place(&space, 0x4000, true, &a) && a == 0x80'0000'4000);
-    EXPECT(!pci_space_place(&space, 0x4000'0000, false, &a)); // larger than its window
-    EXPECT(!pci_space_place(&space, 1ull << 63, true, &a));
-    EXPECT(!pci_space_place(&space, 0x3000, true, &a)); // no power of two
+    EXPECT(pci_space_place(&space, 16, false, NO_VECTORS, &a) &&
+           a == 0x1000'1000); // a page of its own
+    EXPECT(pci_space_place(&space, 0x1000, false, NO_VECTORS, &a) && a == 0x1000'2000);
+    EXPECT(pci_space_place(&space, 0x10'0000, false, NO_VECTORS, &a) && a == 0x1010'0000);
+    EXPECT(pci_space_place(&space, 0x4000, true, NO_VECTORS, &a) && a == 0x80'0000'0000);
+    EXPECT(pci_space_place(&space, 0x4000, true, NO_VECTORS, &a) && a == 0x80'0000'4000);
+    EXPECT(!pci_space_place(&space, 0x4000'0000, false, NO_VECTORS, &a)); // larger than its window
+    EXPECT(!pci_space_place(&space, 1ull << 63, true, NO_VECTORS, &a));
+    EXPECT(!pci_space_place(&space, 0x3000, true, NO_VECTORS, &a)); // no power of two
     EXPECT(pci_space_translate(&space, 0x80'0000'4000, 0x4000, &cpu) && cpu == 0x80'0000'4000);
     EXPECT(!pci_space_translate(&space, 0x3eff'0000, 1, &cpu));
     unsigned placed = 0;
-    while (placed < 1000 && pci_space_place(&space, 0x1000, true, &a))
+    while (placed < 1000 && pci_space_place(&space, 0x1000, true, NO_VECTORS, &a))
         placed++;
     EXPECT(placed < PCI_PLACES); // the list is full, and it says so
 }
@@ -210,11 +213,12 @@ TEST(windows_translate)
     struct pci_space space = {.windows = {{0x0, 0x4000'0000, 0x1000'0000, false}},
                               .window_count = 1};
     uint64_t a, cpu;
-    EXPECT(pci_space_place(&space, 0x1000, false, &a) && a == 0x1000); // 0 means unassigned
+    EXPECT(pci_space_place(&space, 0x1000, false, NO_VECTORS, &a) &&
+           a == 0x1000); // 0 means unassigned
     EXPECT(pci_space_translate(&space, a, 0x1000, &cpu) && cpu == 0x4000'1000);
     space.window_count = 0; // not known: what the firmware says is believed
     EXPECT(pci_space_translate(&space, 0xfebd'0000, 0x1000, &cpu) && cpu == 0xfebd'0000);
-    EXPECT(!pci_space_place(&space, 0x1000, false, &a));
+    EXPECT(!pci_space_place(&space, 0x1000, false, NO_VECTORS, &a));
 }
 
 // ---- what a driver gets

@@ -11,6 +11,7 @@
 #include <sdk/start.h>
 #include <sdk/virtio.h>
 
+#include "match.h"
 #include "mint.h"
 #include "slots.h"
 
@@ -85,6 +86,7 @@ static status_t start_driver(struct driven *d)
     status = mint_hand_over(d, fault);
     if (status == STATUS_OK) {
         d->state = DEVICE_DRIVEN;
+        d->fresh = false;
         return STATUS_OK;
     }
     config_set(d, PCI_COMMAND_BUS_MASTER, 0);
@@ -172,17 +174,37 @@ static void reset_answered(struct driven *d)
 {
     close_common(d);
     uint64_t pages = let_go(d);
-    if (d->epoch > 0 && d->report != nullptr)
+    if (d->epoch > 0 && d->report != nullptr && (!d->fresh || pages > 0))
         log_line("%s: cleared away, %llu requests were in flight, %llu pages let go", d->service,
                  (unsigned long long)__atomic_load_n(&d->report->in_flight, __ATOMIC_RELAXED),
                  (unsigned long long)pages);
     next_step(d, RESET_GIVE);
 }
 
+// A function whose configuration space is all ones is not there, or dead.
+static bool is_lost(const struct driven *d)
+{
+    return d->pci != nullptr && !tree_answers(d->pci);
+}
+
+// What does not answer may still be there and write: only its slot can switch it off.
+static void lose(struct driven *d)
+{
+    close_common(d);
+    if (d->pci->pluggable)
+        d->step = RESET_LOST;
+    else
+        device_failed(d, "it is gone; its pages stay in quarantine", STATUS_OK);
+}
+
 static void begin_reset(struct driven *d)
 {
     d->state = DEVICE_RESETTING;
     mint_destroy(d);
+    if (is_lost(d)) {
+        lose(d);
+        return;
+    }
     config_set(d, PCI_COMMAND_BUS_MASTER, PCI_COMMAND_MEMORY);
     // Where there is no reset that we know, bus mastering off is what there is.
     if (kind_of(d) != VIRTIO_NONE)
@@ -196,7 +218,13 @@ static bool reset_on(struct driven *d)
 {
     status_t status;
     bool late = now_ns() >= d->deadline_ns;
+    if (d->step != RESET_LOST && is_lost(d)) {
+        lose(d);
+        return false;
+    }
     switch (d->step) {
+    case RESET_LOST:
+        return false;
     case RESET_ASK:
         status = ask_for_reset(d);
         if (status == STATUS_OVERLAP && !late)
@@ -218,6 +246,10 @@ static bool reset_on(struct driven *d)
         device_failed(d, "it does not answer its reset; its pages stay in quarantine", STATUS_OK);
         return false;
     case RESET_GIVE:
+        if (d->leaves) {
+            d->state = DEVICE_GONE;
+            return false;
+        }
         return start_driver(d) == STATUS_OVERLAP && d->state == DEVICE_RESETTING;
     }
     return false;
@@ -234,50 +266,23 @@ uint64_t devices_poll(void)
 
 void device_driver_ended(uint64_t id)
 {
-    for (uint32_t i = 0; i < device_count; i++)
-        if (devices[i].id == id && devices[i].state != DEVICE_RESETTING)
+    for (uint32_t i = 0; i < device_count; i++) {
+        enum device_state state = devices[i].state;
+        if (devices[i].id == id &&
+            (state == DEVICE_DRIVEN || state == DEVICE_LEAVING || state == DEVICE_FAILED))
             begin_reset(&devices[i]);
+    }
 }
 
 // ---- matching
-
-static bool find_driver(struct driven *d, const struct hwtree *hardware)
-{
-    for (uint32_t i = 0; i < hwtree_node(hardware, d->node)->compatible.count; i++) {
-        const char *name = hwtree_compatible_at(hardware, d->node, i);
-        struct init_driver_match_request request = {};
-        struct init_driver_match_reply reply;
-        // A name that does not fit is none that a driver has.
-        if (!text_copy(request.compatible, sizeof(request.compatible), name) ||
-            init_driver_match(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER) != STATUS_OK)
-            continue;
-        (void)text_copy(d->driver, sizeof(d->driver), reply.driver);
-        d->compatible = name;
-        return true;
-    }
-    return false;
-}
-
-static bool share_page(const struct hwtree *hardware, uint32_t a, uint32_t b)
-{
-    for (uint32_t i = 0; i < hwtree_node(hardware, a)->ranges.count; i++)
-        for (uint32_t k = 0; k < hwtree_node(hardware, b)->ranges.count; k++) {
-            const struct hwtree_range *x = hwtree_range(hardware, a, i);
-            const struct hwtree_range *y = hwtree_range(hardware, b, k);
-            if (x->space == HWTREE_SPACE_MEMORY && y->space == HWTREE_SPACE_MEMORY &&
-                align_down(x->base, PAGE_SIZE) <= y->base + (y->bytes - 1) &&
-                align_down(y->base, PAGE_SIZE) <= x->base + (x->bytes - 1))
-                return true;
-        }
-    return false;
-}
 
 // A page of registers goes to one driver. Where devices share one, the first has it; of PCI
 // functions the plan sees to it.
 static const struct driven *page_owner(const struct hwtree *hardware, const struct driven *d)
 {
     for (uint32_t i = 0; i < device_count && d->pci == nullptr; i++)
-        if (devices[i].pci == nullptr && share_page(hardware, devices[i].node, d->node))
+        if (devices[i].pci == nullptr && devices[i].node != HWTREE_NONE &&
+            match_shares_page(hardware, devices[i].node, d->node))
             return &devices[i];
     return nullptr;
 }
@@ -286,25 +291,37 @@ static const struct driven *page_owner(const struct hwtree *hardware, const stru
 static const struct driven *console_with_driver(const struct hwtree *hardware, const char *driver)
 {
     for (uint32_t i = 0; i < device_count; i++)
-        if (devices[i].node == hardware->console && strcmp(devices[i].driver, driver) == 0)
+        if (devices[i].node != HWTREE_NONE && devices[i].node == hardware->console &&
+            strcmp(devices[i].driver, driver) == 0)
             return &devices[i];
     return nullptr;
 }
 
-// Whether a driver may have the node: it has registers, and is none of what the kernel drives.
-static bool is_device(const struct hwtree *hardware, uint32_t node)
+// What had the same place, and went.
+static struct driven *gone_before(const struct driven *d)
 {
-    const struct hwtree_node *n = hwtree_node(hardware, node);
-    if (!hwtree_available(hardware, node))
-        return false;
-    if (n->kind == HWTREE_PCI_FUNCTION)
-        return true;
-    bool registers = n->ranges.count > 0;
-    for (uint32_t i = 0; i < n->ranges.count; i++) {
-        enum hwtree_space space = hwtree_range(hardware, node, i)->space;
-        registers &= space == HWTREE_SPACE_MEMORY || space == HWTREE_SPACE_IO;
-    }
-    return registers && (n->kind == HWTREE_DEVICE || n->kind == HWTREE_CONSOLE);
+    for (uint32_t i = 0; i < device_count; i++)
+        if (devices[i].id == d->id && devices[i].node == HWTREE_NONE)
+            return &devices[i];
+    return nullptr;
+}
+
+// Puts what is there now in the place of what went. What that one left in quarantine ends with the
+// reset of this one: it is the same slot, and it was off.
+static void come_back(struct driven *before, const struct driven *now,
+                      const struct hwtree *hardware, bool has_driver)
+{
+    before->node = now->node;
+    before->pci = now->pci;
+    before->leaves = false;
+    before->fresh = true;
+    (void)text_copy(before->driver, sizeof(before->driver), now->driver);
+    (void)text_copy(before->compatible, sizeof(before->compatible),
+                    has_driver ? now->compatible : hwtree_compatible_at(hardware, now->node, 0));
+    if (has_driver)
+        begin_reset(before);
+    else
+        before->state = DEVICE_UNCLAIMED;
 }
 
 static void add_device(struct tree *tree, uint32_t node)
@@ -313,10 +330,16 @@ static void add_device(struct tree *tree, uint32_t node)
     struct driven found = {.node = node,
                            .pci = pci,
                            .slot = slots_registers(tree->hardware, node),
-                           .name = hwtree_name(tree->hardware, node),
                            .id = pci != nullptr ? pci->requester : PLAIN_ID + node};
     void *page;
-    if (!find_driver(&found, tree->hardware))
+    (void)text_copy(found.name, sizeof(found.name), hwtree_name(tree->hardware, node));
+    bool has_driver = match_driver(&found, tree->hardware);
+    struct driven *before = gone_before(&found);
+    if (before != nullptr) {
+        come_back(before, &found, tree->hardware, has_driver);
+        return;
+    }
+    if (!has_driver)
         return;
     const struct driven *console = console_with_driver(tree->hardware, found.driver);
     if (console != nullptr) {
@@ -344,11 +367,97 @@ void devices_start(struct tree *tree)
     const uint32_t count = hwtree_count(tree->hardware, HWTREE_NODES);
     const uint32_t console = tree->hardware->console;
     mint_begin(tree);
-    if (console < count && is_device(tree->hardware, console))
+    if (console < count && match_is_device(tree->hardware, console))
         add_device(tree, console);
     for (uint32_t i = 0; i < count; i++)
-        if (i != console && is_device(tree->hardware, i))
+        if (i != console && match_is_device(tree->hardware, i))
             add_device(tree, i);
+}
+
+// ---- devices in slots
+
+static bool in_slot(const struct driven *d, uint8_t bus)
+{
+    return d->pci != nullptr && d->pci->requester >> 8 == bus;
+}
+
+static void leave(struct driven *d)
+{
+    const struct init_driver_remove_request request = {.device = d->id};
+    struct init_driver_remove_reply reply = {};
+    d->leaves = true;
+    if (d->state == DEVICE_UNCLAIMED) {
+        d->state = DEVICE_GONE;
+        return;
+    }
+    // What init is told first is what clients hear: that it does not come back by itself.
+    status_t status = init_driver_remove(start.bootstrap, &request, &reply, ABI_DEADLINE_NEVER);
+    if (status == STATUS_OK && reply.ends != 0)
+        d->state = DEVICE_LEAVING;
+    else if (d->state != DEVICE_RESETTING)
+        begin_reset(d);
+}
+
+void devices_leave(uint8_t bus)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (in_slot(&devices[i], bus) && !devices[i].leaves)
+            leave(&devices[i]);
+}
+
+static bool lost_now(const struct driven *d)
+{
+    return d->state == DEVICE_RESETTING && d->step == RESET_LOST;
+}
+
+bool devices_are_out(uint8_t bus)
+{
+    for (uint32_t i = 0; i < device_count; i++) {
+        const struct driven *d = &devices[i];
+        if (in_slot(d, bus) && d->state != DEVICE_GONE && d->state != DEVICE_FAILED && !lost_now(d))
+            return false;
+    }
+    return true;
+}
+
+bool devices_are_lost(uint8_t bus)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (in_slot(&devices[i], bus) && lost_now(&devices[i]))
+            return true;
+    return false;
+}
+
+void devices_gone(uint8_t bus, bool dark)
+{
+    for (uint32_t i = 0; i < device_count; i++) {
+        struct driven *d = &devices[i];
+        if (!in_slot(d, bus))
+            continue;
+        d->node = HWTREE_NONE;
+        d->pci = nullptr;
+        if (d->state != DEVICE_GONE && dark)
+            reset_answered(d); // it never will, and need not
+        if (d->state == DEVICE_GONE || dark)
+            d->state = DEVICE_GONE;
+        else
+            device_failed(d, "its slot cannot be switched off; its pages stay in quarantine",
+                          STATUS_OK);
+    }
+}
+
+void devices_renumber(const uint32_t *numbers)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (devices[i].node != HWTREE_NONE)
+            devices[i].node = numbers[devices[i].node];
+}
+
+void devices_arrived(struct tree *tree, uint8_t bus)
+{
+    for (uint32_t i = 0; i < tree->function_count; i++)
+        if (tree->functions[i].node != HWTREE_NONE && tree->functions[i].requester >> 8 == bus)
+            add_device(tree, tree->functions[i].node);
 }
 
 uint32_t devices_count(void)

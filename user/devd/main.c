@@ -3,15 +3,18 @@
 // devd: finds the devices of the machine and gives them to drivers. It has the one handle that
 // can mint device objects, and gives each driver exactly those of its device.
 //
-//   tree.c      what the firmware's tables say (lib/hwtree)
-//   acpi.c      what a PC has without a table that says so
-//   isa.c       PCI that no table names
-//   slots*.c    virtio devices whose registers are in memory
-//   pci_*.c     what stands on the PCI buses, and where its registers go
-//   plan.c      which pages a driver may have
-//   mint.c      makes and destroys kernel objects; hands them to init
-//   device.c    the life of a device: reset, driven, reset again
-//   storm.c     interrupts that come too often
+//   tree.c          what the firmware's tables say (lib/hwtree)
+//   acpi.c          what a PC has without a table that says so
+//   isa.c           PCI that no table names
+//   slots*.c        virtio devices whose registers are in memory
+//   pci_*.c         what stands on the PCI buses, and where its registers go
+//   plan.c          which pages a driver may have
+//   mint.c          makes and destroys kernel objects; hands them to init
+//   bridges.c       numbers and windows of PCI bridges
+//   match.c         which of it all may have a driver, and which
+//   device.c        the life of a device: reset, driven, reset again
+//   plug.c          slots in which devices come and go; pcie_slot.c knows their registers
+//   storm.c         interrupts that come too often
 //
 // It serves proto/devices.toml, for people.
 
@@ -25,6 +28,7 @@
 #include "acpi.h"
 #include "device.h"
 #include "isa.h"
+#include "plug.h"
 #include "slots.h"
 #include "storm.h"
 
@@ -41,6 +45,15 @@ static struct loop loop;
 // Others may read the tree: it is in memory of its own.
 static vmo_t tree_vmo;
 static uint64_t tree_bytes;
+
+// Where trees are made, and where the last ones are. The addresses are used again: a page table
+// stays with the addresses that it was needed for.
+enum place : uint8_t { PLACE_MADE, PLACE_KEPT, PLACES = PLACE_KEPT + 2 };
+static uint64_t places; // of PLACE_BYTES each
+static enum place tree_place = PLACE_KEPT;
+constexpr uint64_t PLACE_BYTES = TREE_BYTES + PAGE_SIZE; // the last page stays free
+static_assert(PLACES * PLACE_BYTES <= PAGE_TABLE_BYTES);
+constexpr uint64_t PLACE_WAIT_NS = NS_PER_S;
 
 // ---- physical memory
 
@@ -115,17 +128,70 @@ static void say_problems(void)
                      hwtree_cause_text(cause));
 }
 
+// Memory at a place. What was there before is unmapped, but the kernel takes it down in the
+// background.
+static status_t take_place(enum place place, uint64_t bytes, vmo_t *vmo, void **mapped)
+{
+    const uint64_t at = places + place * PLACE_BYTES, deadline_ns = now_ns() + PLACE_WAIT_NS;
+    status_t status = vmo_create(start.account, bytes, 0, vmo);
+    if (status != STATUS_OK)
+        return status;
+    while ((status = vm_map(start.aspace, *vmo, 0, at, align_up(bytes, PAGE_SIZE),
+                            PROT_READ | PROT_WRITE)) == STATUS_OVERLAP &&
+           now_ns() < deadline_ns)
+        (void)thread_sleep(now_ns() + NS_PER_MS);
+    *mapped = (void *)(uintptr_t)at;
+    if (status != STATUS_OK)
+        (void)handle_close((handle_t){vmo->value});
+    return status;
+}
+
+static status_t begin_tree(void **memory)
+{
+    vmo_t vmo;
+    status_t status = take_place(PLACE_MADE, TREE_BYTES, &vmo, memory);
+    if (status == STATUS_OK)
+        (void)handle_close((handle_t){vmo.value}); // the mapping keeps it
+    return status;
+}
+
 // The finished tree goes to memory of exactly its length, and what it was made in is given back.
 static void keep_tree(void)
 {
     void *made = tree.builder.tree, *kept;
     tree_bytes = tree_finish(&tree);
-    status_t status = memory_create(tree_bytes, 0, &tree_vmo, &kept);
+    tree_place = tree_place == PLACE_KEPT ? PLACE_KEPT + 1 : PLACE_KEPT;
+    status_t status = take_place(tree_place, tree_bytes, &tree_vmo, &kept);
     if (status != STATUS_OK)
         fail("no memory for the hardware tree: %s", status_name(status));
     memcpy(kept, made, tree_bytes);
     tree.hardware = kept;
     memory_unmap(made);
+}
+
+// The tree that follows, after something was plugged in or taken out. Who has the one before keeps
+// it: its memory ends with the last handle.
+static bool follow_tree(uint8_t leaves, uint8_t arrives, uint32_t *found)
+{
+    static uint32_t numbers[TREE_NODES_MAX];
+    void *before = (void *)(uintptr_t)tree.hardware, *memory;
+    const vmo_t vmo = tree_vmo;
+    if (begin_tree(&memory) != STATUS_OK)
+        return false;
+    if (!tree_follow(&tree, memory, TREE_BYTES, leaves, arrives, numbers, found)) {
+        memory_unmap(memory);
+        return false;
+    }
+    devices_renumber(numbers);
+    keep_tree();
+    memory_unmap(before);
+    (void)handle_close((handle_t){vmo.value});
+    return true;
+}
+
+// What is needed once, at the start.
+static void reserve(void)
+{
     // What is mapped for each reset of a device begins in a page table of its own, so that what a
     // reset costs does not hang on how much was read before.
     (void)memory_reserve(PAGE_SIZE, PAGE_TABLE_BYTES);
@@ -141,7 +207,8 @@ static void find_devices(void)
         fail("the machine does not say what it is: %s", status_name(status));
     struct abi_machine_info info;
     memcpy(&info, message_buffer()->data, sizeof(info));
-    status = memory_map(TREE_BYTES, &memory);
+    places = memory_reserve(PAGE_TABLE_BYTES, PAGE_TABLE_BYTES);
+    status = begin_tree(&memory);
     if (status != STATUS_OK ||
         !hwtree_begin(&tree.builder, memory, TREE_BYTES,
                       info.firmware == FIRMWARE_DEVICE_TREE ? HWTREE_DEVICE_TREE : HWTREE_ACPI))
@@ -160,6 +227,7 @@ static void find_devices(void)
     slots_from_command_line(&tree.builder, info.command_line, &slots_left_out);
     uint32_t slots = slots_look(&tree.builder);
     keep_tree();
+    reserve();
     say_problems();
     log_line(
         "%u nodes in the hardware tree, %u PCI functions, %u virtio slots in use; no IOMMU, so "
@@ -168,7 +236,7 @@ static void find_devices(void)
     if (slots_left_out > 0)
         log_line("%u virtio_mmio.device= of the command line make no sense", slots_left_out);
     if (tree.bridges_unused > 0)
-        log_line("the firmware numbered no bus behind %u PCI bridges: nothing there is seen",
+        log_line("%u PCI bridges have no bus number: nothing behind them is seen",
                  tree.bridges_unused);
     if (tree.left_out > 0)
         log_line("%u PCI functions are left out: there is no room for them", tree.left_out);
@@ -276,10 +344,15 @@ int main(const char *argument)
         status = storms_watch(&loop);
     if (status != STATUS_OK)
         fail("cannot start: %s", status_name(status));
+    plugs_start(&tree, &loop, follow_tree);
     devices_start(&tree);
+    if (plugs_count() > 0)
+        log_line("%u slots in which devices may come and go", plugs_count());
     for (;;) {
-        uint64_t devices = devices_poll(), storms = storms_poll();
-        status = loop_turn(&loop, devices < storms ? devices : storms);
+        // Slots before devices: they say which of those go.
+        uint64_t next = plugs_poll(), devices = devices_poll(), storms = storms_poll();
+        next = devices < next ? devices : next;
+        status = loop_turn(&loop, storms < next ? storms : next);
         if (status != STATUS_OK && status != STATUS_TIMED_OUT && status != STATUS_CANCELLED)
             fail("waiting failed: %s", status_name(status));
     }

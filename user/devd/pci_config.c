@@ -11,6 +11,11 @@ enum {
     REGISTER_HEADER = 0x0c,
     REGISTER_BAR0 = 0x10,
     REGISTER_BUSES = 0x18, // bridges
+    REGISTER_IO_WINDOW = 0x1c,
+    REGISTER_MEMORY_WINDOW = 0x20, // first and last unit, in the upper 12 bits of each half
+    REGISTER_PREFETCH_WINDOW = 0x24,
+    REGISTER_PREFETCH_FIRST = 0x28, // their upper halves, if the lowest bits say 1
+    REGISTER_PREFETCH_LAST = 0x2c,
     REGISTER_CAPABILITIES = 0x34,
     REGISTER_INTERRUPT = 0x3c,
 
@@ -18,6 +23,7 @@ enum {
     CAPABILITY_FIRST = 0x40,
     CAPABILITY_MAX = (CONFIG_BYTES - CAPABILITY_FIRST) / 4,
     CAPABILITY_VENDOR = 0x09,
+    CAPABILITY_EXPRESS = 0x10,
     CAPABILITY_MSIX = 0x11,
 
     STATUS_HAS_CAPABILITIES = 1 << 20,
@@ -142,6 +148,26 @@ static void read_virtio(struct pci_config *config, uint32_t at, struct pci_funct
         function->virtio_notify_multiplier = read(config, at + 16);
 }
 
+// A PCI Express capability (5.0, 7.5.3), of a port with a slot that is capable of hot-plug.
+static void read_express(struct pci_config *config, uint32_t at, struct pci_function *function)
+{
+    constexpr uint32_t SLOT_BYTES = 0x1c;
+    uint32_t facts = read(config, at) >> 16, type = facts >> 4 & 15;
+    if (at + SLOT_BYTES > CONFIG_BYTES || !function->bridge || (type != 4 && type != 6) ||
+        (facts & 1 << 8) == 0)
+        return;
+    uint32_t link = read(config, at + 0x0c), slot = read(config, at + 0x14);
+    if ((slot & 1 << 6) == 0)
+        return;
+    function->express = (struct pci_express){.capability = (uint16_t)at,
+                                             .vector = facts >> 9 & 31,
+                                             .link_reports = (link & 1 << 20) != 0,
+                                             .button = (slot & 1 << 0) != 0,
+                                             .power_controller = (slot & 1 << 1) != 0,
+                                             .no_command_completed = (slot & 1 << 18) != 0,
+                                             .slot = (uint16_t)(slot >> 19)};
+}
+
 static void read_capabilities(struct pci_config *config, struct pci_function *function)
 {
     if ((read(config, REGISTER_COMMAND) & STATUS_HAS_CAPABILITIES) == 0)
@@ -152,17 +178,25 @@ static void read_capabilities(struct pci_config *config, struct pci_function *fu
         bool fits = at + 16 <= CONFIG_BYTES;
         if ((head & 0xff) == CAPABILITY_MSIX && fits && function->msix.capability == 0)
             read_msix(config, at, function);
+        if ((head & 0xff) == CAPABILITY_EXPRESS && fits && function->express.capability == 0)
+            read_express(config, at, function);
         if ((head & 0xff) == CAPABILITY_VENDOR && fits && function->vendor == VENDOR_VIRTIO)
             read_virtio(config, at, function);
         at = head >> 8 & 0xfc;
     }
 }
 
+bool pci_answers(struct pci_config *config)
+{
+    uint32_t vendor = read(config, REGISTER_ID) & 0xffff;
+    return vendor != 0xffff && vendor != 0;
+}
+
 bool pci_function_read(struct pci_config *config, struct pci_function *function)
 {
-    uint32_t id = read(config, REGISTER_ID);
-    if ((id & 0xffff) == 0xffff || (id & 0xffff) == 0)
+    if (!pci_answers(config))
         return false;
+    uint32_t id = read(config, REGISTER_ID);
     uint32_t header = read(config, REGISTER_HEADER) >> 16 & 0xff;
     *function = (struct pci_function){
         .vendor = (uint16_t)id,
@@ -193,4 +227,43 @@ void pci_bar_assign(struct pci_config *config, struct pci_function *function, un
     if (function->bars[bar].wide)
         write(config, REGISTER_BAR0 + 4 * (bar + 1), (uint32_t)(address >> 32));
     function->bars[bar].address = address;
+}
+
+// ---- bridges
+
+void pci_bridge_number(struct pci_config *config, uint8_t primary, uint8_t secondary,
+                       uint8_t subordinate)
+{
+    uint32_t latency = read(config, REGISTER_BUSES) & 0xff00'0000;
+    write(config, REGISTER_BUSES,
+          latency | (uint32_t)subordinate << 16 | (uint32_t)secondary << 8 | primary);
+}
+
+void pci_bridge_windows(struct pci_config *config,
+                        struct pci_bridge_window windows[static PCI_BRIDGE_WINDOWS])
+{
+    for (unsigned i = 0; i < PCI_BRIDGE_WINDOWS; i++) {
+        bool prefetch = i == PCI_BRIDGE_PREFETCH;
+        uint32_t word = read(config, prefetch ? REGISTER_PREFETCH_WINDOW : REGISTER_MEMORY_WINDOW);
+        uint64_t first = (uint64_t)(word & 0xfff0) << 16;
+        uint64_t last = (word & 0xfff0'0000) | (PCI_BRIDGE_UNIT - 1);
+        if (prefetch && (word & 0xf) == 1) {
+            first |= (uint64_t)read(config, REGISTER_PREFETCH_FIRST) << 32;
+            last |= (uint64_t)read(config, REGISTER_PREFETCH_LAST) << 32;
+        }
+        // Closed: the last one is before the first. 0 is what a register holds that nobody has set,
+        // or that is not there.
+        windows[i] = (struct pci_bridge_window){};
+        if (first != 0 && first < last)
+            windows[i] = (struct pci_bridge_window){.address = first, .bytes = last - first + 1};
+    }
+}
+
+void pci_bridge_open(struct pci_config *config, uint64_t address, uint64_t bytes)
+{
+    uint32_t last = (uint32_t)(address + bytes - PCI_BRIDGE_UNIT);
+    write(config, REGISTER_IO_WINDOW, 0x00f0); // the upper half is status, cleared by ones
+    write(config, REGISTER_PREFETCH_WINDOW, 0x0000'fff0);
+    write(config, REGISTER_MEMORY_WINDOW,
+          (last & 0xfff0'0000) | (uint32_t)(address >> 16 & 0xfff0));
 }

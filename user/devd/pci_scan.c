@@ -3,14 +3,14 @@
 // Finds the functions on the PCI buses, gives those an address that the firmware left without,
 // and resolves their interrupt lines.
 //
-// Buses are those of the host and what bridges lead to, if the firmware gave them numbers; a
-// bridge without is left alone, and so is what is behind it.
+// Buses are those of the host and what bridges lead to. Those that the firmware left without a
+// number get one (bridges.c); where that cannot be, what is behind them is left alone.
 
 #include <lib/format.h>
 #include <lib/string.h>
 #include <lib/types.h>
 
-#include "tree.h"
+#include "bridges.h"
 
 constexpr unsigned DEVICES = 32;
 constexpr unsigned FUNCTIONS = 8;
@@ -32,13 +32,21 @@ static void write_word(struct pci_config *config, uint32_t offset, uint32_t valu
         function->space[offset / 4] = value;
 }
 
+static void write_half(struct pci_config *config, uint32_t offset, uint16_t value)
+{
+    const struct device_config *function = CONTAINER_OF(config, struct device_config, config);
+    volatile uint16_t *halves = (volatile uint16_t *)(volatile void *)function->space;
+    halves[offset / 2] = value;
+}
+
 static struct device_config config_of(const struct pci_host *host, volatile uint32_t *space,
                                       uint16_t requester)
 {
-    return (struct device_config){.config = {read_word, write_word},
-                                  .space = space,
-                                  .ports = host->ports,
-                                  .requester = requester};
+    return (struct device_config){
+        .config = {read_word, write_word, host->ports == nullptr ? write_half : nullptr},
+        .space = space,
+        .ports = host->ports,
+        .requester = requester};
 }
 
 struct device_config device_config(const struct pci_device *device)
@@ -50,11 +58,26 @@ struct device_config device_config(const struct pci_device *device)
 struct scan {
     struct tree *tree;
     struct pci_host *host;
-    volatile uint32_t *(*map_bus)(uint64_t address);
     uint8_t seen[32]; // buses, a bit each: a bridge that leads back is not followed
 };
 
 static void scan_bus(struct scan *scan, uint8_t bus, unsigned depth);
+
+// Where the registers of a function have their places.
+static struct pci_space *space_of(const struct pci_device *device)
+{
+    return device->room != nullptr ? &device->room->space : &device->host->space;
+}
+
+static struct pci_vector_pages vectors_in(const struct pci_device *device, unsigned bar)
+{
+    const struct pci_msix *msix = &device->function.msix;
+    if (msix->capability == 0 || msix->table_bar != bar)
+        return (struct pci_vector_pages){};
+    return (struct pci_vector_pages){
+        .first = align_down(msix->table_offset, PAGE_SIZE),
+        .end = align_up(msix->table_offset + 16ull * msix->vectors, PAGE_SIZE)};
+}
 
 // Keeps what the firmware assigned, where it makes sense; the rest is assigned in assign_bars.
 static void keep_bars(struct pci_device *device)
@@ -62,7 +85,7 @@ static void keep_bars(struct pci_device *device)
     for (unsigned i = 0; i < PCI_BARS; i++) {
         struct pci_bar *bar = &device->function.bars[i];
         if (bar->kind == PCI_BAR_MEMORY &&
-            !pci_space_keep(&device->host->space, bar->address, bar->bytes))
+            !pci_space_keep(space_of(device), bar->address, bar->bytes))
             bar->address = 0;
     }
 }
@@ -93,20 +116,31 @@ static uint32_t add_node(struct scan *scan, uint16_t requester, const struct pci
     return node;
 }
 
+// A free place in the table; null: there is none.
+static struct pci_device *free_function(struct tree *tree)
+{
+    for (uint32_t i = 0; i < tree->function_count; i++)
+        if (tree->functions[i].node == HWTREE_NONE)
+            return &tree->functions[i];
+    return tree->function_count < PCI_FUNCTIONS ? &tree->functions[tree->function_count++]
+                                                : nullptr;
+}
+
 static void add_function(struct scan *scan, volatile uint32_t *space, uint16_t requester,
                          const struct pci_function *function)
 {
     struct tree *tree = scan->tree;
-    uint32_t node = HWTREE_NONE;
-    if (tree->function_count < PCI_FUNCTIONS)
-        node = add_node(scan, requester, function);
+    struct pci_device *device = free_function(tree);
+    uint32_t node = device != nullptr ? add_node(scan, requester, function) : HWTREE_NONE;
     if (node == HWTREE_NONE) {
+        if (device != nullptr)
+            device->node = HWTREE_NONE;
         tree->left_out++;
         return;
     }
-    struct pci_device *device = &tree->functions[tree->function_count++];
     *device = (struct pci_device){.node = node,
                                   .host = scan->host,
+                                  .room = room_of(tree, scan->host, (uint8_t)(requester >> 8)),
                                   .space = space,
                                   .requester = requester,
                                   .function = *function};
@@ -114,15 +148,33 @@ static void add_function(struct scan *scan, volatile uint32_t *space, uint16_t r
 }
 
 static void scan_function(struct scan *scan, volatile uint32_t *space, uint16_t requester,
-                          const struct pci_function *function, unsigned depth)
+                          struct pci_function *function, unsigned depth)
 {
+    struct device_config config = config_of(scan->host, space, requester);
+    struct pci_host *host = scan->host;
+    bool leads = function->bridge && function->secondary_bus > host->first_bus;
+    if (function->bridge && !leads && depth == 0)
+        leads = bridge_number(host, &config.config, function);
     add_function(scan, space, requester, function);
-    if (!function->bridge)
-        return;
-    if (function->secondary_bus > scan->host->first_bus)
+    if (leads && depth == 0 && host->ports == nullptr)
+        bridge_room(scan->tree, host, &config.config, requester, function);
+    if (leads)
         scan_bus(scan, function->secondary_bus, depth + 1);
-    else
+    else if (function->bridge)
         scan->tree->bridges_unused++;
+}
+
+// The configuration space of a bus; null: it cannot be reached. What was mapped stays mapped, so
+// that the bus of a slot, which is looked at again, is kept.
+static volatile uint32_t *bus_space(struct scan *scan, uint8_t bus)
+{
+    struct pci_room *room = room_of(scan->tree, scan->host, bus);
+    const uint64_t offset = (uint64_t)(bus - scan->host->first_bus) << 20;
+    if (room == nullptr || room->first != bus)
+        return scan->tree->map_bus(scan->host->ecam + offset);
+    if (room->config == nullptr)
+        room->config = scan->tree->map_bus(scan->host->ecam + offset);
+    return room->config;
 }
 
 static void scan_bus(struct scan *scan, uint8_t bus, unsigned depth)
@@ -134,9 +186,11 @@ static void scan_bus(struct scan *scan, uint8_t bus, unsigned depth)
     scan->seen[bus / 8] |= bit;
     volatile uint32_t *space = nullptr;
     if (scan->host->ports == nullptr) {
-        space = scan->map_bus(scan->host->ecam + ((uint64_t)(bus - scan->host->first_bus) << 20));
+        space = bus_space(scan, bus);
         if (space == nullptr)
             return;
+        if (depth == 0)
+            bridges_begin(scan->host, space);
     }
     for (unsigned device = 0; device < DEVICES; device++) {
         unsigned functions = 1;
@@ -155,25 +209,28 @@ static void scan_bus(struct scan *scan, uint8_t bus, unsigned depth)
     }
 }
 
-// Finds places for BARs that have none. Functions behind bridges would need the bridge's windows
-// set up too, which firmware that numbers buses has done.
+// Finds places for BARs that have none.
 static void assign_bars(struct pci_device *device)
 {
     struct device_config config = device_config(device);
+    struct pci_space *space = space_of(device);
     bool on_root = device->requester >> 8 == device->host->first_bus;
+    bool placed = on_root || (device->room != nullptr && device->room->open);
     for (unsigned i = 0; i < PCI_BARS; i++) {
         struct pci_bar *bar = &device->function.bars[i];
         uint64_t address;
         if (bar->kind != PCI_BAR_MEMORY)
             continue;
-        if (bar->address == 0 && on_root && !device->function.bridge &&
-            pci_space_place(&device->host->space, bar->bytes, bar->wide, &address)) {
+        if (bar->address == 0 && placed &&
+            pci_space_place(space, bar->bytes, bar->wide, vectors_in(device, i), &address)) {
             pci_command_change(&config.config, PCI_COMMAND_MEMORY, 0);
             pci_bar_assign(&config.config, &device->function, i, address);
         }
         if (bar->address != 0 && !pci_space_translate(&device->host->space, bar->address,
                                                       bar->bytes, &device->bar_address[i]))
             device->bar_address[i] = 0;
+        if (bar->address != 0)
+            pci_space_note_vectors(space, bar->address, vectors_in(device, i));
     }
 }
 
@@ -198,9 +255,15 @@ static void route_interrupt(struct hwtree_builder *builder, const struct pci_dev
     const struct hwtree_pci_host *host = &hwtree_node(hardware, device->host->node)->pci_host;
     uint32_t pin = device->function.interrupt_pin;
     uint32_t address = (uint32_t)device->requester << 8;
-    // Behind bridges pins are swizzled from bus to bus; only the root's are in the map.
-    if (pin == 0 || device->requester >> 8 != device->host->first_bus)
+    const struct pci_room *room = device->room;
+    // Only pins of the root bus are in the map. A bridge passes those behind it on, turned by the
+    // number of the device (PCI-to-PCI Bridge 1.2, 9.1).
+    if (pin != 0 && room != nullptr && device->requester >> 8 == room->first) {
+        pin = (pin - 1 + (device->requester >> 3 & 31)) % 4 + 1;
+        address = (uint32_t)room->bridge << 8;
+    } else if (pin == 0 || device->requester >> 8 != device->host->first_bus) {
         return;
+    }
     for (uint32_t i = 0; i < host->routes.count; i++) {
         const struct hwtree_route *route = hwtree_route(hardware, device->host->node, i);
         if (route->address == (address & host->address_mask) &&
@@ -211,15 +274,92 @@ static void route_interrupt(struct hwtree_builder *builder, const struct pci_dev
     }
 }
 
+static void settle(struct tree *tree, struct pci_device *device)
+{
+    assign_bars(device);
+    tell_bars(&tree->builder, device);
+    route_interrupt(&tree->builder, device);
+}
+
 void tree_scan_pci(struct tree *tree, volatile uint32_t *(*map_bus)(uint64_t address))
 {
+    tree->map_bus = map_bus;
     for (uint32_t i = 0; i < tree->host_count; i++) {
-        struct scan scan = {.tree = tree, .host = &tree->hosts[i], .map_bus = map_bus};
+        struct scan scan = {.tree = tree, .host = &tree->hosts[i]};
         scan_bus(&scan, scan.host->first_bus, 0);
     }
+    bridges_open(tree);
+    for (uint32_t i = 0; i < tree->function_count; i++)
+        settle(tree, &tree->functions[i]);
+    bridges_switch_on(tree);
+}
+
+bool tree_answers(const struct pci_device *device)
+{
+    struct device_config config = device_config(device);
+    return pci_answers(&config.config);
+}
+
+// ---- a tree that follows
+
+static bool on_bus(const struct pci_device *device, uint8_t bus)
+{
+    return device->node != HWTREE_NONE && bus != 0 && device->requester >> 8 == bus;
+}
+
+static bool stays(const struct hwtree *from, uint32_t node, void *context)
+{
+    const uint8_t *leaves = context;
+    const struct hwtree_node *n = hwtree_node(from, node);
+    return n->kind != HWTREE_PCI_FUNCTION || *leaves == 0 ||
+           n->pci_function.requester >> 8 != *leaves;
+}
+
+static void renumber(struct tree *tree, uint8_t leaves, const uint32_t *numbers)
+{
+    for (uint32_t i = 0; i < tree->host_count; i++)
+        tree->hosts[i].node = numbers[tree->hosts[i].node];
     for (uint32_t i = 0; i < tree->function_count; i++) {
-        assign_bars(&tree->functions[i]);
-        tell_bars(&tree->builder, &tree->functions[i]);
-        route_interrupt(&tree->builder, &tree->functions[i]);
+        struct pci_device *device = &tree->functions[i];
+        if (on_bus(device, leaves) && device->room != nullptr)
+            pci_space_clear(&device->room->space);
+        if (device->node != HWTREE_NONE)
+            device->node = numbers[device->node];
     }
+}
+
+// What arrives has no addresses, whatever its registers say.
+static uint32_t scan_arrived(struct tree *tree, uint8_t bus)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < tree->room_count; i++) {
+        struct pci_host *host = tree->rooms[i].host;
+        if (tree->rooms[i].first != bus)
+            continue;
+        struct scan scan = {.tree = tree, .host = host};
+        scan_bus(&scan, bus, 1);
+    }
+    for (uint32_t i = 0; i < tree->function_count; i++)
+        if (on_bus(&tree->functions[i], bus)) {
+            settle(tree, &tree->functions[i]);
+            found++;
+        }
+    return found;
+}
+
+bool tree_follow(struct tree *tree, void *memory, size_t bytes, uint8_t leaves, uint8_t arrives,
+                 uint32_t numbers[static TREE_NODES_MAX], uint32_t *found)
+{
+    struct hwtree_builder builder;
+    *found = 0;
+    if (hwtree_count(tree->hardware, HWTREE_NODES) > TREE_NODES_MAX ||
+        !hwtree_begin(&builder, memory, bytes, tree->hardware->origin) ||
+        !hwtree_copy(&builder, tree->hardware, stays, &leaves, numbers))
+        return false;
+    tree->builder = builder;
+    tree->hardware = builder.tree;
+    renumber(tree, leaves, numbers);
+    if (arrives != 0)
+        *found = scan_arrived(tree, arrives);
+    return true;
 }

@@ -59,6 +59,15 @@ static status_t on_driver_start(void *context, struct wire_call call,
     return STATUS_NO_RIGHT;
 }
 
+static status_t on_driver_remove(void *context, struct wire_call call,
+                                 const struct init_driver_remove_request *request,
+                                 struct init_driver_remove_reply *reply)
+{
+    (void)call;
+    return allowed(context, ALLOW_DRIVERS) ? driver_remove(request->device, reply)
+                                           : STATUS_NO_RIGHT;
+}
+
 // ---- figures
 
 static bool inspect(uint64_t object, struct abi_inspect *out)
@@ -231,6 +240,7 @@ static const struct init_server operations = {
     .connect = on_connect,
     .driver_match = on_driver_match,
     .driver_start = on_driver_start,
+    .driver_remove = on_driver_remove,
     .service_info = on_service_info,
     .kill = on_kill,
     .run = on_run,

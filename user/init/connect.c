@@ -47,6 +47,8 @@ status_t connect_request(struct service *client, struct wire_call call, const ch
         return make_connection(client, server, reply);
     if (server->state == SERVICE_HELD)
         return STATUS_BAD_STATE;
+    if (server->absent)
+        return INIT_NO_DEVICE;
     for (unsigned i = 0; i < WAITING_MAX; i++)
         if (waiting[i].client == nullptr) {
             waiting[i] = (struct waiting){client, server, call};

@@ -75,11 +75,41 @@ status_t driver_start(const struct init_driver_start_request *request,
     s->device_request = *request;
     s->device_pending = true;
     s->announced = false;
+    s->absent = false;
     s->device = request->device;
     s->epoch = request->epoch;
     text_copy(reply->service, sizeof(reply->service), s->manifest->name);
     if (s->state == SERVICE_STOPPED)
         service_schedule(s);
+    return STATUS_OK;
+}
+
+// The instance that has the device, or had it last.
+static struct service *instance_of(uint64_t device)
+{
+    for (uint32_t i = 0; i < init.count; i++) {
+        struct service *s = &init.services[i];
+        if (s->manifest->start == START_DEVICE && s->epoch != 0 && s->device == device)
+            return s;
+    }
+    return nullptr;
+}
+
+status_t driver_remove(uint64_t device, struct init_driver_remove_reply *reply)
+{
+    struct service *s = instance_of(device);
+    if (s == nullptr)
+        return STATUS_NOT_FOUND;
+    s->absent = true;
+    driver_drop_request(s); // before anything ends, or it would be started with it
+    if (s->state == SERVICE_BACKOFF || s->state == SERVICE_HELD) {
+        // Plugging something in is a new beginning.
+        s->state = SERVICE_STOPPED;
+        s->crashes = 0;
+    }
+    service_kill(s, "is ended: its device is taken out");
+    reply->ends = s->state == SERVICE_CLEARING;
+    connect_service_held(s, INIT_NO_DEVICE);
     return STATUS_OK;
 }
 

@@ -52,6 +52,7 @@ struct service {
     bool cpu_told;          // that the CPU that it names is not there
     uint64_t device, epoch; // of a driver
     bool announced;         // devd was told that it ended and has not started it again
+    bool absent;            // its device was taken out
 
     char argument[START_ARGUMENT_BYTES];
     uint64_t remembered;     // a word that outlives an incarnation
@@ -109,7 +110,7 @@ void services_run_deadlines(void);
 status_t connect_request(struct service *client, struct wire_call call, const char *name,
                          struct init_connect_reply *reply);
 void connect_service_ready(struct service *server);
-void connect_service_held(struct service *server, status_t status);
+void connect_service_held(struct service *server, status_t status); // answers who waits for it
 void connect_client_ended(struct service *client);
 
 // ---- drivers.c
@@ -118,6 +119,7 @@ status_t driver_match(const char *compatible, struct init_driver_match_reply *re
 // Takes the handles of the request, whatever it returns.
 status_t driver_start(const struct init_driver_start_request *request,
                       struct init_driver_start_reply *reply);
+status_t driver_remove(uint64_t device, struct init_driver_remove_reply *reply);
 void driver_send_device(struct service *s);
 void driver_drop_request(struct service *s);
 void driver_announce_end(struct service *s);

@@ -95,6 +95,7 @@ static void connect_until_attached(struct block_client *client)
         close_all(c->end, c->requests, c->completions);
         if (status != told && status != STATUS_PEER_CLOSED)
             log_line("%s cannot be reached: %s", c->service, status_name(status));
+        c->why = status;
         if (status != STATUS_PEER_CLOSED)
             (void)event_signal(c->done, UNAVAILABLE);
         told = status;
@@ -233,7 +234,7 @@ static void on_connector(struct source *source, const struct loop_event *event)
     (void)event_clear(client->connector.done, ATTACHED | UNAVAILABLE, &before);
     if ((before & ATTACHED) == 0) {
         if (before != 0 && client->unavailable != nullptr)
-            client->unavailable(client->context);
+            client->unavailable(client->context, client->connector.why);
         return;
     }
     if (serve(client) != STATUS_OK) { // it died between its answer and here

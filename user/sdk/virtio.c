@@ -16,6 +16,7 @@ enum virtio_status : uint8_t {
     VIRTIO_FEATURES_OK = 8,
     VIRTIO_NEEDS_RESET = 64,
     VIRTIO_FAILED = 128,
+    VIRTIO_ALL_ONES = 255,
 };
 
 static const struct virtio_transport *transport_of(enum virtio_transport_kind kind)
@@ -58,6 +59,8 @@ status_t virtio_reset(const struct virtio *virtio, uint64_t deadline_ns)
     virtio->transport->set_status(virtio->registers, 0);
     while (status_of(virtio) != 0) {
         uint64_t now = now_ns();
+        if (status_of(virtio) == VIRTIO_ALL_ONES)
+            return STATUS_GONE;
         if (now >= deadline_ns)
             return STATUS_TIMED_OUT;
         (void)thread_sleep(now + NS_PER_MS);
@@ -114,6 +117,12 @@ void virtio_run(const struct virtio *virtio)
 void virtio_give_up(const struct virtio *virtio)
 {
     status_add(virtio, VIRTIO_FAILED);
+}
+
+bool virtio_is_gone(const struct virtio *virtio)
+{
+    const uint8_t status = status_of(virtio);
+    return status == VIRTIO_ALL_ONES || (status & VIRTIO_DRIVER_OK) == 0;
 }
 
 bool virtio_needs_reset(const struct virtio *virtio)

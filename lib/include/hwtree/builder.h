@@ -65,6 +65,15 @@ void hwtree_problem(struct hwtree_builder *builder, uint32_t node, enum hwtree_c
 // Takes `steps` from what may still be done. false: it is used up.
 bool hwtree_work(struct hwtree_builder *builder, uint64_t steps);
 
+// Begins with what a finished tree holds, in a builder that is empty, so that a tree can follow one
+// that others read. Without the nodes of which `keep` says no, and what is below them. `numbers`
+// gets the number of each node of `from` in the copy, HWTREE_NONE for those left out. false: not
+// all of it fits.
+[[nodiscard]] bool hwtree_copy(struct hwtree_builder *builder, const struct hwtree *from,
+                               bool (*keep)(const struct hwtree *from, uint32_t node,
+                                            void *context),
+                               void *context, uint32_t *numbers);
+
 // What both front ends look at once everything is there: memory that overlaps, CPUs with the same
 // id, no CPU at all.
 void hwtree_cross_check(struct hwtree_builder *builder);

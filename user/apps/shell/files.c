@@ -97,6 +97,8 @@ static const char *explain(status_t status)
         return "interrupted";
     if (status == STATUS_BAD_STATE)
         return "the file service is held after too many crashes; see 'log'";
+    if (status == FILE_STALE)
+        return "the disk was away meanwhile";
     if (status == FILE_IS_FOLDER)
         return "is a folder";
     if (status == FILE_NOT_FOLDER)

@@ -158,7 +158,7 @@ int command_hwtree(const struct words *words)
 
 static const char *device_state_name(uint32_t state)
 {
-    static const char *const names[] = {"-", "driven", "resetting", "failed"};
+    static const char *const names[] = {"-", "driven", "resetting", "failed", "leaving", "gone"};
     return state < ARRAY_SIZE(names) ? names[state] : "?";
 }
 

@@ -98,8 +98,9 @@ void disk_start(struct disk *disk)
     if (!virtio_open(&disk->virtio, &disk->device, &why))
         fail("the device cannot be used: %s", why);
 
-    if (virtio_reset(&disk->virtio, now_ns() + RESET_NS) != STATUS_OK)
-        fail("the device does not answer its reset");
+    status = virtio_reset(&disk->virtio, now_ns() + RESET_NS);
+    if (status != STATUS_OK)
+        fail(status == STATUS_GONE ? "the device is gone" : "the device does not answer its reset");
     fault_here(FAULT_START_RESET);
     const uint64_t wanted = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | 1u << FEATURE_SIZE_MAX |
                             1u << FEATURE_SEG_MAX | 1u << FEATURE_READ_ONLY;

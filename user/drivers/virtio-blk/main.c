@@ -2,7 +2,8 @@
 //
 // The driver of virtio disks: a process that has the registers of its device, one interrupt and a
 // DMA space, and serves the block protocol (proto/block.toml). It waits in one place, for its
-// interrupt, for doorbells and for messages, and never polls.
+// interrupt, for doorbells and for messages. While the device has requests, and nothing happens for
+// a second, it looks whether the device is still there: one that vanished interrupts nobody.
 //
 // disk.c knows the device, client.c those who use it, fault.c where tests make it crash.
 
@@ -17,11 +18,18 @@
 #include "fault.h"
 
 constexpr uint32_t CONNECTIONS = CLIENTS + 4;
+constexpr uint64_t SILENCE_NS = NS_PER_S;
 
 static struct disk disk;
 static struct loop loop;
 static struct clients clients;
 static bool faults_allowed;
+
+static void fail_if_gone(void)
+{
+    if (virtio_is_gone(&disk.virtio))
+        fail("the device is gone");
+}
 
 static void on_interrupt(struct source *source, const struct loop_event *event)
 {
@@ -30,6 +38,7 @@ static void on_interrupt(struct source *source, const struct loop_event *event)
         fail("the interrupt was taken away");
     fault_here(FAULT_COMPLETE_INTERRUPT);
     virtio_quiet(&disk.virtio);
+    fail_if_gone();
     if (virtio_needs_reset(&disk.virtio))
         fail("the device says that it needs a reset");
     disk_sync_used(&disk);
@@ -122,5 +131,11 @@ int main(const char *argument)
     status = service_start(&service, &loop);
     if (status != STATUS_OK)
         fail("the service cannot be offered: %s", status_name(status));
-    loop_run(&loop);
+    for (;;) {
+        status = loop_turn(&loop, disk.in_flight != 0 ? now_ns() + SILENCE_NS : ABI_DEADLINE_NEVER);
+        if (status == STATUS_TIMED_OUT)
+            fail_if_gone();
+        else if (status != STATUS_OK && status != STATUS_CANCELLED)
+            fail("waiting failed: %s", status_name(status));
+    }
 }

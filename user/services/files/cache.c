@@ -66,6 +66,13 @@ void cache_forget_holds(struct cache *cache)
         cache->blocks[i].held = false;
 }
 
+void cache_forget(struct cache *cache)
+{
+    for (uint32_t i = 0; i < CACHE_BLOCKS; i++)
+        if (cache->blocks[i].state != CACHE_READING)
+            cache->blocks[i].state = CACHE_EMPTY;
+}
+
 void cache_done(struct cache *cache, uint32_t index, bool good)
 {
     if (index < CACHE_BLOCKS && cache->blocks[index].state == CACHE_READING)

@@ -48,5 +48,8 @@ bool cache_want(struct cache *cache, uint64_t block);
 void cache_hold(struct cache *cache, uint64_t block);
 void cache_forget_holds(struct cache *cache);
 
+// Forgets what is here; what is on its way stays so.
+void cache_forget(struct cache *cache);
+
 // The read into cache block `index` is over.
 void cache_done(struct cache *cache, uint32_t index, bool good);

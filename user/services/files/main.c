@@ -2,10 +2,11 @@
 //
 // The file service: a tar archive on a disk, read-only, for several clients (proto/file.toml).
 //
-// Node numbers are those of the index. What cannot be answered yet, because the archive is not
-// indexed or its content is on its way, is kept as a deferred call and tried again whenever
-// something has come from the disk; so one slow read holds nobody up. A disk that never appears
-// is said so after PATIENCE_NS.
+// Node numbers are those of the index, with the generation of the disk in their upper half: what
+// was opened on a disk that was away meanwhile is STALE. What cannot be answered yet, because the
+// archive is not indexed or its content is on its way, is kept as a deferred call and tried again
+// whenever something has come from the disk; so one slow read holds nobody up. A disk that never
+// appears is said so after PATIENCE_NS.
 
 #include <sdk/sdk.h>
 
@@ -41,9 +42,18 @@ static struct connection *recent_readers[8];
 static uint32_t recent_at;
 static bool patience_is_over;
 
-static const struct index_node *node_at(uint64_t number)
+constexpr unsigned GENERATION_SHIFT = 32;
+
+// What clients know a node by.
+static uint64_t name_of(uint64_t number)
+{
+    return (uint64_t)volume_status()->generation << GENERATION_SHIFT | number;
+}
+
+static const struct index_node *node_at(uint64_t name)
 {
     const struct index *index = volume_index();
+    uint32_t number = (uint32_t)name;
     return number < index->node_count ? &index->nodes[number] : nullptr;
 }
 
@@ -68,15 +78,26 @@ static status_t usable(void)
 {
     switch (volume_status()->state) {
     case VOLUME_USABLE:
-        return STATUS_OK;
     case VOLUME_UNUSABLE:
-        return FILE_BAD_ARCHIVE;
+        // Whether it is still this disk is being found out. Without an answer, what is in memory is
+        // all there is.
+        if (volume_status()->away && !volume_status()->unavailable)
+            return WIRE_DEFERRED;
+        return volume_status()->state == VOLUME_USABLE ? STATUS_OK : FILE_BAD_ARCHIVE;
     case VOLUME_WAITING:
         return patience_is_over || volume_status()->unavailable ? FILE_IO : WIRE_DEFERRED;
     case VOLUME_INDEXING:
         return volume_status()->unavailable ? FILE_IO : WIRE_DEFERRED;
     }
     return FILE_IO;
+}
+
+// The same for a node that somebody opened before.
+static status_t usable_for(uint64_t name)
+{
+    status_t status = usable();
+    const uint64_t generation = name >> GENERATION_SHIFT;
+    return status == STATUS_OK && generation != volume_status()->generation ? FILE_STALE : status;
 }
 
 static status_t try_open(const struct file_open_request *request, struct file_open_reply *reply)
@@ -90,7 +111,7 @@ static status_t try_open(const struct file_open_request *request, struct file_op
     if (found != INDEX_OK)
         return found == INDEX_NOT_DIRECTORY ? FILE_NOT_FOLDER : STATUS_NOT_FOUND;
     const struct index_node *node = node_at(number);
-    *reply = (struct file_open_reply){.node = number,
+    *reply = (struct file_open_reply){.node = name_of(number),
                                       .size = node->size,
                                       .kind = kind_of(node),
                                       .mode = node->mode,
@@ -115,7 +136,7 @@ static uint32_t ahead_for(struct connection *connection)
 static status_t try_read(struct connection *connection, const struct file_read_request *request,
                          struct file_read_reply *reply)
 {
-    status_t status = usable();
+    status_t status = usable_for(request->node);
     if (status != STATUS_OK)
         return status;
     const struct index_node *node = node_at(request->node);
@@ -144,7 +165,7 @@ static status_t try_read(struct connection *connection, const struct file_read_r
 static status_t try_read_folder(const struct file_read_folder_request *request,
                                 struct file_read_folder_reply *reply)
 {
-    status_t status = usable();
+    status_t status = usable_for(request->node);
     if (status != STATUS_OK)
         return status;
     const struct index_node *folder = node_at(request->node);
@@ -155,10 +176,12 @@ static status_t try_read_folder(const struct file_read_folder_request *request,
     // The cursor is the child that comes, so that any number of them costs the same.
     uint64_t number = request->cursor == 0 ? folder->first_child : request->cursor;
     const struct index_node *child = node_at(number);
-    if (child == nullptr || number == 0 || child->parent != request->node)
+    if (child == nullptr || number == 0 || child->parent != (uint32_t)request->node)
         return STATUS_NOT_FOUND;
-    *reply = (struct file_read_folder_reply){
-        .next = child->next_sibling, .child = number, .size = child->size, .kind = kind_of(child)};
+    *reply = (struct file_read_folder_reply){.next = child->next_sibling,
+                                             .child = name_of(number),
+                                             .size = child->size,
+                                             .kind = kind_of(child)};
     (void)text_copy(reply->name, sizeof(reply->name), volume_index()->text + child->name);
     return STATUS_OK;
 }
@@ -173,7 +196,9 @@ static status_t try_state(struct file_state_reply *reply)
     reply->bytes = status->bytes;
     const char *message = status->message;
     if (status->unavailable)
-        message = "the disk's driver is not there and does not come back by itself";
+        message = status->taken_out
+                      ? "the disk was taken out"
+                      : "the disk's driver is not there and does not come back by itself";
     (void)text_copy(reply->message, sizeof(reply->message), message);
     return STATUS_OK;
 }

@@ -7,6 +7,7 @@
 #include <lib/format.h>
 #include <lib/string.h>
 #include <lib/types.h>
+#include <proto/init.h>
 #include <sdk/block_client.h>
 #include <sdk/memory.h>
 #include <sdk/start.h>
@@ -25,6 +26,7 @@ static struct block_client disk;
 static struct cache cache;
 static struct tar_reader tar;
 static struct index index;
+static void *index_memory;
 static struct volume_status status_now = {.message = "no disk has appeared"};
 static void (*tell_changed)(void);
 
@@ -114,11 +116,24 @@ static void index_on(void)
     }
 }
 
+// Nothing that is known of the disk holds any more.
+static void start_anew(void)
+{
+    index_start(&index, index_memory, INDEX_NODES, INDEX_TEXT_BYTES);
+    cache_forget(&cache);
+    status_now.state = VOLUME_WAITING;
+    status_now.message[0] = '\0';
+    status_now.generation++;
+}
+
 static void on_connected(void *context, uint64_t sectors)
 {
     (void)context;
     uint64_t bytes = sectors * BLOCK_SECTOR_BYTES;
     status_now.unavailable = false;
+    if (status_now.away && status_now.state != VOLUME_WAITING)
+        start_anew();
+    status_now.away = false;
     if (status_now.state == VOLUME_WAITING) {
         status_now.state = VOLUME_INDEXING;
         status_now.bytes = bytes;
@@ -131,10 +146,11 @@ static void on_connected(void *context, uint64_t sectors)
     tell_changed();
 }
 
-static void on_unavailable(void *context)
+static void on_unavailable(void *context, status_t why)
 {
     (void)context;
-    status_now.unavailable = true;
+    status_now.taken_out = why == INIT_NO_DEVICE;
+    status_now.unavailable = status_now.away = true;
     tell_changed();
 }
 
@@ -149,11 +165,10 @@ static void on_completed(void *context, uint32_t tag, enum block_status status)
 status_t volume_start(struct loop *loop, const char *service, const char *otherwise,
                       void (*changed)(void))
 {
-    void *memory;
-    status_t status = memory_map(index_bytes(INDEX_NODES, INDEX_TEXT_BYTES), &memory);
+    status_t status = memory_map(index_bytes(INDEX_NODES, INDEX_TEXT_BYTES), &index_memory);
     if (status != STATUS_OK)
         return status;
-    index_start(&index, memory, INDEX_NODES, INDEX_TEXT_BYTES);
+    index_start(&index, index_memory, INDEX_NODES, INDEX_TEXT_BYTES);
     tell_changed = changed;
     disk = (struct block_client){
         .service = service,

@@ -20,7 +20,11 @@ enum volume_answer { VOLUME_OK, VOLUME_LATER, VOLUME_FAILED };
 
 struct volume_status {
     enum volume_state state;
-    bool unavailable; // the disk's driver is held: what is not in memory cannot be read now
+    bool unavailable; // the disk was taken out, or its driver is held: what is not in memory cannot
+                      // be read now
+    bool taken_out;   // of the two
+    bool away;        // since it was connected last: the next one may be another one
+    uint32_t generation; // counts the disks: after one was away, another one may be there
     char message[160];
     uint64_t bytes; // of the disk
 };

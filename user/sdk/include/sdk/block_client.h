@@ -30,8 +30,9 @@ struct block_client {
     void (*connected)(void *context, uint64_t sectors); // every time; sectors may have changed
     void (*completed)(void *context, uint32_t tag, enum block_status status);
     // The driver does not come back by itself: it is held after too many crashes, or the manifest
-    // does not know it. May be null. It is tried again; `connected` says that all is well.
-    void (*unavailable)(void *context);
+    // does not know it; or, INIT_NO_DEVICE, its device was taken out. May be null. It is tried again;
+    // `connected` says that all is well.
+    void (*unavailable)(void *context, status_t why);
 
     uint8_t *data; // what requests read into
 
@@ -56,6 +57,7 @@ struct block_client {
         channel_t end;
         event_t requests, completions;
         uint64_t sectors;
+        status_t why; // UNAVAILABLE
         uint32_t capacity;
         const char *service; // which of the two; changes until it has connected
     } connector;

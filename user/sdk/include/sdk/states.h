@@ -23,6 +23,8 @@ enum device_state : uint32_t {
     DEVICE_DRIVEN = 1,
     DEVICE_RESETTING = 2, // its driver is gone and it is being made quiet
     DEVICE_FAILED = 3,    // it did not answer its reset, or its driver is held
+    DEVICE_LEAVING = 4,   // it is being taken out of its slot: its driver is ended
+    DEVICE_GONE = 5,      // it is not in its slot any more
 };
 
 // proto/file.toml: open and read_folder

@@ -44,7 +44,7 @@ struct virtio_queue_addresses {
 [[nodiscard]] bool virtio_open(struct virtio *virtio, const struct device *device,
                                const char **why);
 
-// Resets the device and waits for it until the deadline. Errors: TIMED_OUT.
+// Resets the device and waits for it until the deadline. Errors: TIMED_OUT; GONE, at once.
 [[nodiscard]] status_t virtio_reset(const struct virtio *virtio, uint64_t deadline_ns);
 
 // Takes of the offered features those in `wanted`. false: VERSION_1 is not offered, or the
@@ -70,7 +70,12 @@ void virtio_run(const struct virtio *virtio);
 // Tells the device that the driver will not use it.
 void virtio_give_up(const struct virtio *virtio);
 
-// Whether the device says that it needs a reset.
+// Of a device that runs (virtio_run): whether nothing is there any more. Registers of what was taken
+// out read as all ones, or on an emulated PC as zeroes; the status of a device that runs is neither
+// (Virtio 1.2, 2.1).
+bool virtio_is_gone(const struct virtio *virtio);
+
+// Whether the device says that it needs a reset. Not to be asked of one that is gone.
 bool virtio_needs_reset(const struct virtio *virtio);
 
 // Lowers the line that the device has raised. Nothing is to be done where it sends messages.
