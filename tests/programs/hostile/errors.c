@@ -678,7 +678,7 @@ static void no_resource(void)
     static interrupt_t interrupts[512];
     uint32_t held = 0;
     while (held < ARRAY_SIZE(interrupts)) {
-        const arguments_t a = {start.machine.value, start.account.value, vector_table, held % 8, 1};
+        const arguments_t a = {start.machine.value, start.account.value, vector_table, held, 1};
         struct raw_result result = count(SYSCALL_MACHINE_MESSAGE_INTERRUPT, a);
         if (result.status != STATUS_OK)
             break;

@@ -130,7 +130,7 @@ static status_t make_message_interrupt(void)
 {
     interrupt_t interrupt;
     status_t status =
-        machine_message_interrupt(start.machine, full, vector_table, 0, 1, 0, &interrupt);
+        machine_message_interrupt(start.machine, full, vector_table, made, 1, 0, &interrupt);
     return keep(status, interrupt.value);
 }
 
