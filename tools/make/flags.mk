@@ -78,6 +78,7 @@ ROOTS_user     := $(ROOTS_lib) -I$(GEN)/user -Iuser/sdk/include -Iuser/sdk/$(ARC
 #
 # The generators leave a file alone whose text would not change, so that a
 # change to a table rebuilds only what it touches; the stamps say that they ran.
+# What they write comes by them: make looks at its time once they have run, not before.
 
 ABI_STAMP   := $(GEN)/abi.stamp
 PROTO_STAMP := $(GEN)/proto.stamp
@@ -89,6 +90,9 @@ $(ABI_STAMP): abi/abi.toml tools/abigen.py
 	$(Q)$(PYTHON) tools/abigen.py abi/abi.toml $(GEN)
 	@touch $@
 
+$(addprefix $(GEN)/,include/abi/generated.h kernel/handlers.h kernel/decode.inc \
+    user/abi_table.h user/sdk/syscalls.h): $(ABI_STAMP) ;
+
 PROTO_TABLES := $(wildcard proto/*.toml)
 ifneq ($(PROTO_TABLES),)
 $(PROTO_STAMP): tools/protogen.py
@@ -98,6 +102,8 @@ $(PROTO_STAMP): $(PROTO_TABLES)
 	$(if $(PROTO_TABLES),@echo >&2 "  GEN   proto/")
 	$(if $(PROTO_TABLES),$(Q)$(PYTHON) tools/protogen.py $(GEN)/user/proto $(PROTO_TABLES))
 	@touch $@
+
+$(patsubst proto/%.toml,$(GEN)/user/proto/%.h,$(PROTO_TABLES)): $(PROTO_STAMP) ;
 
 # What the debugger calls things (tools/gdb/skerry.py).
 GDB_TABLES := $(GEN)/gdb/skerry_tables.py
