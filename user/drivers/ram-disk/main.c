@@ -86,9 +86,12 @@ static enum block_status answer(struct client *client, const struct block_reques
         request->data_offset % BLOCK_SECTOR_BYTES != 0)
         return BLOCK_BAD_REQUEST;
     uint8_t *to = client->mapped + client->data_offset + request->data_offset;
-    return store_read(&store, request->sector * BLOCK_SECTOR_BYTES, to, bytes) == STATUS_OK
-               ? BLOCK_OK
-               : BLOCK_IO_ERROR;
+    status_t status = store_read(&store, request->sector * BLOCK_SECTOR_BYTES, to, bytes);
+    // Memory has no errors: this driver is being ended, and its calls are refused already, or it is at
+    // the end of its account. The next one is asked again.
+    if (status != STATUS_OK)
+        fail("the disk's memory cannot be mapped: %s", status_name(status));
+    return BLOCK_OK;
 }
 
 // Answers what a client has asked. It may ask on meanwhile: what is over a turn comes with the next one.
