@@ -247,8 +247,8 @@ static void current_leaves(struct cpu *cpu)
             fpu_off(cpu);
         return;
     }
-    // Its slice or its budget used up, or yielding: the last of its equals. Else it was preempted: the first,
-    // with what is left of its slice.
+    // Its slice or its budget used up, or yielding: the last of its equals. Else the first, with what is left of
+    // its slice: it was preempted, or a budget above its own is used up.
     bool first = !over && !thread->yields && !slice_is_over(cpu);
     thread->slice_used_ns = first ? slice_used(cpu, thread) : 0;
     sched_enqueue(cpu, &thread->runnable, first);
