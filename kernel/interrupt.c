@@ -81,12 +81,33 @@ static void set_masked(uint32_t line, bool masked)
     lock_release(&interrupts.lock);
 }
 
+static void message_switch(struct interrupt *interrupt, bool on)
+{
+    *interrupt->source = on ? interrupt->source_on : interrupt->source_off;
+}
+
+// Counts it, and tells whoever waits, now or at the acknowledge.
+static void note(struct interrupt *interrupt) REQUIRES(interrupt->object.lock)
+{
+    struct object *object = &interrupt->object;
+    if (!SEEDED_BUG("Q2"))
+        interrupt->count++;
+    if (object->state == INTERRUPT_IDLE) {
+        object_transition(object, INTERRUPT_PENDING);
+        object_signal_locked(object, SIGNAL_INTERRUPT);
+    } else {
+        object_transition(object, INTERRUPT_AGAIN);
+    }
+}
+
 void interrupt_quieten(struct interrupt *interrupt, bool quiet) NO_THREAD_SAFETY
 {
     if (interrupt->message)
-        *interrupt->vector_control = quiet;
+        message_switch(interrupt, !quiet);
     else if (interrupt->trigger == TRIGGER_EDGE || interrupt->object.state == INTERRUPT_IDLE)
         set_masked(interrupt->line, quiet);
+    if (!quiet && interrupt->forgets)
+        note(interrupt);
 }
 
 static void raise(struct cpu *cpu, uint32_t line) NO_THREAD_SAFETY
@@ -103,17 +124,10 @@ static void raise(struct cpu *cpu, uint32_t line) NO_THREAD_SAFETY
     struct object *object = owner.object;
     struct interrupt *interrupt = interrupt_of(object);
     CHECK(Q1, object->state == INTERRUPT_IDLE || interrupt->trigger == TRIGGER_EDGE);
-    if (!SEEDED_BUG("Q2"))
-        interrupt->count++;
     interrupt->cpu = cpu->number;
     if (interrupt->trigger != TRIGGER_EDGE && !SEEDED_BUG("Q1"))
         set_masked(line, true);
-    if (object->state == INTERRUPT_IDLE) {
-        object_transition(object, INTERRUPT_PENDING);
-        object_signal_locked(object, SIGNAL_INTERRUPT);
-    } else {
-        object_transition(object, INTERRUPT_AGAIN);
-    }
+    note(interrupt);
     bool storm = storm_begins(interrupt, cpu);
     object_unlock(object);
     if (storm)
@@ -201,6 +215,28 @@ static_assert(sizeof(struct vector_entry) == VECTOR_ENTRY_BYTES);
 
 constexpr uint64_t VECTOR_ENTRIES_MAX = 2048;
 
+// An MSI capability (6.8.1): its head, then the address in one word or in two, then the data.
+constexpr uint64_t CAPABILITIES_START = 0x40, CAPABILITIES_END = 0x100;
+constexpr uint32_t CAPABILITY_ID = 0xff, CAPABILITY_MSI = 5;
+constexpr uint32_t MSI_ENABLE = 1u << 16, MSI_MULTIPLE = 7u << 20, MSI_WIDE = 1u << 23;
+
+// What a message interrupt is minted for: the ABI's arguments.
+struct message_source {
+    uint64_t table, vector, device, controller;
+};
+
+static bool is_capability(const struct message_source *source)
+{
+    return source->vector == ABI_VECTOR_MSI;
+}
+
+// Where it is programmed.
+static uint64_t message_place(const struct message_source *source)
+{
+    return is_capability(source) ? source->table
+                                 : source->table + source->vector * VECTOR_ENTRY_BYTES;
+}
+
 // Takes a free message line, which nobody raises yet.
 static bool message_line_take(struct interrupt *interrupt, uint64_t controller, uint64_t device,
                               uint64_t *address, uint32_t *data)
@@ -231,32 +267,90 @@ static void message_line_give_back(struct interrupt *interrupt) NO_THREAD_SAFETY
         lock_release(&interrupts.lock);
 }
 
-// Has the entry of the table, still masked, raise the line. Nobody else knows of the interrupt yet.
-static void vector_write(struct interrupt *interrupt, struct vector_entry *slot, uint64_t address,
-                         uint32_t data)
+// Has the entry of the table, still masked, raise the line. Nobody else knows of the interrupt yet. The
+// table's pages are taken last, since that is for ever.
+static status_t vector_take(struct interrupt *interrupt, const struct message_source *source,
+                            uint64_t address, uint32_t data)
 {
-    interrupt->vector_control = &slot->control;
-    slot->control = 1;
+    uint8_t *mapped;
+    status_t status =
+        machine_vector_take(&interrupt->vector, source->table, message_place(source), &mapped);
+    if (status != STATUS_OK)
+        return status;
+    struct vector_entry *slot = (struct vector_entry *)(void *)mapped;
+    interrupt->source = &slot->control;
+    interrupt->source_on = 0;
+    interrupt->source_off = 1;
+    message_switch(interrupt, false);
     slot->address_low = (uint32_t)address;
     slot->address_high = (uint32_t)(address >> 32);
     slot->data = data;
+    return STATUS_OK;
 }
 
-// The table's pages are taken last, since that is for ever.
-static status_t vector_take(struct interrupt *interrupt, uint64_t table, uint64_t vector,
-                            uint64_t controller, uint64_t device)
+// Has the capability raise the line, by one message, once it is switched on. Not every device can mask
+// one, so it is the capability that is switched.
+static status_t capability_write(struct interrupt *interrupt, volatile uint32_t *words,
+                                 uint64_t address, uint32_t data)
 {
-    uint64_t entry = table + vector * VECTOR_ENTRY_BYTES, address;
-    uint32_t data;
-    uint8_t *mapped;
-    if (!message_line_take(interrupt, controller, device, &address, &data))
+    uint32_t head = words[0] & ~(MSI_ENABLE | MSI_MULTIPLE);
+    bool wide = (head & MSI_WIDE) != 0;
+    if ((head & CAPABILITY_ID) != CAPABILITY_MSI)
+        return STATUS_INVALID;
+    if (!wide && address > UINT32_MAX)
         return STATUS_NO_RESOURCE;
-    status_t status = machine_vector_take(&interrupt->vector, table, entry, &mapped);
-    if (status == STATUS_OK)
-        vector_write(interrupt, (struct vector_entry *)(void *)mapped, address, data);
-    else
+    interrupt->source = words;
+    interrupt->source_on = head | MSI_ENABLE;
+    interrupt->source_off = head;
+    interrupt->forgets = true;
+    words[0] = head;
+    words[1] = (uint32_t)address;
+    if (wide)
+        words[2] = (uint32_t)(address >> 32);
+    words[wide ? 3 : 2] = data;
+    return STATUS_OK;
+}
+
+static status_t capability_take(struct interrupt *interrupt, const struct message_source *source,
+                                uint64_t address, uint32_t data)
+{
+    uint8_t *mapped;
+    status_t status = machine_vector_take(&interrupt->vector, 0, source->table, &mapped);
+    if (status != STATUS_OK)
+        return status;
+    status = capability_write(interrupt, (uint32_t *)(void *)mapped, address, data);
+    if (status != STATUS_OK)
+        machine_vector_returned(&interrupt->vector);
+    return status;
+}
+
+static status_t message_take(struct interrupt *interrupt, const struct message_source *source)
+{
+    uint64_t address;
+    uint32_t data;
+    if (!message_line_take(interrupt, source->controller, source->device, &address, &data))
+        return STATUS_NO_RESOURCE;
+    status_t status = is_capability(source) ? capability_take(interrupt, source, address, data)
+                                            : vector_take(interrupt, source, address, data);
+    if (status != STATUS_OK)
         message_line_give_back(interrupt);
     return status;
+}
+
+static bool message_source_valid(const struct message_source *source)
+{
+    uint64_t table = source->table, end = message_place(source) + VECTOR_ENTRY_BYTES;
+    if (table == 0 || table >= 1ull << 48)
+        return false;
+    if (is_capability(source)) {
+        uint64_t offset = table % PAGE_SIZE;
+        if (table % 4 != 0 || offset < CAPABILITIES_START ||
+            offset > CAPABILITIES_END - VECTOR_ENTRY_BYTES)
+            return false;
+    } else if (table % 8 != 0 || source->vector >= VECTOR_ENTRIES_MAX) {
+        return false;
+    }
+    return !machine_owns(align_down(table, PAGE_SIZE), align_up(end, PAGE_SIZE));
 }
 
 status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_lookup *mint,
@@ -264,12 +358,10 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
                                        uint64_t vector, uint64_t device, uint64_t controller)
 {
     (void)mint;
+    const struct message_source source = {table, vector, device, controller};
     if (!hal.irq->message_allocate)
         return STATUS_NOT_SUPPORTED;
-    if (vector >= VECTOR_ENTRIES_MAX || table % 8 != 0 || table == 0 || table >= 1ull << 48)
-        return STATUS_INVALID;
-    uint64_t end = table + (vector + 1) * VECTOR_ENTRY_BYTES;
-    if (machine_owns(align_down(table, PAGE_SIZE), align_up(end, PAGE_SIZE)))
+    if (!message_source_valid(&source))
         return STATUS_INVALID;
     struct object *object;
     status_t status = create_with_handle(entry, account, OBJECT_INTERRUPT, &object);
@@ -278,14 +370,14 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
     struct interrupt *interrupt = interrupt_of(object);
     interrupt->trigger = TRIGGER_EDGE;
     storm_init(interrupt);
-    status = vector_take(interrupt, table, vector, controller, device);
+    status = message_take(interrupt, &source);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
         object_discard(object);
         return status;
     }
     set_masked(interrupt->line, false);
-    *interrupt->vector_control = 0;
+    message_switch(interrupt, true);
     entry->result[0] = handle_publish(entry->process, object, RIGHTS_INTERRUPT);
     return STATUS_OK;
 }
@@ -325,7 +417,7 @@ enum step interrupt_teardown(struct object *object)
         deadline_clear(&interrupt->storm.end);
     lock_acquire(&interrupts.lock);
     if (interrupt->message)
-        *interrupt->vector_control = 1;
+        message_switch(interrupt, false);
     hal.irq->mask(interrupt->line);
     if (!SEEDED_BUG("Q unregister"))
         interrupts.lines[interrupt->line] = nullptr;

@@ -18,10 +18,12 @@ struct interrupt {
     struct object object; // its lock guards all of this
     uint32_t line;        // IRQ_NONE until it is filed
     enum abi_trigger trigger;
+    uint32_t cpu; // that took it last
     bool message;
-    uint32_t cpu;                      // that took it last
-    volatile uint32_t *vector_control; // of a message: the mask word of its table entry
-    struct tree_node vector;           // and that entry, guarded by the machine's lock
+    bool forgets;              // of a message: its device does not keep what comes while it is off
+    volatile uint32_t *source; // the word of the device that switches it
+    uint32_t source_on, source_off;
+    struct tree_node vector; // where it stands in the device, guarded by the machine's lock
     uint64_t count, acknowledged;
     struct storm storm;
 };

@@ -22,8 +22,7 @@ static struct {
     struct boot_info boot;                // written once
     struct tree memory GUARDED_BY(&lock); // exclusive device VMOs, by first address
     struct tree ports GUARDED_BY(&lock);
-    struct tree
-        entries GUARDED_BY(&lock); // of message-vector tables that interrupts have, by address
+    struct tree entries GUARDED_BY(&lock); // by address, where interrupts' messages are programmed
     struct boot_range vectors[VECTOR_PAGES_MAX] GUARDED_BY(&lock);
     uint32_t vector_count GUARDED_BY(&lock);
     struct object *object; // the Machine that init was given; written once
@@ -100,11 +99,12 @@ static bool entry_taken_locked(uint64_t entry) REQUIRES(machine.lock)
 static status_t vector_take_locked(uint64_t table, uint64_t entry, uint8_t **mapped)
     REQUIRES(machine.lock)
 {
-    uint64_t start = align_down(table, PAGE_SIZE), page = align_down(entry, PAGE_SIZE),
-             end = align_up(entry + VECTOR_ENTRY_BYTES, PAGE_SIZE);
+    uint64_t page = align_down(entry, PAGE_SIZE),
+             end = align_up(entry + VECTOR_ENTRY_BYTES, PAGE_SIZE),
+             start = table != 0 ? align_down(table, PAGE_SIZE) : end;
     uint32_t missing = vectors_missing_locked(start, end);
-    if (entry_taken_locked(entry) || missing > VECTOR_PAGES_MAX - machine.vector_count ||
-        RUNS_OUT("vector tables"))
+    if (entry_taken_locked(entry) || kernel_owns(page, end) ||
+        missing > VECTOR_PAGES_MAX - machine.vector_count || RUNS_OUT("vector tables"))
         return STATUS_OVERLAP;
     if (RUNS_OUT("device mappings"))
         return STATUS_NO_RESOURCE;

@@ -37,9 +37,10 @@ void machine_memory_returned(struct vmo *vmo);
 bool machine_owns(uint64_t start, uint64_t end);
 
 // Takes an entry of the message-vector table at `table`, for one interrupt at a time, filed by `node`, and
-// the pages from the table's first to the entry's last for the kernel, for ever. `*mapped` is the entry.
-// OVERLAP: another interrupt has a part of it, a page is minted, or there is no room for so many.
-// NO_RESOURCE: no room to map it.
+// the pages from the table's first to the entry's last for the kernel, for ever; where `table` is 0, an MSI
+// capability, whose page remains whoever's it is. `*mapped` is the entry.
+// OVERLAP: another interrupt has a part of it, a page is minted or what the kernel drives is in it, or there
+// is no room for so many. NO_RESOURCE: no room to map it.
 [[nodiscard]] status_t machine_vector_take(struct tree_node *node, uint64_t table, uint64_t entry,
                                            uint8_t **mapped);
 void machine_vector_returned(struct tree_node *node);

@@ -94,9 +94,10 @@ bool host_timer_due(unsigned cpu);
 constexpr uint32_t HOST_LINES = 64;
 constexpr uint32_t HOST_LINE_FIRST = 8; // below: not usable by drivers
 constexpr uint32_t HOST_MESSAGE_FIRST = 56;
-constexpr uint64_t HOST_MESSAGE_ADDRESS = 0x12'fee0'0000;    // where a device writes a message
+constexpr uint64_t HOST_MESSAGE_ADDRESS = 0x12'fee0'0000;
 constexpr uint64_t HOST_MESSAGE_CONTROLLER = 0x12'fed0'0000; // the only part that takes messages
-extern uint64_t host_message_device; // whom the last message line was given for
+extern uint64_t host_message_device;  // whom the last message line was given for
+extern uint64_t host_message_address; // where a device writes a message
 
 struct host_line {
     enum abi_trigger trigger;

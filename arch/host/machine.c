@@ -131,7 +131,7 @@ static void irq_unmask(uint32_t line)
     host_lines[line].masked = false;
 }
 
-uint64_t host_message_device;
+uint64_t host_message_device, host_message_address;
 
 static bool message_allocate(paddr_t controller, uint64_t device, uint32_t *line, uint64_t *address,
                              uint32_t *data)
@@ -143,7 +143,7 @@ static bool message_allocate(paddr_t controller, uint64_t device, uint32_t *line
         if (!host_lines[i].message_taken) {
             host_lines[i].message_taken = true;
             *line = i;
-            *address = HOST_MESSAGE_ADDRESS;
+            *address = host_message_address;
             *data = i;
             return true;
         }
@@ -329,6 +329,7 @@ void host_reset(size_t ram_bytes, uint32_t asid_limit)
         .name = "buffer", .base = 0x9000'0000, .bytes = PAGE_SIZE, .write = console_write};
     static const struct power power = {.off = power_called};
     irq.message_allocate = host_messages ? message_allocate : nullptr;
+    host_message_address = HOST_MESSAGE_ADDRESS;
     hal = (struct hal){.irq = &irq, .clock = &clock, .console = &console, .power = &power};
     memset(host_lines, 0, sizeof host_lines);
     for (uint32_t i = 0; i < HOST_LINES; i++)

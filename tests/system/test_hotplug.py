@@ -364,12 +364,18 @@ def test_by_an_its(arch, tmp, seed):
     comes_and_goes(arch, tmp, seed, gic=3, cpus=2)
 
 
+@limit(120)
+def test_by_an_msi_capability(arch, tmp, seed):
+    """A port that has an MSI capability and no MSI-X."""
+    comes_and_goes(arch, tmp, seed, port="ioh3420")
+
+
 @long
 @limit(120)
 @arches("aarch64")
 def test_without_messages(arch, tmp, seed):
-    """A port that has none is looked at, and a disk interrupts by the line that its port passes on."""
-    comes_and_goes(arch, tmp, seed, polled=True, options={"vectors": 0}, port="ioh3420")
+    """Where nothing takes messages a port is looked at, and a disk interrupts by the line that its port passes on."""
+    comes_and_goes(arch, tmp, seed, polled=True, command_line="messages=off")
 
 
 @long

@@ -51,6 +51,17 @@ uint64_t draw_handle(const struct actor *actor, enum abi_object type)
     return choose_handle(actor, type, false);
 }
 
+// One of two MSI capabilities, which a function's configuration space has from now on.
+static uint64_t draw_capability(uint64_t number)
+{
+    constexpr uint64_t SPACE = 0xd800'0000, FIRST = 0x50, BYTES = 0x10;
+    constexpr uint32_t MSI_WIDE = 0x0080'0005;
+    uint8_t *space = host_device_page(SPACE);
+    if (space)
+        *(uint32_t *)(void *)(space + FIRST + number * BYTES) |= MSI_WIDE;
+    return SPACE + FIRST + number * BYTES;
+}
+
 static bool sensible_now; // the call that is being drawn
 
 static uint64_t draw_handle_argument(const struct actor *actor, const struct abi_arg *arg)
@@ -232,8 +243,12 @@ static void make_sensible(const struct actor *actor, uint64_t number, uint64_t a
         arguments[3] = (1 + below(2)) * PAGE_SIZE;
         break;
     case SYSCALL_MACHINE_MESSAGE_INTERRUPT:
-        arguments[3] = below(4);
+        arguments[3] = below(5);
         arguments[4] = DRAW_DEVICE;
+        if (arguments[3] == 4) {
+            arguments[2] = draw_capability(below(2));
+            arguments[3] = ABI_VECTOR_MSI;
+        }
         break;
     case SYSCALL_MACHINE_DEVICE_QUIET:
         arguments[1] = DRAW_DEVICE;

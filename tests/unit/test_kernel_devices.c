@@ -315,6 +315,112 @@ TEST(an_entry_of_a_vector_table_has_one_interrupt)
     world_end();
 }
 
+// ---- MSI capabilities
+
+constexpr uint64_t SPACE = 0xd000'3000; // of a function: its configuration space
+constexpr uint32_t MSI = 5, ENABLE = 1u << 16, MULTIPLE = 7u << 20, WIDE = 1u << 23;
+
+static uint32_t *capability_at(uint64_t offset, uint32_t head)
+{
+    uint8_t *words = (uint8_t *)host_device_page(SPACE) + offset;
+    memset(words, 0xee, 20);
+    memcpy(words, &head, sizeof head);
+    return (uint32_t *)(void *)words;
+}
+
+static struct outcome mint_capability(uint64_t offset)
+{
+    return CALL(a, MACHINE_MESSAGE_INTERRUPT, machine, a->account, SPACE + offset, ABI_VECTOR_MSI,
+                8);
+}
+
+TEST(an_msi_capability_is_written_whole)
+{
+    begin();
+    uint32_t *wide = capability_at(0x40, MSI | 0x6000 | ENABLE | MULTIPLE | WIDE | 1u << 24);
+    EXPECT_STATUS(mint_capability(0x40).status, OK);
+    EXPECT_EQUAL(wide[0], MSI | 0x6000 | ENABLE | WIDE | 1u << 24); // one message
+    EXPECT_EQUAL(wide[1], (uint32_t)HOST_MESSAGE_ADDRESS);
+    EXPECT_EQUAL(wide[2], HOST_MESSAGE_ADDRESS >> 32);
+    EXPECT_EQUAL(wide[3], HOST_MESSAGE_FIRST);
+    EXPECT_EQUAL(wide[4], 0xeeee'eeee);
+    EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST].trigger, TRIGGER_EDGE);
+    EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST].masked, false);
+    // One that has room for 32 bits takes no longer address, and is left alone.
+    uint32_t *narrow = capability_at(0x60, MSI);
+    host_message_address = UINT32_MAX + 1ull;
+    EXPECT_STATUS(mint_capability(0x60).status, NO_RESOURCE);
+    EXPECT_EQUAL(narrow[0], MSI);
+    EXPECT_EQUAL(narrow[1], 0xeeee'eeee);
+    EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST + 1].message_taken, false);
+    host_message_address = UINT32_MAX;
+    EXPECT_STATUS(mint_capability(0x60).status, OK);
+    EXPECT_EQUAL(narrow[0], MSI | ENABLE);
+    EXPECT_EQUAL(narrow[1], UINT32_MAX);
+    EXPECT_EQUAL(narrow[2], HOST_MESSAGE_FIRST + 1);
+    EXPECT_EQUAL(narrow[3], 0xeeee'eeee);
+    world_end();
+}
+
+TEST(what_is_no_msi_capability_is_refused)
+{
+    begin();
+    uint32_t *msix = capability_at(0x50, 0x11);
+    EXPECT_STATUS(mint_capability(0x50).status, INVALID);
+    EXPECT_EQUAL(msix[0], 0x11);
+    EXPECT_EQUAL(msix[1], 0xeeee'eeee);
+    EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST].message_taken, false);
+    // Where no capability can be: among the header's registers, behind them, askew.
+    for (uint64_t offset = 0; offset < PAGE_SIZE - 20; offset += 2) {
+        (void)capability_at(offset, MSI | WIDE);
+        struct outcome minted = mint_capability(offset);
+        bool sound = offset % 4 == 0 && offset >= 0x40 && offset <= 0xf0;
+        EXPECT_EQUAL(minted.status, sound ? STATUS_OK : STATUS_INVALID);
+        if (sound)
+            MUST(a, HANDLE_CLOSE, minted.value[0]);
+    }
+    EXPECT_CALL(INVALID, a, MACHINE_MESSAGE_INTERRUPT, machine, a->account, 1ull << 48,
+                ABI_VECTOR_MSI, 8);
+    EXPECT_CALL(INVALID, a, MACHINE_MESSAGE_INTERRUPT, machine, a->account, HOST_RAM_START + 0x50,
+                ABI_VECTOR_MSI, 8);
+    world_end();
+}
+
+// OBJ-26
+TEST(an_msi_capability_has_one_interrupt)
+{
+    begin();
+    uint32_t *words = capability_at(0x40, MSI | WIDE);
+    // Its page remains whoever's it is, but for registers that the kernel drives.
+    uint64_t space = MUST(a, MACHINE_DEVICE_MEMORY, machine, a->account, SPACE, PAGE_SIZE, 0);
+    struct outcome message = mint_capability(0x40);
+    EXPECT_STATUS(message.status, OK);
+    EXPECT_STATUS(mint_capability(0x40).status, OVERLAP);
+    EXPECT_EQUAL(words[3], HOST_MESSAGE_FIRST);
+    EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST + 1].message_taken, false);
+    host_line_pulse(words[3]);
+    settle();
+    EXPECT_EQUAL(MUST(a, INTERRUPT_ACKNOWLEDGE, message.value[0]), 1);
+    MUST(a, HANDLE_CLOSE, message.value[0]);
+    EXPECT_EQUAL(words[0], MSI | WIDE);
+    EXPECT_STATUS(mint_capability(0x40).status, OK);
+    MUST(a, HANDLE_CLOSE, space);
+    MUST(a, MACHINE_DEVICE_MEMORY, machine, a->account, SPACE, PAGE_SIZE, 0);
+    world_end();
+}
+
+TEST(what_the_kernel_drives_takes_no_message)
+{
+    begin();
+    hal.owned[0] = (struct hal_range){SPACE, SPACE + PAGE_SIZE};
+    hal.owned_count = 1;
+    (void)capability_at(0x40, MSI | WIDE);
+    EXPECT_STATUS(mint_capability(0x40).status, OVERLAP);
+    EXPECT_CALL(OVERLAP, a, MACHINE_MESSAGE_INTERRUPT, machine, a->account, SPACE, 0, 8);
+    EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST].message_taken, false);
+    world_end();
+}
+
 TEST(no_messages_where_no_controller_takes_them)
 {
     host_messages = false;

@@ -251,6 +251,34 @@ TEST(a_message_that_comes_too_often_is_kept_in_its_device)
     world_end();
 }
 
+// OBJ-41 OBJ-42
+TEST(a_device_that_cannot_keep_its_message_is_heard_afterwards)
+{
+    begin();
+    constexpr uint64_t CAPABILITY = 0xd000'3040;
+    constexpr uint32_t OFF = 0x0080'0005, ON = OFF | 1u << 16;
+    uint32_t *words = (uint32_t *)(void *)((uint8_t *)host_device_page(0xd000'3000) + 0x40);
+    words[0] = OFF;
+    uint64_t message =
+        MUST(a, MACHINE_MESSAGE_INTERRUPT, machine, a->account, CAPABILITY, ABI_VECTOR_MSI, 8);
+    MUST(a, INTERRUPT_LIMIT, message, PER_SECOND, BURST);
+    for (unsigned i = 0; i <= BURST; i++) {
+        EXPECT_EQUAL(words[0], ON);
+        host_line_pulse(words[3]);
+        settle();
+        MUST(a, INTERRUPT_ACKNOWLEDGE, message);
+    }
+    EXPECT_EQUAL(words[0], OFF);
+    EXPECT_EQUAL(inspect(message).interrupt.aside, 1);
+    // What the device had to say meanwhile is lost, so that it is told that it may have said something.
+    advance(BURST / 2 * TOKEN_NS);
+    settle();
+    EXPECT_EQUAL(words[0], ON);
+    EXPECT_EQUAL(MUST(a, INTERRUPT_ACKNOWLEDGE, message), BURST + 2);
+    EXPECT_CALL(BAD_STATE, a, INTERRUPT_ACKNOWLEDGE, message);
+    world_end();
+}
+
 TEST(an_interrupt_ends_while_it_is_put_aside)
 {
     begin();

@@ -235,6 +235,37 @@ static struct pci_device device_of(struct model *m)
     return device;
 }
 
+// A table first; without one the capability, if the configuration space is memory.
+TEST(plan_finds_the_message)
+{
+    struct model m = disk();
+    uint32_t msi[4] = {5 | 0x98 << 8 | 0x80 << 16};
+    set_capability(&m, 0x40, msi, sizeof(msi));
+    set_byte(&m, 0x34, 0x40);
+    struct pci_device device = device_of(&m);
+    struct plan_message message;
+    host = (struct pci_host){.ecam = 0x40'1000'0000, .first_bus = 2, .last_bus = 5};
+    device.requester = 4 << 8 | 3 << 3 | 1;
+    EXPECT(device.function.msi == 0x40 && plan_message(&device, 0, &message));
+    EXPECT(message.table == 0x2'0000'0000 && message.vector == 0);
+    device.bar_address[1] = 0; // firmware had no room for its table
+    EXPECT(!plan_has_table(&device) && plan_message(&device, 7, &message));
+    EXPECT(message.table == 0x40'1020'0000 + (3 << 15) + (1 << 12) + 0x40);
+    EXPECT(message.vector == ABI_VECTOR_MSI);
+    static const struct pci_ports ports;
+    host.ports = &ports;
+    EXPECT(!plan_message(&device, 0, &message));
+    host = (struct pci_host){};
+    set_byte(&m, 0x41, 0xf4); // one that leads outside, and a second one of a kind
+    uint32_t outside[3] = {5};
+    set_capability(&m, 0xf4, outside, sizeof(outside));
+    device = device_of(&m);
+    EXPECT(device.function.msi == 0x40 && device.function.msix.capability == 0);
+    set_byte(&m, 0x34, 0xf4);
+    device = device_of(&m);
+    EXPECT(device.function.msi == 0 && !plan_message(&device, 0, &message));
+}
+
 TEST(plan_covers_structures_and_no_vectors)
 {
     struct model m = disk();
@@ -247,7 +278,10 @@ TEST(plan_covers_structures_and_no_vectors)
     EXPECT(plan.windows[0].address == 0x5'0000'0000 && plan.windows[0].bytes == 0x4000);
     EXPECT(plan_find(&plan, &device.function.virtio[PCI_VIRTIO_DEVICE], &window, &offset));
     EXPECT(window == 0 && offset == 0x2000);
-    EXPECT(plan_msix_table(&device) == 0x2'0000'0000);
+    struct plan_message message;
+    EXPECT(plan_has_table(&device) && plan_message(&device, 1, &message));
+    EXPECT(message.table == 0x2'0000'0000 && message.vector == 1);
+    EXPECT(!plan_message(&device, 2, &message));
 
     m = disk(); // the table in the middle of the same BAR
     m.word[0x9c / 4] = 0x1000 | 4;

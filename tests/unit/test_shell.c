@@ -2,7 +2,7 @@
 //
 // build: user/apps/shell/line.c user/apps/shell/words.c
 //
-// The shell's pure parts: line editing, words, percent decoding, options.
+// The shell's pure parts: line editing, words, percent decoding.
 #include "test.h"
 #include "user/apps/shell/line.h"
 #include "user/apps/shell/words.h"
@@ -160,15 +160,4 @@ TEST(percent)
         snprintf(copy, sizeof(copy), "%s", bad[i]);
         EXPECT_NOTE(!percent_decode(copy), "%s", bad[i]);
     }
-}
-
-TEST(options)
-{
-    char value[8];
-    EXPECT(option_find("a=1 cmd=ls nonce=ab", "cmd", value, sizeof(value)) && !strcmp(value, "ls"));
-    EXPECT(option_find("cmd=", "cmd", value, sizeof(value)) && value[0] == 0);
-    EXPECT(!option_find("xcmd=ls", "cmd", value, sizeof(value)));
-    EXPECT(!option_find("cmd", "cmd", value, sizeof(value)));
-    EXPECT(option_find("cmd=1234567", "cmd", value, sizeof(value)));
-    EXPECT(!option_find("cmd=12345678", "cmd", value, sizeof(value)));
 }

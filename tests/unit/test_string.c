@@ -106,3 +106,15 @@ TEST(text_copy_cuts)
     EXPECT(!own_text_copy(to, 1, "a") && to[0] == 0);
     EXPECT(own_text_copy(to, 1, ""));
 }
+
+TEST(options)
+{
+    char value[8];
+    EXPECT(text_option("a=1 cmd=ls nonce=ab", "cmd", value, sizeof(value)) &&
+           strcmp(value, "ls") == 0);
+    EXPECT(text_option("cmd=", "cmd", value, sizeof(value)) && value[0] == 0);
+    EXPECT(!text_option("xcmd=ls", "cmd", value, sizeof(value)));
+    EXPECT(!text_option("cmd", "cmd", value, sizeof(value)));
+    EXPECT(text_option("cmd=1234567", "cmd", value, sizeof(value)));
+    EXPECT(!text_option("cmd=12345678", "cmd", value, sizeof(value)));
+}

@@ -63,7 +63,7 @@ static void switch_on(const struct driven *d)
     struct device_config config = device_config(d->pci);
     const struct pci_msix *msix = &d->pci->function.msix;
     if (msix->capability != 0)
-        pci_msix_switch(&config.config, msix, d->message);
+        pci_msix_switch(&config.config, msix, d->message && plan_has_table(d->pci));
     config_set(d, d->message ? 0 : PCI_COMMAND_LINE_OFF,
                PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER |
                    (d->message ? PCI_COMMAND_LINE_OFF : 0));

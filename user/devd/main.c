@@ -197,6 +197,18 @@ static void reserve(void)
     (void)memory_reserve(PAGE_SIZE, PAGE_TABLE_BYTES);
 }
 
+// What the kernel's command line says to devd, but for slots (slots.h).
+static void read_options(const char *line)
+{
+    char messages[8];
+    if (!text_option(line, "messages", messages, sizeof(messages)))
+        return;
+    tree.messages_off = strcmp(messages, "off") == 0;
+    log_line("messages=%s on the command line: %s", messages,
+             tree.messages_off ? "devices interrupt by their lines"
+                               : "not understood, only 'off' is");
+}
+
 static void find_devices(void)
 {
     uint64_t bytes;
@@ -222,6 +234,7 @@ static void find_devices(void)
     if (tree.host_count == 0 && info.firmware != FIRMWARE_DEVICE_TREE)
         (void)isa_find_pci(&tree);
     tree_send_messages(&tree);
+    read_options(info.command_line);
     tree_scan_pci(&tree, map_bus);
     uint32_t slots_left_out;
     slots_from_command_line(&tree.builder, info.command_line, &slots_left_out);

@@ -53,21 +53,30 @@ static status_t mint_line(struct driven *d)
     return machine_interrupt(start.machine, start.account, interrupt->line, trigger, &d->interrupt);
 }
 
+status_t mint_message(const struct tree *whole, const struct pci_device *device, uint16_t vector,
+                      interrupt_t *interrupt)
+{
+    struct plan_message message;
+    uint64_t controller;
+    uint32_t id;
+    if (!plan_message(device, vector, &message) ||
+        !tree_messages(whole, device->node, &id, &controller))
+        return STATUS_NOT_FOUND;
+    return machine_message_interrupt(start.machine, start.account, message.table, message.vector,
+                                     id, controller, interrupt);
+}
+
 // A message if the device and the machine have them, else its line.
 static status_t mint_interrupt(struct driven *d)
 {
-    uint64_t table = d->pci != nullptr ? plan_msix_table(d->pci) : 0, controller;
-    uint32_t device;
-    d->message = false;
-    if (table != 0 && tree_messages(tree, d->node, &device, &controller)) {
-        status_t status = machine_message_interrupt(start.machine, start.account, table, 0, device,
-                                                    controller, &d->interrupt);
-        d->message = status == STATUS_OK;
-        if (status == STATUS_OK || (status != STATUS_NOT_SUPPORTED && status != STATUS_NO_RESOURCE))
-            return status;
-        if (status == STATUS_NO_RESOURCE)
-            log_line("%s gets no message interrupt", d->name);
-    }
+    status_t status =
+        d->pci != nullptr ? mint_message(tree, d->pci, 0, &d->interrupt) : STATUS_NOT_FOUND;
+    d->message = status == STATUS_OK;
+    if (status == STATUS_NO_RESOURCE)
+        log_line("%s gets no message interrupt", d->name);
+    if (status != STATUS_NOT_FOUND && status != STATUS_NOT_SUPPORTED &&
+        status != STATUS_NO_RESOURCE)
+        return status;
     return mint_line(d);
 }
 

@@ -22,6 +22,7 @@ enum {
     CONFIG_BYTES = 256, // what capabilities may use
     CAPABILITY_FIRST = 0x40,
     CAPABILITY_MAX = (CONFIG_BYTES - CAPABILITY_FIRST) / 4,
+    CAPABILITY_MSI = 0x05,
     CAPABILITY_VENDOR = 0x09,
     CAPABILITY_EXPRESS = 0x10,
     CAPABILITY_MSIX = 0x11,
@@ -176,6 +177,8 @@ static void read_capabilities(struct pci_config *config, struct pci_function *fu
     for (unsigned seen = 0; seen < CAPABILITY_MAX && at >= CAPABILITY_FIRST; seen++) {
         uint32_t head = read(config, at);
         bool fits = at + 16 <= CONFIG_BYTES;
+        if ((head & 0xff) == CAPABILITY_MSI && fits && function->msi == 0)
+            function->msi = (uint16_t)at;
         if ((head & 0xff) == CAPABILITY_MSIX && fits && function->msix.capability == 0)
             read_msix(config, at, function);
         if ((head & 0xff) == CAPABILITY_EXPRESS && fits && function->express.capability == 0)

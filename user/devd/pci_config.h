@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // What a PCI function says about itself in its configuration space: identity, base address
-// registers with their sizes, and the capabilities that devd uses (MSI-X, virtio). Pure: config
+// registers with their sizes, and the capabilities that devd uses (MSI, MSI-X, PCI Express, virtio). Pure: config
 // space is reached through two functions, so that garbage can be parsed on the host.
 //
 // The device is not trusted: a capability list that loops, leads outside or overlaps nothing
 // sensible ends where it stops making sense; a base address register whose size is no power of
 // two is left out.
 //
-// Sources: PCI Local Bus Specification 3.0, 6.1, 6.2.5.1, 6.7, 6.8.2; PCI-to-PCI Bridge
+// Sources: PCI Local Bus Specification 3.0, 6.1, 6.2.5.1, 6.7, 6.8; PCI-to-PCI Bridge
 // Architecture Specification 1.2, 3.2; PCI Express Base Specification 5.0, 7.5.3; Virtio 1.2, 4.1.4.
 #pragma once
 
@@ -59,7 +59,7 @@ struct pci_virtio_region {
 // What a port of PCI Express says of the slot behind it. PCI Express 5.0, 7.5.3.
 struct pci_express {
     uint16_t capability; // its offset; 0: it is no port, or nothing can be plugged in behind it
-    uint8_t vector;      // of the MSI-X table: where its events go
+    uint8_t vector;      // of its messages: where its events go
     bool link_reports;   // it tells whether the link is active
     bool button, power_controller, no_command_completed;
     uint16_t slot; // its number, as it stands on the chassis
@@ -73,6 +73,7 @@ struct pci_function {
     uint8_t interrupt_pin;                  // 1 to 4; 0: none
     struct pci_bar bars[PCI_BARS];
     struct pci_msix msix;
+    uint16_t msi; // its capability's offset; 0: none. The kernel writes it
     struct pci_express express;
     struct pci_virtio_region virtio[PCI_VIRTIO_KINDS]; // by kind; 0 is unused
     uint32_t virtio_notify_multiplier;

@@ -15,6 +15,7 @@
 constexpr unsigned DEVICES = 32;
 constexpr unsigned FUNCTIONS = 8;
 constexpr unsigned BUS_DEPTH_MAX = 8;
+constexpr unsigned FUNCTION_SHIFT = 12; // of a function's configuration space in memory
 
 static uint32_t read_word(struct pci_config *config, uint32_t offset)
 {
@@ -52,6 +53,12 @@ static struct device_config config_of(const struct pci_host *host, volatile uint
 struct device_config device_config(const struct pci_device *device)
 {
     return config_of(device->host, device->space, device->requester);
+}
+
+uint64_t device_space(const struct pci_device *device)
+{
+    return device->host->ecam +
+           ((uint64_t)(device->requester - (device->host->first_bus << 8)) << FUNCTION_SHIFT);
 }
 
 // What the scan carries along.

@@ -11,12 +11,25 @@ bool pci_is_virtio(const struct pci_device *device)
     return device->function.virtio[PCI_VIRTIO_COMMON].bytes != 0;
 }
 
-uint64_t plan_msix_table(const struct pci_device *device)
+bool plan_has_table(const struct pci_device *device)
 {
     const struct pci_msix *msix = &device->function.msix;
-    if (msix->capability == 0 || device->bar_address[msix->table_bar] == 0)
-        return 0;
-    return device->bar_address[msix->table_bar] + msix->table_offset;
+    return msix->capability != 0 && device->bar_address[msix->table_bar] != 0;
+}
+
+bool plan_message(const struct pci_device *device, uint16_t vector, struct plan_message *message)
+{
+    const struct pci_msix *msix = &device->function.msix;
+    if (plan_has_table(device)) {
+        *message = (struct plan_message){device->bar_address[msix->table_bar] + msix->table_offset,
+                                         vector};
+        return vector < msix->vectors;
+    }
+    // Without configuration space in memory the kernel cannot write the capability.
+    if (device->function.msi == 0 || device->host->ports != nullptr)
+        return false;
+    *message = (struct plan_message){device_space(device) + device->function.msi, ABI_VECTOR_MSI};
+    return true;
 }
 
 // The pages of a BAR that hold the MSI-X table: [first, end), empty if it is elsewhere.

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include <abi/layout.h>
+
 #include "tree.h"
 
 constexpr unsigned PLAN_WINDOWS = 4;
@@ -31,7 +33,15 @@ struct plan {
 [[nodiscard]] bool plan_find(const struct plan *plan, const struct pci_virtio_region *region,
                              uint32_t *window, uint64_t *offset);
 
-// The physical address of the MSI-X table; 0: it cannot be reached.
-uint64_t plan_msix_table(const struct pci_device *device);
+// Whether its messages stand in an MSI-X table that can be reached.
+bool plan_has_table(const struct pci_device *device);
+
+// How a function sends its message `vector`, as machine_message_interrupt takes it: by its MSI-X table,
+// or else by its MSI capability, whose one message is all of them. false: not at all.
+struct plan_message {
+    uint64_t table, vector;
+};
+[[nodiscard]] bool plan_message(const struct pci_device *device, uint16_t vector,
+                                struct plan_message *message);
 
 bool pci_is_virtio(const struct pci_device *device);

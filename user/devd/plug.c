@@ -7,6 +7,7 @@
 #include <sdk/sdk.h>
 
 #include "device.h"
+#include "mint.h"
 #include "pcie_slot.h"
 #include "plan.h"
 
@@ -187,20 +188,14 @@ uint32_t plugs_count(void)
 static status_t take_interrupt(struct plug *plug, struct loop *loop)
 {
     const struct pci_device *port = plug->port;
-    uint64_t table = plan_msix_table(port), controller;
-    uint32_t device;
-    if (table == 0 || port->function.express.vector >= port->function.msix.vectors ||
-        !tree_messages(tree, port->node, &device, &controller))
-        return STATUS_NOT_SUPPORTED;
-    status_t status = machine_message_interrupt(start.machine, start.account, table,
-                                                port->function.express.vector, device, controller,
-                                                &plug->interrupt);
+    status_t status = mint_message(tree, port, port->function.express.vector, &plug->interrupt);
     if (status != STATUS_OK)
         return status;
     plug->source.handle = on_interrupt;
     status = loop_bind(loop, plug->interrupt.value, &plug->source, SIGNAL_INTERRUPT);
     if (status == STATUS_OK) {
-        pci_msix_switch(&plug->config.config, &port->function.msix, true);
+        if (plan_has_table(port))
+            pci_msix_switch(&plug->config.config, &port->function.msix, true);
         pci_command_change(&plug->config.config, 0, PCI_COMMAND_LINE_OFF);
         return STATUS_OK;
     }

@@ -77,7 +77,8 @@ bool tree_messages(const struct tree *tree, uint32_t node, uint32_t *device, uin
 {
     uint32_t target;
     *controller = 0; // those of local APICs name the CPU themselves
-    if (!hwtree_device_id(tree->hardware, node, HWTREE_ID_MSI, &target, device))
+    if (tree->messages_off ||
+        !hwtree_device_id(tree->hardware, node, HWTREE_ID_MSI, &target, device))
         return false;
     const struct hwtree_node *n = hwtree_node(tree->hardware, target);
     if (n->kind == HWTREE_CONTROLLER && n->controller.variant == HWTREE_CONTROLLER_LOCAL_APIC)

@@ -58,6 +58,7 @@ struct tree {
     struct pci_device functions[PCI_FUNCTIONS];
     struct pci_room rooms[PCI_ROOMS];
     uint32_t host_count, function_count, room_count;
+    bool messages_off;       // devices interrupt by their lines, whatever they could send
     uint32_t left_out;       // functions for which there was no room
     uint32_t bridges_unused; // PCI bridges without a bus number
     volatile uint32_t *(*map_bus)(uint64_t address);
@@ -113,3 +114,6 @@ struct device_config {
     uint16_t requester;
 };
 struct device_config device_config(const struct pci_device *device);
+
+// Where the function's configuration space begins in physical memory; its host has it there.
+uint64_t device_space(const struct pci_device *device);

@@ -17,6 +17,7 @@ constexpr uint64_t ABI_USER_MAX = 0x7fff'ffff'f000; // first address above user 
 constexpr unsigned ABI_PRIORITIES = 64;
 constexpr unsigned ABI_PIN_MAX_PAGES = 256;
 constexpr uint64_t ABI_CONTIGUOUS_MAX_PAGES = 0x8000; // of one VMO
+constexpr uint64_t ABI_VECTOR_MSI = UINT64_MAX;       // machine_message_interrupt
 constexpr uint64_t ABI_PIN_SYNC_BYTES = 0x10000;      // at most, in one call
 
 // ---- message buffer: one page a thread, the only user memory that the kernel reads or writes

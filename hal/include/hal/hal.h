@@ -47,7 +47,7 @@ struct irq_controller {
     // `controller` is the registers' address of the part that the device's messages go to (an ITS, a
     // message frame), as the firmware's tables give it; 0: there is only one. `device` is what that
     // part knows the device by (IHI 0069, 5.1: DeviceID); who does not tell devices apart ignores it.
-    // false: none is left, there is no such part, or it has no room for the device or stopped
+    // `*data` has 16 bits at most. false: none is left, there is no such part, or it has no room for the device or stopped
     // answering.
     bool (*message_allocate)(paddr_t controller, uint64_t device, uint32_t *line, uint64_t *address,
                              uint32_t *data);

@@ -22,3 +22,7 @@ char *strrchr(const char *text, int byte);
 // Copies as much of `from` as fits and always ends it with a NUL (`size` > 0). Returns false if
 // it was cut.
 bool text_copy(char *to, size_t size, const char *from);
+
+// The value of `key` in a command line of the form "key=value key=value", copied. false: it is not
+// there, or does not fit.
+bool text_option(const char *line, const char *key, char *value, size_t size);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Two real devices that raise interrupts on demand, one over a line, one by messages.
+// Real devices that raise interrupts on demand: one over a line, one by messages of an MSI-X table,
+// one by the message of an MSI capability.
 #pragma once
 
 #include <kit/kit.h>
@@ -8,12 +9,14 @@
 struct device {
     const char *name;
     interrupt_t interrupt;
+    bool forgets;        // what it says while it is put aside
     void (*raise)(void); // a level stays until quiet(); a message is sent once each time
     void (*quiet)(void);
 };
 
 void line_open(struct device *device);    // per architecture
 void message_open(struct device *device); // message.c
+void capability_open(struct device *device);
 
 // Facts of QEMU's machines, per architecture: where the configuration space of PCI bus 0 is, and
 // room for registers where firmware has not placed them (0: it has).

@@ -202,8 +202,8 @@ int main(const char *argument)
     check(init_machine_info(start.bootstrap, &reply, ABI_DEADLINE_NEVER), "no machine info");
     memcpy(&info, reply.info, sizeof(info));
     info.command_line[ABI_COMMAND_LINE - 1] = 0;
-    if (option_find(info.command_line, "cmd", commands, sizeof(commands)) &&
-        option_find(info.command_line, "nonce", nonce, sizeof(nonce))) {
+    if (text_option(info.command_line, "cmd", commands, sizeof(commands)) &&
+        text_option(info.command_line, "nonce", nonce, sizeof(nonce))) {
         if (!percent_decode(commands))
             fail("cmd= on the command line is damaged");
         run_batch(commands, nonce);

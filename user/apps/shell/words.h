@@ -21,7 +21,3 @@ const char *words_split(char **text, struct words *words);
 
 // Undoes percent encoding in place. False: it is damaged.
 bool percent_decode(char *text);
-
-// The value of `key` in a command line of the form "key=value key=value", copied. False: it is
-// not there, or does not fit.
-bool option_find(const char *line, const char *key, char *value, size_t size);
