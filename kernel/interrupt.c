@@ -83,7 +83,7 @@ static void set_masked(uint32_t line, bool masked)
 
 static void message_switch(struct interrupt *interrupt, bool on)
 {
-    *interrupt->source = on ? interrupt->source_on : interrupt->source_off;
+    *interrupt->source.word = on ? interrupt->source.on : interrupt->source.off;
 }
 
 // Counts it, and tells whoever waits, now or at the acknowledge.
@@ -106,7 +106,7 @@ void interrupt_quieten(struct interrupt *interrupt, bool quiet) NO_THREAD_SAFETY
         message_switch(interrupt, !quiet);
     else if (interrupt->trigger == TRIGGER_EDGE || interrupt->object.state == INTERRUPT_IDLE)
         set_masked(interrupt->line, quiet);
-    if (!quiet && interrupt->forgets)
+    if (!quiet && interrupt->source.forgets)
         note(interrupt);
 }
 
@@ -221,20 +221,18 @@ constexpr uint32_t CAPABILITY_ID = 0xff, CAPABILITY_MSI = 5;
 constexpr uint32_t MSI_ENABLE = 1u << 16, MSI_MULTIPLE = 7u << 20, MSI_WIDE = 1u << 23;
 
 // What a message interrupt is minted for: the ABI's arguments.
-struct message_source {
+struct message_request {
     uint64_t table, vector, device, controller;
 };
 
-static bool is_capability(const struct message_source *source)
+static bool is_capability(const struct message_request *request)
 {
-    return source->vector == ABI_VECTOR_MSI;
+    return request->vector == ABI_VECTOR_MSI;
 }
 
-// Where it is programmed.
-static uint64_t message_place(const struct message_source *source)
+static uint64_t entry_address(const struct message_request *request)
 {
-    return is_capability(source) ? source->table
-                                 : source->table + source->vector * VECTOR_ENTRY_BYTES;
+    return request->table + request->vector * VECTOR_ENTRY_BYTES;
 }
 
 // Takes a free message line, which nobody raises yet.
@@ -267,20 +265,18 @@ static void message_line_give_back(struct interrupt *interrupt) NO_THREAD_SAFETY
         lock_release(&interrupts.lock);
 }
 
-// Has the entry of the table, still masked, raise the line. Nobody else knows of the interrupt yet. The
-// table's pages are taken last, since that is for ever.
-static status_t vector_take(struct interrupt *interrupt, const struct message_source *source,
+// Has the entry of the table raise the line, once it is switched on. The table's pages are taken last, since
+// that is for ever.
+static status_t vector_take(struct interrupt *interrupt, const struct message_request *request,
                             uint64_t address, uint32_t data)
 {
     uint8_t *mapped;
     status_t status =
-        machine_vector_take(&interrupt->vector, source->table, message_place(source), &mapped);
+        machine_vector_take(&interrupt->vector, request->table, entry_address(request), &mapped);
     if (status != STATUS_OK)
         return status;
     struct vector_entry *slot = (struct vector_entry *)(void *)mapped;
-    interrupt->source = &slot->control;
-    interrupt->source_on = 0;
-    interrupt->source_off = 1;
+    interrupt->source = (struct message_source){.word = &slot->control, .off = 1};
     message_switch(interrupt, false);
     slot->address_low = (uint32_t)address;
     slot->address_high = (uint32_t)(address >> 32);
@@ -288,8 +284,8 @@ static status_t vector_take(struct interrupt *interrupt, const struct message_so
     return STATUS_OK;
 }
 
-// Has the capability raise the line, by one message, once it is switched on. Not every device can mask
-// one, so it is the capability that is switched.
+// Likewise the capability, by one message. Not every device can mask one, so it is the capability that is
+// switched.
 static status_t capability_write(struct interrupt *interrupt, volatile uint32_t *words,
                                  uint64_t address, uint32_t data)
 {
@@ -299,23 +295,20 @@ static status_t capability_write(struct interrupt *interrupt, volatile uint32_t 
         return STATUS_INVALID;
     if (!wide && address > UINT32_MAX)
         return STATUS_NO_RESOURCE;
-    interrupt->source = words;
-    interrupt->source_on = head | MSI_ENABLE;
-    interrupt->source_off = head;
-    interrupt->forgets = true;
-    words[0] = head;
+    interrupt->source = (struct message_source){
+        .word = words, .on = head | MSI_ENABLE, .off = head, .forgets = true};
+    message_switch(interrupt, false);
     words[1] = (uint32_t)address;
-    if (wide)
-        words[2] = (uint32_t)(address >> 32);
+    words[2] = (uint32_t)(address >> 32); // the data's place, where the address has one word
     words[wide ? 3 : 2] = data;
     return STATUS_OK;
 }
 
-static status_t capability_take(struct interrupt *interrupt, const struct message_source *source,
+static status_t capability_take(struct interrupt *interrupt, const struct message_request *request,
                                 uint64_t address, uint32_t data)
 {
     uint8_t *mapped;
-    status_t status = machine_vector_take(&interrupt->vector, 0, source->table, &mapped);
+    status_t status = machine_vector_take(&interrupt->vector, 0, request->table, &mapped);
     if (status != STATUS_OK)
         return status;
     status = capability_write(interrupt, (uint32_t *)(void *)mapped, address, data);
@@ -324,33 +317,35 @@ static status_t capability_take(struct interrupt *interrupt, const struct messag
     return status;
 }
 
-static status_t message_take(struct interrupt *interrupt, const struct message_source *source)
+static status_t message_take(struct interrupt *interrupt, const struct message_request *request)
 {
     uint64_t address;
     uint32_t data;
-    if (!message_line_take(interrupt, source->controller, source->device, &address, &data))
+    if (!message_line_take(interrupt, request->controller, request->device, &address, &data))
         return STATUS_NO_RESOURCE;
-    status_t status = is_capability(source) ? capability_take(interrupt, source, address, data)
-                                            : vector_take(interrupt, source, address, data);
+    status_t status = is_capability(request) ? capability_take(interrupt, request, address, data)
+                                             : vector_take(interrupt, request, address, data);
     if (status != STATUS_OK)
         message_line_give_back(interrupt);
     return status;
 }
 
-static bool message_source_valid(const struct message_source *source)
+static bool message_request_valid(const struct message_request *request)
 {
-    uint64_t table = source->table, end = message_place(source) + VECTOR_ENTRY_BYTES;
+    uint64_t table = request->table, offset = table % PAGE_SIZE, last = table;
     if (table == 0 || table >= 1ull << 48)
         return false;
-    if (is_capability(source)) {
-        uint64_t offset = table % PAGE_SIZE;
+    if (is_capability(request)) {
         if (table % 4 != 0 || offset < CAPABILITIES_START ||
             offset > CAPABILITIES_END - VECTOR_ENTRY_BYTES)
             return false;
-    } else if (table % 8 != 0 || source->vector >= VECTOR_ENTRIES_MAX) {
-        return false;
+    } else {
+        if (table % 8 != 0 || request->vector >= VECTOR_ENTRIES_MAX)
+            return false;
+        last = entry_address(request);
     }
-    return !machine_owns(align_down(table, PAGE_SIZE), align_up(end, PAGE_SIZE));
+    return !machine_owns(align_down(table, PAGE_SIZE),
+                         align_up(last + VECTOR_ENTRY_BYTES, PAGE_SIZE));
 }
 
 status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_lookup *mint,
@@ -358,10 +353,10 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
                                        uint64_t vector, uint64_t device, uint64_t controller)
 {
     (void)mint;
-    const struct message_source source = {table, vector, device, controller};
+    const struct message_request request = {table, vector, device, controller};
     if (!hal.irq->message_allocate)
         return STATUS_NOT_SUPPORTED;
-    if (!message_source_valid(&source))
+    if (!message_request_valid(&request))
         return STATUS_INVALID;
     struct object *object;
     status_t status = create_with_handle(entry, account, OBJECT_INTERRUPT, &object);
@@ -370,7 +365,7 @@ status_t sys_machine_message_interrupt(struct entry *entry, const struct handle_
     struct interrupt *interrupt = interrupt_of(object);
     interrupt->trigger = TRIGGER_EDGE;
     storm_init(interrupt);
-    status = message_take(interrupt, &source);
+    status = message_take(interrupt, &request);
     if (status != STATUS_OK) {
         handles_unreserve(entry->process, 1);
         object_discard(object);

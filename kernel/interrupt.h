@@ -14,16 +14,21 @@ enum interrupt_state : uint8_t {
     INTERRUPT_STATES,
 };
 
+// How a device's message is switched on and off.
+struct message_source {
+    volatile uint32_t *word;
+    uint32_t on, off; // what it is then
+    bool forgets;     // the device does not keep what comes while it is off
+};
+
 struct interrupt {
     struct object object; // its lock guards all of this
     uint32_t line;        // IRQ_NONE until it is filed
     enum abi_trigger trigger;
     uint32_t cpu; // that took it last
     bool message;
-    bool forgets;              // of a message: its device does not keep what comes while it is off
-    volatile uint32_t *source; // the word of the device that switches it
-    uint32_t source_on, source_off;
-    struct tree_node vector; // where it stands in the device, guarded by the machine's lock
+    struct message_source source; // of a message
+    struct tree_node vector;      // where it is programmed, guarded by the machine's lock
     uint64_t count, acknowledged;
     struct storm storm;
 };

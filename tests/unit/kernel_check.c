@@ -511,11 +511,11 @@ static void check_interrupt(struct object *object)
     bool aside = interrupt->storm.aside;
     CHECK(Q1, line->masked ==
                   ((masks && object->state != INTERRUPT_IDLE) || (aside && !interrupt->message)));
-    CHECK(Q1, !interrupt->message ||
-                  *interrupt->source == (aside ? interrupt->source_off : interrupt->source_on));
+    CHECK(Q1, !interrupt->message || *interrupt->source.word ==
+                                         (aside ? interrupt->source.off : interrupt->source.on));
     CHECK(Q3, aside == interrupt->storm.end.node.linked);
     // A device that forgets is taken to have said something in each storm.
-    uint64_t assumed = interrupt->forgets ? interrupt->storm.count : 0;
+    uint64_t assumed = interrupt->source.forgets ? interrupt->storm.count : 0;
     CHECK(Q2, interrupt->acknowledged <= interrupt->count &&
                   interrupt->count <= line->claimed + assumed);
 }

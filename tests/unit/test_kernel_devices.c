@@ -370,6 +370,11 @@ TEST(what_is_no_msi_capability_is_refused)
     EXPECT_EQUAL(msix[0], 0x11);
     EXPECT_EQUAL(msix[1], 0xeeee'eeee);
     EXPECT_EQUAL(host_lines[HOST_MESSAGE_FIRST].message_taken, false);
+    for (uint32_t i = 0; i < objects_total(); i++) {
+        const struct object *slot = object_at(i);
+        EXPECT(slot->life != LIFE_FREE || slot->type != OBJECT_INTERRUPT ||
+               !((const struct interrupt *)(const void *)slot)->vector.linked);
+    }
     // Where no capability can be: among the header's registers, behind them, askew.
     for (uint64_t offset = 0; offset < PAGE_SIZE - 20; offset += 2) {
         (void)capability_at(offset, MSI | WIDE);

@@ -270,6 +270,7 @@ TEST(a_device_that_cannot_keep_its_message_is_heard_afterwards)
     }
     EXPECT_EQUAL(words[0], OFF);
     EXPECT_EQUAL(inspect(message).interrupt.aside, 1);
+    EXPECT_CALL(BAD_STATE, a, INTERRUPT_ACKNOWLEDGE, message);
     // What the device had to say meanwhile is lost, so that it is told that it may have said something.
     advance(BURST / 2 * TOKEN_NS);
     settle();
