@@ -1,147 +1,82 @@
 // SPDX-License-Identifier: MIT
 //
-// Finding ACPI tables: see <platform/acpi.h>. Structures are those of ACPI 6.5, 5.2.5 to 5.2.8,
-// with ACPICA's layouts.
+// ACPI tables for the kernel's start: see <platform/acpi.h>.
 #include <platform/acpi.h>
 
 #include <arch/arch.h>
-#include <lib/acpi_tables.h>
-#include <lib/string.h>
 #include <platform/boot_info.h>
 
-static bool sums_to_zero(const void *start, size_t bytes)
+static const void *map(void *context, uint64_t address, uint64_t bytes)
 {
-    uint8_t sum = 0;
-    for (size_t i = 0; i < bytes; i++)
-        sum += ((const uint8_t *)start)[i];
-    return sum == 0;
+    (void)context;
+    return arch_device_map((paddr_t){address}, bytes, ARCH_MEMORY_NORMAL);
 }
 
-// Revision 0 has only the first part; later ones state a length and have a second checksum.
-static bool rsdp_is_sound(const struct acpi_table_rsdp *rsdp)
+static void complain(const struct acpi_table *table)
 {
-    if (memcmp(rsdp->signature, ACPI_SIG_RSDP, sizeof(rsdp->signature)) != 0 ||
-        !sums_to_zero(rsdp, sizeof(struct acpi_rsdp_common)))
-        return false;
-    return rsdp->revision < 2 || (rsdp->length >= sizeof(*rsdp) && rsdp->length <= PAGE_SIZE &&
-                                  sums_to_zero(rsdp, sizeof(*rsdp)));
+    klog("acpi: table %s at 0x%lx %s, ignored", table->signature, table->address,
+         acpi_fault_text(table->fault));
 }
 
 paddr_t acpi_scan(paddr_t start, size_t bytes)
 {
-    const char *area = arch_device_map(start, bytes, ARCH_MEMORY_NORMAL);
+    const char *area = map(nullptr, start.value, bytes);
     if (area == nullptr)
         return (paddr_t){0};
-    for (size_t at = 0; at + sizeof(struct acpi_table_rsdp) <= bytes; at += 16)
-        if (rsdp_is_sound((const struct acpi_table_rsdp *)(area + at)))
+    for (size_t at = 0; at + ACPI_RSDP_BYTES <= bytes; at += 16)
+        if (acpi_is_rsdp(area + at))
             return paddr_add(start, at);
     return (paddr_t){0};
 }
 
-// Maps the header of the table at `address`; its length is sensible. nullptr: it is not.
-static const struct acpi_table_header *table_header(uint64_t address)
+bool acpi_open(struct acpi_tables *acpi, paddr_t address)
 {
-    const struct acpi_table_header *header =
-        arch_device_map((paddr_t){address}, sizeof(*header), ARCH_MEMORY_NORMAL);
-    if (header == nullptr) {
-        klog("acpi: the table at 0x%lx cannot be mapped, ignored", address);
-        return nullptr;
-    }
-    if (header->length < sizeof(*header) || header->length > ACPI_TABLE_BYTES_MAX) {
-        klog("acpi: the table at 0x%lx says that it has %u bytes, ignored", address,
-             header->length);
-        return nullptr;
-    }
-    return header;
+    *acpi = (struct acpi_tables){.map = map};
+    const bool found = acpi_tables_read(acpi, address.value);
+    if (!found)
+        klog("acpi: the RSDP at 0x%lx is not sound, or leads to no list", address.value);
+    for (unsigned i = 0; i < acpi->count; i++)
+        if (acpi->list[i].fault != ACPI_SOUND)
+            complain(&acpi->list[i]);
+    if (acpi->left_out > 0)
+        klog("acpi: %u tables are more than %u, ignored", acpi->left_out, ACPI_TABLES_MAX);
+    return found;
 }
 
-// Maps the whole table and checks its sum.
-static const struct acpi_table_header *table_open(uint64_t address, const char *name)
-{
-    const struct acpi_table_header *header = table_header(address);
-    if (header == nullptr)
-        return nullptr;
-    header = arch_device_map((paddr_t){address}, header->length, ARCH_MEMORY_NORMAL);
-    if (header == nullptr) {
-        klog("acpi: table %s at 0x%lx cannot be mapped, ignored", name, address);
-        return nullptr;
-    }
-    if (!sums_to_zero(header, header->length)) {
-        klog("acpi: table %s at 0x%lx has a wrong checksum, ignored", name, address);
-        return nullptr;
-    }
-    return header;
-}
-
-static void list_add(struct acpi *acpi, uint64_t address)
-{
-    if (address == 0)
-        return;
-    const struct acpi_table_header *header = table_header(address);
-    if (header == nullptr)
-        return;
-    if (acpi->count == ACPI_TABLES_MAX) {
-        klog("acpi: more than %u tables, the one at 0x%lx is ignored", ACPI_TABLES_MAX, address);
-        return;
-    }
-    memcpy(acpi->tables[acpi->count].signature, header->signature, ACPI_NAMESEG_SIZE);
-    acpi->tables[acpi->count].bytes = header->length;
-    acpi->tables[acpi->count++].address = address;
-}
-
-// Reads an RSDT or XSDT: a header, then addresses of `width` bytes each.
-static bool list_read(struct acpi *acpi, uint64_t address, const char *name, size_t width)
-{
-    const struct acpi_table_header *header = table_open(address, name);
-    if (header == nullptr)
-        return false;
-    if (memcmp(header->signature, name, ACPI_NAMESEG_SIZE) != 0) {
-        klog("acpi: what should be the %s at 0x%lx is something else", name, address);
-        return false;
-    }
-    const char *entries = (const char *)(header + 1);
-    const size_t count = (header->length - sizeof(*header)) / width;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t entry = 0;
-        memcpy(&entry, entries + i * width, width); // little-endian, not aligned
-        list_add(acpi, entry);
-    }
-    return true;
-}
-
-bool acpi_open(struct acpi *acpi, paddr_t address)
-{
-    *acpi = (struct acpi){};
-    const struct acpi_table_rsdp *rsdp =
-        arch_device_map(address, sizeof(*rsdp), ARCH_MEMORY_NORMAL);
-    if (rsdp == nullptr || !rsdp_is_sound(rsdp)) {
-        klog("acpi: there is no sound RSDP at 0x%lx", address.value);
-        return false;
-    }
-    if (rsdp->revision >= 2 && rsdp->xsdt_physical_address != 0 &&
-        list_read(acpi, rsdp->xsdt_physical_address, ACPI_SIG_XSDT, sizeof(uint64_t)))
-        return true;
-    return rsdp->rsdt_physical_address != 0 &&
-           list_read(acpi, rsdp->rsdt_physical_address, ACPI_SIG_RSDT, sizeof(uint32_t));
-}
-
-const void *acpi_find(const struct acpi *acpi, const char *signature, size_t at_least,
-                      size_t *bytes)
+struct acpi_piece acpi_find(struct acpi_tables *acpi, const char *signature, size_t least)
 {
     for (unsigned i = 0; i < acpi->count; i++) {
-        if (memcmp(acpi->tables[i].signature, signature, ACPI_NAMESEG_SIZE) != 0)
+        struct acpi_table *table = &acpi->list[i];
+        if (!acpi_table_is(table, signature) || table->fault != ACPI_SOUND)
             continue;
-        const struct acpi_table_header *header = table_open(acpi->tables[i].address, signature);
-        if (header == nullptr)
-            continue;
-        if (header->length < at_least) {
-            klog("acpi: table %s has only %u bytes, ignored", signature, header->length);
-            continue;
-        }
-        *bytes = header->length;
-        return header;
+        if (acpi_table_open(acpi, table) == nullptr)
+            complain(table);
+        else if (table->bytes < least)
+            klog("acpi: table %s at 0x%lx has only %u bytes, ignored", signature, table->address,
+                 table->bytes);
+        else
+            return (struct acpi_piece){table->at, table->bytes, signature, 0};
     }
-    return nullptr;
+    return (struct acpi_piece){.table = signature};
+}
+
+bool acpi_next(const struct acpi_piece *table, uint32_t *at, uint32_t *type,
+               struct acpi_piece *entry)
+{
+    if (acpi_next_entry(table, at, ACPI_8_8, type, entry))
+        return true;
+    if (*at < table->bytes)
+        klog("acpi: table %s is broken at byte %u, the rest is ignored", table->table, *at);
+    return false;
+}
+
+bool acpi_take(const struct acpi_piece *entry, void *to, size_t bytes, size_t least)
+{
+    if (acpi_copy(entry, to, bytes, least))
+        return true;
+    klog("acpi: table %s has an entry at byte %u that is too short, ignored", entry->table,
+         entry->offset);
+    return false;
 }
 
 static void reserve(struct boot_info *boot, uint64_t address, uint64_t bytes)
@@ -150,9 +85,10 @@ static void reserve(struct boot_info *boot, uint64_t address, uint64_t bytes)
         boot_add_reserved(boot, address, address + bytes);
 }
 
-void acpi_reserve_tables(const struct acpi *acpi, struct boot_info *boot)
+void acpi_reserve_tables(const struct acpi_tables *acpi, struct boot_info *boot)
 {
     reserve(boot, boot->tables.value, ACPI_RSDP_BYTES);
     for (unsigned i = 0; i < acpi->count; i++)
-        reserve(boot, acpi->tables[i].address, acpi->tables[i].bytes);
+        if (acpi->list[i].fault == ACPI_SOUND || acpi->list[i].fault == ACPI_BAD_SUM)
+            reserve(boot, acpi->list[i].address, acpi->list[i].bytes);
 }

@@ -8,66 +8,63 @@
 
 static const char *const consoles[] = {"arm,pl011", "arm,sbsa-uart", "brcm,bcm2835-aux-uart"};
 
-static bool is_console(const struct fdt_node *node)
+static bool is_console(const struct fdt *tree, uint32_t node)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(consoles); i++) {
-        if (fdt_compatible(node, consoles[i]))
-            return fdt_enabled(node);
+        if (fdt_compatible(tree, node, consoles[i]))
+            return fdt_enabled(tree, node);
     }
     return false;
 }
 
-static bool find_chosen(const void *tree, struct fdt_node *node)
+static uint32_t find_chosen(const struct fdt *tree)
 {
-    return fdt_find(tree, "/chosen", strlen("/chosen"), node);
+    return fdt_find(tree, "/chosen", strlen("/chosen"));
 }
 
 // stdout-path is a path or an alias, maybe followed by ':' and the line's settings.
-static bool named_console(const void *tree, struct fdt_node *node)
+static uint32_t named_console(const struct fdt *tree)
 {
-    struct fdt_node chosen;
-    if (!find_chosen(tree, &chosen) || !fdt_has(&chosen, "stdout-path"))
-        return false;
-    const char *path = fdt_text(&chosen, "stdout-path");
+    const uint32_t chosen = find_chosen(tree);
+    if (chosen == FDT_NONE || !fdt_has(tree, chosen, "stdout-path"))
+        return FDT_NONE;
+    const char *path = fdt_text(tree, chosen, "stdout-path");
     if (path == nullptr)
-        return false;
+        return FDT_NONE;
     const char *colon = strchr(path, ':');
     const size_t length = colon != nullptr ? (size_t)(colon - path) : strlen(path);
-    if (!fdt_find(tree, path, length, node)) {
-        fdt_complain(&chosen, "stdout-path", "names no node");
-        return false;
+    const uint32_t node = fdt_find(tree, path, length);
+    if (node == FDT_NONE) {
+        fdt_complain(tree, chosen, "stdout-path", "names no node");
+    } else if (!is_console(tree, node)) {
+        fdt_complain(tree, node, "compatible", "is no UART that the kernel can drive");
+        return FDT_NONE;
     }
-    if (!is_console(node)) {
-        fdt_complain(node, "compatible", "is no UART that the kernel can drive");
-        return false;
-    }
-    return true;
+    return node;
 }
 
-bool fdt_find_console(const void *tree, struct fdt_node *node)
+uint32_t fdt_find_console(const struct fdt *tree)
 {
-    if (named_console(tree, node))
-        return true;
-    for (*node = fdt_begin(tree); fdt_next(node);) {
-        if (is_console(node))
-            return true;
-    }
-    return false;
+    uint32_t node = named_console(tree);
+    for (uint32_t i = 0; node == FDT_NONE && i < tree->count; i++)
+        if (is_console(tree, i))
+            node = i;
+    return node;
 }
 
-static void read_bundle(const struct fdt_node *chosen, struct boot_info *boot)
+static void read_bundle(const struct fdt *tree, uint32_t chosen, struct boot_info *boot)
 {
-    const bool has_start = fdt_has(chosen, "linux,initrd-start");
-    if (!has_start && !fdt_has(chosen, "linux,initrd-end"))
+    const bool has_start = fdt_has(tree, chosen, "linux,initrd-start");
+    if (!has_start && !fdt_has(tree, chosen, "linux,initrd-end"))
         return;
     uint64_t start, end;
-    if (!fdt_u64(chosen, "linux,initrd-start", &start) ||
-        !fdt_u64(chosen, "linux,initrd-end", &end) || start >= end) {
-        fdt_complain(chosen, "linux,initrd-start", "and -end: no range of memory");
+    if (!fdt_u64(tree, chosen, "linux,initrd-start", &start) ||
+        !fdt_u64(tree, chosen, "linux,initrd-end", &end) || start >= end) {
+        fdt_complain(tree, chosen, "linux,initrd-start", "and -end: no range of memory");
         return;
     }
     if (start % PAGE_SIZE != 0) {
-        fdt_complain(chosen, "linux,initrd-start", "the boot bundle is not page-aligned");
+        fdt_complain(tree, chosen, "linux,initrd-start", "the boot bundle is not page-aligned");
         return;
     }
     const uint64_t pages_end = align_up(end, PAGE_SIZE);
@@ -77,18 +74,18 @@ static void read_bundle(const struct fdt_node *chosen, struct boot_info *boot)
             return;
         }
     }
-    fdt_complain(chosen, "linux,initrd-start", "the boot bundle is not in RAM");
+    fdt_complain(tree, chosen, "linux,initrd-start", "the boot bundle is not in RAM");
 }
 
-void fdt_read_chosen(const void *tree, struct boot_info *boot)
+void fdt_read_chosen(const struct fdt *tree, struct boot_info *boot)
 {
-    struct fdt_node chosen;
-    if (!find_chosen(tree, &chosen))
+    const uint32_t chosen = find_chosen(tree);
+    if (chosen == FDT_NONE)
         return;
-    if (fdt_has(&chosen, "bootargs")) {
-        const char *line = fdt_text(&chosen, "bootargs");
+    if (fdt_has(tree, chosen, "bootargs")) {
+        const char *line = fdt_text(tree, chosen, "bootargs");
         if (line != nullptr && !text_copy(boot->command_line, sizeof(boot->command_line), line))
-            fdt_complain(&chosen, "bootargs", "is too long and was cut");
+            fdt_complain(tree, chosen, "bootargs", "is too long and was cut");
     }
-    read_bundle(&chosen, boot);
+    read_bundle(tree, chosen, boot);
 }

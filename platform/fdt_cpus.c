@@ -8,17 +8,16 @@
 #include <lib/string.h>
 
 // "reg" here is the MPIDR affinity: one or two cells by /cpus, no size.
-static bool read_id(const struct fdt_node *node, const struct fdt_node *cpus, uint64_t *id)
+static bool read_id(const struct fdt *tree, uint32_t node, uint32_t cpus, uint64_t *id)
 {
     uint32_t address_cells;
-    unsigned count;
-    if (!fdt_u32(cpus, "#address-cells", &address_cells)) {
-        fdt_complain(cpus, "#address-cells", "is absent or malformed");
+    if (!fdt_u32(tree, cpus, "#address-cells", &address_cells)) {
+        fdt_complain(tree, cpus, "#address-cells", "is absent or malformed");
         return false;
     }
-    if (fdt_cells(node, "reg", &count) == nullptr || count != address_cells ||
-        !fdt_u64(node, "reg", id)) {
-        fdt_complain(node, "reg", "is no CPU number");
+    const struct fdt_cells reg = fdt_cells(tree, node, "reg");
+    if (reg.cells == nullptr || reg.count != address_cells || !fdt_u64(tree, node, "reg", id)) {
+        fdt_complain(tree, node, "reg", "is no CPU number");
         return false;
     }
     return true;
@@ -47,38 +46,41 @@ static const char *release_refusal(uint64_t address, const struct boot_info *boo
     return nullptr;
 }
 
-static bool read_release(const struct fdt_node *node, const struct boot_info *boot,
+static bool read_release(const struct fdt *tree, uint32_t node, const struct boot_info *boot,
                          const paddr_t *releases, paddr_t *release)
 {
-    if (!fdt_has(node, "cpu-release-addr")) {
-        fdt_complain(node, "cpu-release-addr", "is absent: the CPU is left off");
+    if (!fdt_has(tree, node, "cpu-release-addr")) {
+        fdt_complain(tree, node, "cpu-release-addr", "is absent: the CPU is left off");
         return false;
     }
-    if (!fdt_u64(node, "cpu-release-addr", &release->value))
+    if (!fdt_u64(tree, node, "cpu-release-addr", &release->value))
         return false;
     const char *refusal = release_refusal(release->value, boot, releases);
     if (refusal != nullptr)
-        fdt_complain(node, "cpu-release-addr", refusal);
+        fdt_complain(tree, node, "cpu-release-addr", refusal);
     return refusal == nullptr;
 }
 
 // By PSCI, where *release is 0, or by a spin table.
-static bool can_start(const struct fdt_node *node, const struct boot_info *boot,
+static bool can_start(const struct fdt *tree, uint32_t node, const struct boot_info *boot,
                       const paddr_t *releases, paddr_t *release)
 {
-    const char *method = fdt_has(node, "enable-method") ? fdt_text(node, "enable-method") : nullptr;
+    const char *method =
+        fdt_has(tree, node, "enable-method") ? fdt_text(tree, node, "enable-method") : nullptr;
     *release = (paddr_t){0};
     if (method != nullptr && strcmp(method, "psci") == 0)
         return true;
     if (method != nullptr && strcmp(method, "spin-table") == 0)
-        return read_release(node, boot, releases, release);
-    fdt_complain(node, "enable-method", "is neither psci nor spin-table: the CPU is left off");
+        return read_release(tree, node, boot, releases, release);
+    fdt_complain(tree, node, "enable-method",
+                 "is neither psci nor spin-table: the CPU is left off");
     return false;
 }
 
-static bool is_cpu(const struct fdt_node *node)
+static bool is_cpu(const struct fdt *tree, uint32_t node)
 {
-    const char *type = fdt_has(node, "device_type") ? fdt_text(node, "device_type") : nullptr;
+    const char *type =
+        fdt_has(tree, node, "device_type") ? fdt_text(tree, node, "device_type") : nullptr;
     return type != nullptr && strcmp(type, "cpu") == 0;
 }
 
@@ -91,31 +93,30 @@ static bool is_listed(const struct boot_info *boot, uint64_t id)
     return false;
 }
 
-void fdt_read_cpus(const void *tree, uint64_t boot_cpu, struct boot_info *boot,
+void fdt_read_cpus(const struct fdt *tree, uint64_t boot_cpu, struct boot_info *boot,
                    paddr_t releases[static BOOT_CPUS_MAX])
 {
     boot->cpu_ids[0] = boot_cpu;
     boot->cpu_count = 1;
     releases[0] = (paddr_t){0};
 
-    struct fdt_node cpus;
-    if (!fdt_find(tree, "/cpus", strlen("/cpus"), &cpus)) {
+    const uint32_t cpus = fdt_find(tree, "/cpus", strlen("/cpus"));
+    if (cpus == FDT_NONE) {
         klog("device tree: there is no node /cpus: only the boot CPU is known");
         return;
     }
-    for (struct fdt_node node = cpus; fdt_next(&node) && node.depth > cpus.depth;) {
+    for (uint32_t node = cpus; fdt_next_child(tree, cpus, &node);) {
         uint64_t id;
         paddr_t release;
-        if (!fdt_is_child(&node, &cpus) || !is_cpu(&node) || !fdt_enabled(&node) ||
-            !read_id(&node, &cpus, &id) || id == boot_cpu ||
-            !can_start(&node, boot, releases, &release))
+        if (!is_cpu(tree, node) || !fdt_enabled(tree, node) || !read_id(tree, node, cpus, &id) ||
+            id == boot_cpu || !can_start(tree, node, boot, releases, &release))
             continue;
         if (is_listed(boot, id)) {
-            fdt_complain(&node, "reg", "is the number of another CPU");
+            fdt_complain(tree, node, "reg", "is the number of another CPU");
             continue;
         }
         if (boot->cpu_count == BOOT_CPUS_MAX) {
-            fdt_complain(&node, nullptr, "is one CPU too many and is left off");
+            fdt_complain(tree, node, nullptr, "is one CPU too many and is left off");
             continue;
         }
         if (release.value != 0) // firmware ought to have reserved it

@@ -7,7 +7,7 @@
 
 constexpr unsigned CELLS_MIN = 3, CELLS_MAX = 4;
 
-static void take(const void *cells, unsigned at, struct fdt_interrupt *interrupt)
+static void take(const uint32_t *cells, unsigned at, struct fdt_interrupt *interrupt)
 {
     *interrupt = (struct fdt_interrupt){
         .type = fdt_cell(cells, at),
@@ -16,21 +16,18 @@ static void take(const void *cells, unsigned at, struct fdt_interrupt *interrupt
     };
 }
 
-static bool extended(const struct fdt_node *node, unsigned index, const struct fdt_node *controller,
+static bool extended(const struct fdt *tree, uint32_t node, unsigned index, uint32_t controller,
                      unsigned width, struct fdt_interrupt *interrupt)
 {
-    unsigned count;
-    const void *cells = fdt_cells(node, "interrupts-extended", &count);
-    if (cells == nullptr)
-        return false;
-    for (unsigned i = 0, at = 0; at + 1 + width <= count; i++, at += 1 + width) {
+    const struct fdt_cells list = fdt_cells(tree, node, "interrupts-extended");
+    for (unsigned i = 0, at = 0; at + 1 + width <= list.count; i++, at += 1 + width) {
         // Entries of other controllers have other lengths, so the walk ends at the first one.
-        if (!fdt_has_phandle(controller, fdt_cell(cells, at))) {
-            fdt_complain(node, "interrupts-extended", "names another interrupt controller");
+        if (!fdt_has_phandle(tree, controller, fdt_cell(list.cells, at))) {
+            fdt_complain(tree, node, "interrupts-extended", "names another interrupt controller");
             return false;
         }
         if (i == index) {
-            take(cells, at + 1, interrupt);
+            take(list.cells, at + 1, interrupt);
             return true;
         }
     }
@@ -39,39 +36,38 @@ static bool extended(const struct fdt_node *node, unsigned index, const struct f
 
 // The nearest "interrupt-parent" of the node or an ancestor; else the nearest ancestor that is
 // a controller itself.
-static bool parent_is(const struct fdt_node *node, const struct fdt_node *controller)
+static bool parent_is(const struct fdt *tree, uint32_t node, uint32_t controller)
 {
-    for (struct fdt_node at = *node; at.depth >= 0; at.depth--) {
+    for (uint32_t at = node; at != FDT_NONE; at = fdt_parent(tree, at)) {
         uint32_t phandle;
-        if (fdt_has(&at, "interrupt-parent"))
-            return fdt_u32(&at, "interrupt-parent", &phandle) &&
-                   fdt_has_phandle(controller, phandle);
-        if (at.depth < node->depth && fdt_has(&at, "interrupt-controller"))
-            return fdt_offset(&at) == fdt_offset(controller);
+        if (fdt_has(tree, at, "interrupt-parent"))
+            return fdt_u32(tree, at, "interrupt-parent", &phandle) &&
+                   fdt_has_phandle(tree, controller, phandle);
+        if (at != node && fdt_has(tree, at, "interrupt-controller"))
+            return at == controller;
     }
     return false;
 }
 
-bool fdt_interrupt(const struct fdt_node *node, unsigned index, const struct fdt_node *controller,
+bool fdt_interrupt(const struct fdt *tree, uint32_t node, unsigned index, uint32_t controller,
                    struct fdt_interrupt *interrupt)
 {
     uint32_t width;
-    if (!fdt_u32(controller, "#interrupt-cells", &width) || width < CELLS_MIN ||
+    if (!fdt_u32(tree, controller, "#interrupt-cells", &width) || width < CELLS_MIN ||
         width > CELLS_MAX) {
-        fdt_complain(controller, "#interrupt-cells", "is neither 3 nor 4");
+        fdt_complain(tree, controller, "#interrupt-cells", "is neither 3 nor 4");
         return false;
     }
-    if (fdt_has(node, "interrupts-extended"))
-        return extended(node, index, controller, width, interrupt);
+    if (fdt_has(tree, node, "interrupts-extended"))
+        return extended(tree, node, index, controller, width, interrupt);
 
-    unsigned count;
-    const void *cells = fdt_cells(node, "interrupts", &count);
-    if (cells == nullptr || (index + 1) * width > count)
+    const struct fdt_cells list = fdt_cells(tree, node, "interrupts");
+    if ((index + 1) * width > list.count)
         return false;
-    if (!parent_is(node, controller)) {
-        fdt_complain(node, "interrupts", "go to another interrupt controller");
+    if (!parent_is(tree, node, controller)) {
+        fdt_complain(tree, node, "interrupts", "go to another interrupt controller");
         return false;
     }
-    take(cells, index * width, interrupt);
+    take(list.cells, index * width, interrupt);
     return true;
 }

@@ -92,22 +92,23 @@ static struct hwtree *finish(struct hwtree_builder *builder)
 static struct hwtree *read_dtb(const char *path)
 {
     size_t bytes;
-    void *fdt = read_file(path, &bytes);
-    if (fdt == nullptr)
+    void *blob = read_file(path, &bytes);
+    if (blob == nullptr)
         return nullptr;
+    static struct fdt_place places[NODES_MAX];
+    static struct hwtree_fdt_node nodes[NODES_MAX];
+    struct fdt fdt;
     struct hwtree_builder builder;
-    struct hwtree_fdt_node *memory = calloc(NODES_MAX, sizeof(*memory));
     struct hwtree *tree = nullptr;
-    const char *why;
     begin(&builder, HWTREE_DEVICE_TREE);
-    if (hwtree_read_fdt(&builder, fdt, bytes, memory, NODES_MAX, &why)) {
+    const enum fdt_fault fault = fdt_read(&fdt, blob, bytes, places, NODES_MAX);
+    if (hwtree_read_fdt(&builder, &fdt, nodes)) {
         tree = finish(&builder);
     } else {
-        fprintf(stderr, "hwtree: %s is no device tree: %s\n", path, why);
+        fprintf(stderr, "hwtree: %s is no device tree: it %s\n", path, fdt_fault_text(fault));
         free(builder.tree);
     }
-    free(memory);
-    free(fdt);
+    free(blob);
     return tree;
 }
 
@@ -136,7 +137,8 @@ static bool is_replaced(const struct dirent *file, const struct dirent *next)
            next->d_name[length] == '.' && strcmp(next->d_name + length + 1, variant) == 0;
 }
 
-static void add_file(struct hwtree_acpi *acpi, void **tables, const char *folder, const char *name)
+// The FACS has no sum, and nothing to say.
+static void add_file(struct acpi_tables *acpi, void **tables, const char *folder, const char *name)
 {
     char path[4096];
     size_t bytes;
@@ -144,13 +146,15 @@ static void add_file(struct hwtree_acpi *acpi, void **tables, const char *folder
     void *table = read_file(path, &bytes);
     if (table == nullptr)
         exit(UNREADABLE);
-    unsigned count = acpi->count;
-    if (!hwtree_acpi_add(acpi, table, bytes))
-        fprintf(stderr, "hwtree: %s: its length or its sum is wrong\n", path);
-    if (acpi->count > count)
-        tables[count] = table;
-    else
+    struct acpi_table *added = nullptr;
+    if (bytes < 4 || memcmp(table, "FACS", 4) != 0)
+        added = acpi_tables_put(acpi, table, bytes);
+    if (added == nullptr)
         free(table);
+    else
+        tables[added - acpi->list] = table;
+    if (added != nullptr && added->fault != ACPI_SOUND)
+        fprintf(stderr, "hwtree: %s: it %s\n", path, acpi_fault_text(added->fault));
 }
 
 static struct hwtree *read_acpi(const char *folder)
@@ -161,10 +165,10 @@ static struct hwtree *read_acpi(const char *folder)
         fprintf(stderr, "hwtree: %s is no folder of ACPI tables\n", folder);
         return nullptr;
     }
-    static struct hwtree_acpi acpi;
-    void *tables[HWTREE_ACPI_TABLES];
+    static struct acpi_tables acpi;
+    void *tables[ACPI_TABLES_MAX];
     struct hwtree_builder builder;
-    acpi = (struct hwtree_acpi){};
+    acpi = (struct acpi_tables){};
     for (int i = 0; i < count; i++)
         if (i + 1 == count || !is_replaced(files[i], files[i + 1]))
             add_file(&acpi, tables, folder, files[i]->d_name);

@@ -26,15 +26,15 @@ LAYERS = ("abi", "arch", "boot", "hal", "kernel", "lib", "platform", "user", "pr
 # own headers. `deps` is what setup unpacked.
 MAY_INCLUDE = {
     "lib": ["abi/include", "gen/include", "lib/include"],
-    "lib/hwtree": ["abi/include", "gen/include", "lib/include", "deps", "tools/freestanding"],
+    # What reads firmware's tables.
+    "lib/tables": ["abi/include", "gen/include", "lib/include", "deps"],
     "kernel": ["abi/include", "gen/include", "gen/kernel", "lib/include", "arch/include",
                "arch/{arch}/include", "hal/include"],
     "arch": ["abi/include", "gen/include", "lib/include", "arch/include", "arch/{arch}",
              "gen/arch/entry", "kernel/include/entry"],
     "hal": ["abi/include", "gen/include", "lib/include", "arch/include", "arch/{arch}/include"],
     "platform": ["abi/include", "gen/include", "lib/include", "arch/include",
-                 "arch/{arch}/include", "hal/include", "kernel/include", "deps",
-                 "tools/freestanding"],
+                 "arch/{arch}/include", "hal/include", "kernel/include", "deps"],
     # A loader is a program of its own: it shares what is in lib/, and the handover.
     "boot": ["abi/include", "gen/include", "lib/include", "deps", "tools/freestanding"],
     # A program sees its own folder and the SDK, not another program.
@@ -81,7 +81,7 @@ def dependency_files():
 
 def allowed(source, header, arch):
     layer = source.split("/")[0]
-    rules = MAY_INCLUDE["lib/hwtree" if source.startswith("lib/hwtree/") else layer]
+    rules = MAY_INCLUDE["lib/tables" if source.startswith(("lib/hwtree/", "lib/firmware/")) else layer]
     header = header.removeprefix("./")
     if header.startswith("/"):
         return "/lib/clang/" in header or "/lib/llvm-" in header

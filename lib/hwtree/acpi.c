@@ -18,9 +18,9 @@ constexpr unsigned ISA_SOURCES = 16;
 struct acpi_piece tables_find(struct acpi_reader *reader, const char *signature, uint32_t least)
 {
     for (unsigned i = 0; i < reader->acpi->count; i++) {
-        const char *table = reader->acpi->tables[i].table;
-        struct acpi_piece piece = {table, reader->acpi->tables[i].bytes, signature, 0};
-        if (memcmp(table, signature, ACPI_NAMESEG_SIZE) != 0)
+        const struct acpi_table *table = &reader->acpi->list[i];
+        const struct acpi_piece piece = {table->at, table->bytes, signature, 0};
+        if (piece.at == nullptr || !acpi_table_is(table, signature))
             continue;
         if (piece.bytes >= least)
             return piece;
@@ -38,50 +38,29 @@ void tables_problem(struct acpi_reader *reader, const struct acpi_piece *piece,
 bool tables_copy(struct acpi_reader *reader, const struct acpi_piece *piece, void *to, size_t bytes,
                  size_t least)
 {
-    if (piece->bytes < least) {
-        tables_problem(reader, piece, HWTREE_MALFORMED);
-        return false;
-    }
-    memset(to, 0, bytes);
-    memcpy(to, piece->at, piece->bytes < bytes ? piece->bytes : bytes);
-    return true;
+    if (acpi_copy(piece, to, bytes, least))
+        return true;
+    tables_problem(reader, piece, HWTREE_MALFORMED);
+    return false;
 }
 
 struct acpi_piece tables_part(struct acpi_reader *reader, const struct acpi_piece *piece,
                               uint64_t offset, uint64_t bytes)
 {
-    struct acpi_piece part = {.table = piece->table};
-    if (offset > piece->bytes || bytes > piece->bytes - offset) {
+    const struct acpi_piece part = acpi_part(piece, offset, bytes);
+    if (part.at == nullptr)
         tables_problem(reader, piece, HWTREE_MALFORMED);
-        return part;
-    }
-    part.at = piece->at + offset;
-    part.bytes = (uint32_t)bytes;
-    part.offset = piece->offset + (uint32_t)offset;
     return part;
 }
 
 bool tables_entry(struct acpi_reader *reader, const struct acpi_piece *table, uint32_t *at,
-                  unsigned wide, uint32_t *type, struct acpi_piece *entry)
+                  enum acpi_form form, uint32_t *type, struct acpi_piece *entry)
 {
-    const uint32_t type_bytes = wide == 2 ? 2 : 1, length_bytes = wide == 0 ? 1 : 2;
-    uint32_t head = type_bytes + length_bytes, length = 0;
-    *type = 0;
-    *entry = (struct acpi_piece){.table = table->table, .offset = table->offset + *at};
-    if (*at >= table->bytes)
-        return false;
-    if (table->bytes - *at >= head) {
-        memcpy(type, table->at + *at, type_bytes);
-        memcpy(&length, table->at + *at + type_bytes, length_bytes);
-    }
-    if (length < head || length > table->bytes - *at || !hwtree_work(reader->builder, 1)) {
+    if (acpi_next_entry(table, at, form, type, entry) && hwtree_work(reader->builder, 1))
+        return true;
+    if (*at < table->bytes)
         tables_problem(reader, entry, HWTREE_MALFORMED);
-        return false;
-    }
-    entry->at = table->at + *at;
-    entry->bytes = length;
-    *at += length;
-    return true;
+    return false;
 }
 
 // ---- nodes
@@ -359,8 +338,8 @@ static void read_dbg2(struct acpi_reader *reader)
     uint32_t at = dbg2.info_offset < table.bytes ? dbg2.info_offset : table.bytes, type;
     struct acpi_piece entry;
     // Each begins with a revision and its length.
-    for (uint32_t i = 0; i < dbg2.info_count && tables_entry(reader, &table, &at, 1, &type, &entry);
-         i++) {
+    for (uint32_t i = 0;
+         i < dbg2.info_count && tables_entry(reader, &table, &at, ACPI_8_16, &type, &entry); i++) {
         struct acpi_dbg2_device device;
         struct acpi_generic_address address;
         if (!tables_copy(reader, &entry, &device, sizeof(device), sizeof(device)))
@@ -378,13 +357,43 @@ static void read_dbg2(struct acpi_reader *reader)
 
 // ---- all
 
-void hwtree_read_acpi(struct hwtree_builder *builder, const struct hwtree_acpi *acpi)
+// No list names the DSDT.
+static void add_dsdt(struct acpi_tables *acpi)
+{
+    for (unsigned i = 0; i < acpi->count; i++) {
+        const struct acpi_piece piece = {.at = acpi->list[i].at, .bytes = acpi->list[i].bytes};
+        struct acpi_table_fadt fadt;
+        if (piece.at == nullptr || !acpi_table_is(&acpi->list[i], ACPI_SIG_FADT) ||
+            !acpi_copy(&piece, &fadt, sizeof(fadt), 0))
+            continue;
+        const uint64_t address = fadt.Xdsdt != 0 ? fadt.Xdsdt : fadt.dsdt;
+        struct acpi_table *dsdt =
+            address != 0 ? acpi_tables_add(acpi, address, ACPI_SIG_DSDT) : nullptr;
+        if (dsdt != nullptr)
+            (void)acpi_table_open(acpi, dsdt);
+        return;
+    }
+}
+
+bool hwtree_acpi_find(struct acpi_tables *acpi, acpi_map *map, void *context, uint64_t rsdp)
+{
+    *acpi = (struct acpi_tables){.map = map, .context = context};
+    if (!acpi_tables_read(acpi, rsdp))
+        return false;
+    for (unsigned i = 0; i < acpi->count; i++)
+        (void)acpi_table_open(acpi, &acpi->list[i]);
+    add_dsdt(acpi);
+    return true;
+}
+
+void hwtree_read_acpi(struct hwtree_builder *builder, const struct acpi_tables *acpi)
 {
     struct acpi_reader reader = {.builder = builder, .tree = builder->tree, .acpi = acpi};
     if (hwtree_add_node(builder, HWTREE_NONE, "", 0) == HWTREE_NONE)
         return;
-    for (unsigned i = 0; i < acpi->bad; i++)
-        hwtree_problem(builder, 0, HWTREE_BAD_TABLE, acpi->bad_names[i], i);
+    for (unsigned i = 0; i < acpi->count; i++)
+        if (acpi->list[i].fault != ACPI_SOUND)
+            hwtree_problem(builder, 0, HWTREE_BAD_TABLE, acpi->list[i].signature, i);
     tables_madt(&reader);
     hwtree_link(builder);
     tables_mcfg(&reader);

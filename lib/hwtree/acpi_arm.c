@@ -30,7 +30,7 @@ static void read_timer_blocks(struct acpi_reader *reader, const struct acpi_piec
     struct acpi_gtdt_timer_block block;
     uint32_t type, at = gtdt->platform_timer_offset;
     for (uint32_t i = 0; i < gtdt->platform_timer_count && at < table->bytes &&
-                         tables_entry(reader, table, &at, 1, &type, &entry);
+                         tables_entry(reader, table, &at, ACPI_8_16, &type, &entry);
          i++) {
         if (type != ACPI_GTDT_TYPE_TIMER_BLOCK ||
             !tables_copy(reader, &entry, &block, sizeof(block), sizeof(block)))
@@ -224,7 +224,7 @@ static void list_nodes(struct iort *iort, uint32_t count, uint32_t at)
         struct acpi_iort_node head;
         struct acpi_piece entry;
         uint32_t type;
-        if (!tables_entry(iort->reader, &iort->table, &at, 1, &type, &entry)) {
+        if (!tables_entry(iort->reader, &iort->table, &at, ACPI_8_16, &type, &entry)) {
             if (entry.at == nullptr && at >= iort->table.bytes)
                 tables_problem(iort->reader, &entry, HWTREE_MALFORMED); // fewer than it says
             return;

@@ -208,12 +208,13 @@ static void on_device(void *context, const struct aml_device *device)
 static void read_definitions(struct definitions *definitions,
                              void (*found)(void *context, const struct aml_device *device))
 {
-    const struct hwtree_acpi *acpi = definitions->reader->acpi;
+    const struct acpi_tables *acpi = definitions->reader->acpi;
     for (unsigned i = 0; i < acpi->count; i++) {
-        const char *table = acpi->tables[i].table;
-        if (memcmp(table, ACPI_SIG_DSDT, ACPI_NAMESEG_SIZE) == 0 ||
-            memcmp(table, ACPI_SIG_SSDT, ACPI_NAMESEG_SIZE) == 0)
-            aml_devices(table + HEADER, acpi->tables[i].bytes - HEADER, found, definitions);
+        const struct acpi_table *table = &acpi->list[i];
+        if (table->at != nullptr &&
+            (acpi_table_is(table, ACPI_SIG_DSDT) || acpi_table_is(table, ACPI_SIG_SSDT)))
+            aml_devices((const char *)table->at + HEADER, table->bytes - HEADER, found,
+                        definitions);
     }
 }
 

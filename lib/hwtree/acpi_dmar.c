@@ -73,7 +73,7 @@ static void read_unit(struct acpi_reader *reader, const struct acpi_piece *entry
     uint32_t host = tables_node(reader, HWTREE_PCI_HOST, tables_is_host, unit.segment);
     struct acpi_piece scope;
     uint32_t type;
-    for (uint32_t at = sizeof(unit); tables_entry(reader, entry, &at, 0, &type, &scope);)
+    for (uint32_t at = sizeof(unit); tables_entry(reader, entry, &at, ACPI_8_8, &type, &scope);)
         read_scope(reader, node, host, type, &scope);
     // The table has such a unit last: whoever looks for a function finds the others before it.
     if (all && host != HWTREE_NONE)
@@ -104,7 +104,7 @@ void tables_dmar(struct acpi_reader *reader)
     struct acpi_piece entry;
     uint32_t type;
     for (uint32_t at = sizeof(struct acpi_table_dmar);
-         tables_entry(reader, &table, &at, 2, &type, &entry);) {
+         tables_entry(reader, &table, &at, ACPI_16_16, &type, &entry);) {
         if (type == ACPI_DMAR_TYPE_HARDWARE_UNIT)
             read_unit(reader, &entry);
         else if (type == ACPI_DMAR_TYPE_RESERVED_MEMORY)

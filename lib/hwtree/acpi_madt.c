@@ -126,7 +126,7 @@ static uint8_t guess_version(struct madt *madt)
     struct acpi_madt_generic_interrupt gicc;
     uint32_t type;
     for (uint32_t at = sizeof(struct acpi_table_madt);
-         tables_entry(madt->reader, &madt->table, &at, 0, &type, &entry);) {
+         tables_entry(madt->reader, &madt->table, &at, ACPI_8_8, &type, &entry);) {
         if (type == ACPI_MADT_TYPE_GENERIC_REDISTRIBUTOR)
             return ACPI_MADT_GIC_VERSION_V3;
         if (type == ACPI_MADT_TYPE_GENERIC_INTERRUPT && entry.bytes >= GICC_BYTES_LEAST &&
@@ -237,7 +237,7 @@ static void add_local_apic(struct madt *madt, uint64_t address)
     struct acpi_piece entry;
     uint32_t type;
     for (uint32_t at = sizeof(struct acpi_table_madt);
-         tables_entry(madt->reader, &madt->table, &at, 0, &type, &entry);) {
+         tables_entry(madt->reader, &madt->table, &at, ACPI_8_8, &type, &entry);) {
         struct acpi_madt_local_apic_override over;
         if (type == ACPI_MADT_TYPE_LOCAL_APIC_OVERRIDE && entry.bytes >= sizeof(over)) {
             memcpy(&over, entry.at, sizeof(over));
@@ -331,7 +331,7 @@ static void read_controllers(struct madt *madt)
     struct acpi_piece entry;
     uint32_t type;
     for (uint32_t at = sizeof(struct acpi_table_madt);
-         tables_entry(madt->reader, &madt->table, &at, 0, &type, &entry);) {
+         tables_entry(madt->reader, &madt->table, &at, ACPI_8_8, &type, &entry);) {
         if (type == ACPI_MADT_TYPE_GENERIC_DISTRIBUTOR)
             read_gicd(madt, &entry);
         else if (type == ACPI_MADT_TYPE_IO_APIC)
@@ -346,7 +346,7 @@ static void read_cpus_and_parts(struct madt *madt)
     struct acpi_madt_local_x2apic x2apic;
     uint32_t type;
     for (uint32_t at = sizeof(struct acpi_table_madt);
-         tables_entry(madt->reader, &madt->table, &at, 0, &type, &entry);) {
+         tables_entry(madt->reader, &madt->table, &at, ACPI_8_8, &type, &entry);) {
         if (type == ACPI_MADT_TYPE_LOCAL_APIC &&
             tables_copy(madt->reader, &entry, &apic, sizeof(apic), sizeof(apic)))
             add_cpu(madt, apic.id, apic.processor_id, apic.lapic_flags, HWTREE_INIT, 0);
@@ -364,7 +364,7 @@ static void read_wiring(struct madt *madt)
     struct acpi_piece entry;
     uint32_t type;
     for (uint32_t at = sizeof(struct acpi_table_madt);
-         tables_entry(madt->reader, &madt->table, &at, 0, &type, &entry);) {
+         tables_entry(madt->reader, &madt->table, &at, ACPI_8_8, &type, &entry);) {
         if (type == ACPI_MADT_TYPE_INTERRUPT_OVERRIDE)
             read_override(madt, &entry);
         else if (type == ACPI_MADT_TYPE_NMI_SOURCE || type == ACPI_MADT_TYPE_LOCAL_APIC_NMI)
@@ -401,7 +401,7 @@ void tables_madt(struct acpi_reader *reader)
     // It is read several times: what comes behind a broken entry is counted once, and left out.
     struct acpi_piece entry;
     uint32_t type, at = sizeof(header);
-    while (tables_entry(reader, &madt.table, &at, 0, &type, &entry)) {}
+    while (tables_entry(reader, &madt.table, &at, ACPI_8_8, &type, &entry)) {}
     madt.table.bytes = at;
     read_controllers(&madt);
     if (madt.gic == HWTREE_NONE) {

@@ -107,7 +107,7 @@ void tables_numa(struct acpi_reader *reader)
     struct acpi_piece entry;
     uint32_t type;
     for (uint32_t at = sizeof(struct acpi_table_srat);
-         tables_entry(reader, &table, &at, 0, &type, &entry);)
+         tables_entry(reader, &table, &at, ACPI_8_8, &type, &entry);)
         read_affinity(reader, type, &entry);
     read_slit(reader);
 }

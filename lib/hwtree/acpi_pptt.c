@@ -33,7 +33,7 @@ static void list(struct pptt *pptt, const struct acpi_piece *table)
 {
     struct acpi_piece entry;
     uint32_t type, at = sizeof(struct acpi_table_header);
-    while (tables_entry(pptt->reader, table, &at, 0, &type, &entry)) {
+    while (tables_entry(pptt->reader, table, &at, ACPI_8_8, &type, &entry)) {
         struct acpi_pptt_processor p;
         if (type != ACPI_PPTT_TYPE_PROCESSOR ||
             !tables_copy(pptt->reader, &entry, &p, sizeof(p), sizeof(p)))

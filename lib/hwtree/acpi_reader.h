@@ -3,7 +3,7 @@
 // The ACPI front end, inside. A problem is told at the root, with the signature of the table and the
 // offset of the entry in it.
 //
-//   acpi.c          HPET, FADT, SPCR, DBG2
+//   acpi.c          the list of tables; HPET, FADT, SPCR, DBG2
 //   acpi_madt.c     CPUs and interrupt controllers
 //   acpi_pci.c      MCFG, and where messages go
 //   acpi_numa.c     SRAT, SLIT
@@ -11,7 +11,6 @@
 //   acpi_arm.c      GTDT, IORT, and what Arm machines have besides
 //   acpi_dmar.c     DMAR
 //   acpi_devices.c  what DSDT and SSDTs say by constants, which aml*.c read
-//   acpi_tables.c   the list of tables
 //
 // Sources: ACPI 6.5, 5.2; layouts are ACPICA's.
 #pragma once
@@ -22,34 +21,17 @@
 struct acpi_reader {
     struct hwtree_builder *builder;
     const struct hwtree *tree; // the builder's
-    const struct hwtree_acpi *acpi;
+    const struct acpi_tables *acpi;
 };
 
-// A table, or an entry of one.
-struct acpi_piece {
-    const char *at;
-    uint32_t bytes;
-    const char *table; // the signature
-    uint32_t offset;   // of the piece in the table
-};
-
-// The first table with this signature and at least `least` bytes; `.at` is null: there is none.
+// As in <firmware/acpi.h>, over one reader's tables; what is wrong is counted.
 struct acpi_piece tables_find(struct acpi_reader *reader, const char *signature, uint32_t least);
-
-// Copies the beginning of a piece into a structure of `bytes` bytes; what it does not have is 0.
-// false, and counted: it has fewer than `least`.
 [[nodiscard]] bool tables_copy(struct acpi_reader *reader, const struct acpi_piece *piece, void *to,
                                size_t bytes, size_t least);
-
-// The part of a piece from `offset` on; `.at` is null, and it is counted: it is not all there.
 struct acpi_piece tables_part(struct acpi_reader *reader, const struct acpi_piece *piece,
                               uint64_t offset, uint64_t bytes);
-
-// Takes the next entry, which begins with a type and its length: in a byte each (`wide` is 0), in
-// 16 bits each (2), or a byte and 16 bits (1). false: there is none, or it is broken, and counted.
 bool tables_entry(struct acpi_reader *reader, const struct acpi_piece *table, uint32_t *at,
-                  unsigned wide, uint32_t *type, struct acpi_piece *entry);
-
+                  enum acpi_form form, uint32_t *type, struct acpi_piece *entry);
 void tables_problem(struct acpi_reader *reader, const struct acpi_piece *piece,
                     enum hwtree_cause cause);
 

@@ -1,91 +1,64 @@
 // SPDX-License-Identifier: MIT
 //
 // The device tree front end: the blob as a whole, its nodes, and what they say. See fdt_reader.h.
-//
-// libfdt finds tags and properties. It adds the length of a property to its place without a look at
-// the overflow, so that a length of -12 leads back to the property itself and every walk that comes
-// there stands still: the structure is walked once before anything else is done with it.
 #include <lib/format.h>
 #include <lib/string.h>
 
 #include "fdt_reader.h"
 
-constexpr size_t HEADER_BYTES = sizeof(struct fdt_header);
-
 // ---- properties
 
-// Most nodes do not have most of what is asked for: names are hashed to bits, so that a property
-// that is not there is seldom looked for.
-static uint64_t name_bit(const char *name)
+// How much work a look at the properties of a node is: by what they take of the structure.
+static uint32_t work_of(const struct fdt *fdt, uint32_t node)
 {
-    size_t length = strlen(name);
-    unsigned last = length > 0 ? (unsigned char)name[length - 1] : 0;
-    return 1ull << (((unsigned)length * 7 + (unsigned char)name[0] + last * 3) & 63);
+    constexpr uint32_t STEP = 64;
+    const uint32_t end = node + 1 < fdt->count ? fdt->nodes[node + 1].offset : fdt->end;
+    return 1 + (end - fdt->nodes[node].offset) / STEP;
 }
 
-const void *reader_property(struct fdt_reader *reader, uint32_t node, const char *name,
-                            uint32_t *bytes)
+struct fdt_value reader_property(struct fdt_reader *reader, uint32_t node, const char *name)
 {
-    int length = 0;
-    const void *value = nullptr;
-    if ((reader->nodes[node].names & name_bit(name)) != 0 &&
-        hwtree_work(reader->builder, reader->nodes[node].properties + 1u))
-        value = fdt_getprop(reader->fdt, reader->nodes[node].offset, name, &length);
-    *bytes = value != nullptr && length > 0 ? (uint32_t)length : 0;
-    // A property without a value may stand at the end of the blob.
-    return value;
+    if (!hwtree_work(reader->builder, work_of(reader->fdt, node)))
+        return (struct fdt_value){};
+    return fdt_get(reader->fdt, node, name);
 }
 
-struct reader_cells reader_cells(struct fdt_reader *reader, uint32_t node, const char *name)
+bool reader_has(struct fdt_reader *reader, uint32_t node, const char *name)
 {
-    uint32_t bytes;
-    const void *value = reader_property(reader, node, name, &bytes);
-    return (struct reader_cells){.cells = value, .count = bytes / 4, .whole = bytes % 4 == 0};
+    return reader_property(reader, node, name).at != nullptr;
 }
 
-uint64_t reader_number(const struct reader_cells *property, uint32_t index, uint32_t count)
+struct fdt_cells reader_cells(struct fdt_reader *reader, uint32_t node, const char *name)
 {
-    uint64_t value = 0;
-    for (uint32_t i = 0; i < count; i++)
-        value = value << 32 | reader_cell(property, index + i);
-    return value;
+    return fdt_as_cells(reader_property(reader, node, name));
 }
 
 bool reader_u32(struct fdt_reader *reader, uint32_t node, const char *name, uint32_t *value)
 {
-    struct reader_cells cells = reader_cells(reader, node, name);
+    struct fdt_cells cells = reader_cells(reader, node, name);
     if (cells.cells == nullptr)
         return false;
     if (cells.count != 1 || !cells.whole) {
         hwtree_problem(reader->builder, node, HWTREE_MALFORMED, name, 0);
         return false;
     }
-    *value = reader_cell(&cells, 0);
+    *value = fdt_cell(cells.cells, 0);
     return true;
 }
 
 const char *reader_text(struct fdt_reader *reader, uint32_t node, const char *name)
 {
-    uint32_t bytes;
-    const char *text = reader_property(reader, node, name, &bytes);
-    if (text == nullptr)
-        return nullptr;
-    if (memchr(text, 0, bytes) != nullptr)
-        return text;
-    hwtree_problem(reader->builder, node, HWTREE_MALFORMED, name, 0);
-    return nullptr;
+    const struct fdt_value value = reader_property(reader, node, name);
+    const char *text = fdt_as_text(value);
+    if (value.at != nullptr && text == nullptr)
+        hwtree_problem(reader->builder, node, HWTREE_MALFORMED, name, 0);
+    return text;
 }
 
-uint32_t reader_next_text(struct fdt_reader *reader, const char **text, uint32_t *bytes)
+uint32_t reader_next_text(struct fdt_reader *reader, struct fdt_value *list)
 {
-    const char *end = *text != nullptr ? memchr(*text, 0, *bytes) : nullptr;
-    if (end == nullptr)
-        return 0;
-    uint32_t length = (uint32_t)(end - *text);
-    uint32_t added = hwtree_add_text(reader->builder, *text, length);
-    *text += length + 1;
-    *bytes -= length + 1;
-    return added;
+    const char *text = fdt_next_text(list);
+    return text != nullptr ? hwtree_add_text(reader->builder, text, strlen(text)) : 0;
 }
 
 // ---- phandles: `by_phandle` of the first nodes is a list of nodes, sorted by a heap
@@ -152,11 +125,11 @@ uint32_t reader_by_phandle(const struct fdt_reader *reader, uint32_t phandle)
 static uint8_t read_cells(struct fdt_reader *reader, uint32_t node, const char *name,
                           uint8_t otherwise)
 {
-    struct reader_cells cells = reader_cells(reader, node, name);
+    struct fdt_cells cells = reader_cells(reader, node, name);
     if (cells.cells == nullptr)
         return otherwise;
-    if (cells.count == 1 && cells.whole && reader_cell(&cells, 0) <= 16)
-        return (uint8_t)reader_cell(&cells, 0);
+    if (cells.count == 1 && cells.whole && fdt_cell(cells.cells, 0) <= 16)
+        return (uint8_t)fdt_cell(cells.cells, 0);
     hwtree_problem(reader->builder, node, HWTREE_NO_CELLS, name, 0);
     return FDT_NO_CELLS;
 }
@@ -179,18 +152,11 @@ static void read_common(struct fdt_reader *reader, uint32_t number)
 {
     struct hwtree_fdt_node *found = &reader->nodes[number];
     struct hwtree_node *node = hwtree_edit(reader->builder, number);
-    uint32_t bytes;
-    const char *text = reader_property(reader, number, "compatible", &bytes);
-    while (text != nullptr && bytes > 0) {
-        size_t length = strnlen(text, bytes);
-        if (length == bytes) {
-            hwtree_problem(reader->builder, number, HWTREE_MALFORMED, "compatible", 0);
-            break;
-        }
-        hwtree_add_compatible(reader->builder, number, text, length);
-        text += length + 1;
-        bytes -= (uint32_t)length + 1;
-    }
+    struct fdt_value names = reader_property(reader, number, "compatible");
+    for (const char *name; (name = fdt_next_text(&names)) != nullptr;)
+        hwtree_add_compatible(reader->builder, number, name, strlen(name));
+    if (names.bytes > 0)
+        hwtree_problem(reader->builder, number, HWTREE_MALFORMED, "compatible", 0);
     uint32_t handle = 0;
     if (!reader_u32(reader, number, "phandle", &handle))
         (void)reader_u32(reader, number, "linux,phandle", &handle);
@@ -200,17 +166,17 @@ static void read_common(struct fdt_reader *reader, uint32_t number)
     node->flags = above && node->status == HWTREE_OKAY ? HWTREE_AVAILABLE : 0;
     if (number > 0)
         node->flags |= hwtree_node(reader->tree, node->parent)->flags & HWTREE_COHERENT;
-    if (reader_property(reader, number, "dma-coherent", &bytes) != nullptr)
+    if (reader_has(reader, number, "dma-coherent"))
         node->flags |= HWTREE_COHERENT;
-    else if (reader_property(reader, number, "dma-noncoherent", &bytes) != nullptr)
+    else if (reader_has(reader, number, "dma-noncoherent"))
         node->flags &= (uint8_t)~HWTREE_COHERENT;
     // Devicetree Specification 0.4, 2.3.5: two and one if nothing is said; not inherited.
     found->address_cells = read_cells(reader, number, "#address-cells", 2);
     found->size_cells = read_cells(reader, number, "#size-cells", 1);
     found->interrupt_cells = read_cells(reader, number, "#interrupt-cells", FDT_NO_CELLS);
-    if (reader_property(reader, number, "#address-cells", &bytes) != nullptr)
+    if (reader_has(reader, number, "#address-cells"))
         found->flags |= FDT_OWN_CELLS;
-    if (reader_property(reader, number, "interrupt-controller", &bytes) != nullptr)
+    if (reader_has(reader, number, "interrupt-controller"))
         found->flags |= FDT_CONTROLLER;
     const char *type = reader_text(reader, number, "device_type");
     if (type != nullptr && (strcmp(type, "pci") == 0 || strcmp(type, "pciex") == 0))
@@ -218,71 +184,30 @@ static void read_common(struct fdt_reader *reader, uint32_t number)
     reader_classify(reader, number);
 }
 
-// ---- the walk
+// ---- the whole
 
-// Whether the structure can be walked to its end, and every tag is behind the one before it.
-static bool leads_on(const void *fdt)
+static void add_nodes(struct fdt_reader *reader)
 {
-    for (int at = 0, next;; at = next) {
-        uint32_t tag = fdt_next_tag(fdt, at, &next);
-        if (tag == FDT_END)
-            return next >= 0;
-        if (next <= at)
-            return false;
+    const struct fdt *fdt = reader->fdt;
+    for (uint32_t i = 0; i < fdt->count; i++) {
+        const char *name = fdt_name(fdt, i);
+        if (hwtree_add_node(reader->builder, fdt_parent(fdt, i), name, strlen(name)) == HWTREE_NONE)
+            break; // nor is there room for those behind it
+        reader->nodes[reader->count++] = (struct hwtree_fdt_node){.interrupt_parent = HWTREE_NONE,
+                                                                  .interrupt_cells = FDT_NO_CELLS};
     }
-}
-
-static void add_nodes(struct fdt_reader *reader, uint32_t room)
-{
-    uint32_t path[HWTREE_DEPTH_MAX];
-    unsigned depth = 0, skipped = 0; // levels that are in the tree, and below them
-    int next;
-    for (int at = 0; at >= 0; at = next) {
-        uint32_t tag = fdt_next_tag(reader->fdt, at, &next);
-        if (tag == FDT_END)
-            break;
-        if (tag == FDT_END_NODE && skipped > 0) {
-            skipped--;
-        } else if (tag == FDT_END_NODE) {
-            if (depth == 0 || --depth == 0)
-                break; // what stands behind the root is no part of the tree
-        } else if (tag == FDT_PROP && skipped == 0 && depth > 0) {
-            const char *name;
-            struct hwtree_fdt_node *node = &reader->nodes[path[depth - 1]];
-            node->properties++;
-            if (fdt_getprop_by_offset(reader->fdt, at, &name, nullptr) != nullptr)
-                node->names |= name_bit(name);
-        } else if (tag == FDT_BEGIN_NODE && skipped > 0) {
-            skipped++;
-        } else if (tag == FDT_BEGIN_NODE) {
-            int length = 0;
-            const char *name = fdt_get_name(reader->fdt, at, &length);
-            uint32_t node = HWTREE_NONE;
-            if (depth == HWTREE_DEPTH_MAX - 1)
-                hwtree_problem(reader->builder, path[depth - 1], HWTREE_TOO_DEEP, "name", 0);
-            else if (reader->count == room)
-                hwtree_problem(reader->builder, 0, HWTREE_NO_ROOM, "name", room);
-            else
-                node = hwtree_add_node(reader->builder, depth > 0 ? path[depth - 1] : HWTREE_NONE,
-                                       name != nullptr ? name : "", (size_t)length);
-            if (node == HWTREE_NONE) {
-                skipped = 1;
-                continue;
-            }
-            reader->nodes[reader->count++] = (struct hwtree_fdt_node){
-                .offset = at, .interrupt_parent = HWTREE_NONE, .interrupt_cells = FDT_NO_CELLS};
-            path[depth++] = node;
-        }
-    }
+    if (fdt->fault == FDT_TOO_MANY)
+        hwtree_problem(reader->builder, 0, HWTREE_NO_ROOM, "name", fdt->count);
+    if (fdt->too_deep < reader->count)
+        hwtree_problem(reader->builder, fdt->too_deep, HWTREE_TOO_DEEP, "name", 0);
 }
 
 // Reservations of the blob itself (Devicetree Specification 0.4, 5.3), which have no nodes.
 static void add_reservations(struct fdt_reader *reader)
 {
-    int count = fdt_num_mem_rsv(reader->fdt);
-    for (int i = 0; i < count; i++) {
-        uint64_t address, bytes;
-        if (fdt_get_mem_rsv(reader->fdt, i, &address, &bytes) != 0 || bytes == 0)
+    uint64_t address, bytes;
+    for (uint32_t i = 0; fdt_reservation(reader->fdt, i, &address, &bytes); i++) {
+        if (bytes == 0)
             continue;
         uint32_t node =
             hwtree_add_named(reader->builder, 0, "memreserve@%llx", (unsigned long long)address);
@@ -294,36 +219,16 @@ static void add_reservations(struct fdt_reader *reader)
     }
 }
 
-static const char *what_is_wrong(const void *fdt, size_t bytes)
-{
-    if (bytes < HEADER_BYTES || fdt_magic(fdt) != FDT_MAGIC)
-        return "it does not begin like a device tree";
-    if (fdt_check_header(fdt) != 0)
-        return "its header makes no sense";
-    if (fdt_totalsize(fdt) > bytes)
-        return "it is longer than the file or the memory that holds it";
-    // libfdt reads whole cells, and takes their alignment for granted (specification, 5.6).
-    if ((uintptr_t)fdt % 8 != 0 || fdt_off_dt_struct(fdt) % 4 != 0 ||
-        fdt_off_mem_rsvmap(fdt) % 8 != 0)
-        return "its parts are not aligned";
-    if (!leads_on(fdt))
-        return "its structure breaks off";
-    return nullptr;
-}
-
-bool hwtree_read_fdt(struct hwtree_builder *builder, const void *fdt, size_t bytes,
-                     struct hwtree_fdt_node *memory, uint32_t nodes, const char **why)
+bool hwtree_read_fdt(struct hwtree_builder *builder, const struct fdt *fdt,
+                     struct hwtree_fdt_node *nodes)
 {
     struct fdt_reader reader = {
-        .builder = builder, .tree = builder->tree, .fdt = fdt, .nodes = memory};
-    *why = what_is_wrong(fdt, bytes);
-    if (*why != nullptr)
+        .builder = builder, .tree = builder->tree, .fdt = fdt, .nodes = nodes};
+    if (fdt->fault != FDT_SOUND && fdt->fault != FDT_TOO_MANY)
         return false;
-    add_nodes(&reader, nodes);
-    if (reader.count == 0) {
-        *why = "it has no root";
+    add_nodes(&reader);
+    if (reader.count == 0)
         return false;
-    }
     for (uint32_t i = 0; i < reader.count; i++)
         read_common(&reader, i);
     hwtree_link(builder);

@@ -17,9 +17,9 @@ static uint32_t interrupt_parent(struct fdt_reader *reader, uint32_t node)
     const uint32_t start = node;
     for (unsigned hops = 0; hops < HOPS_MAX + HWTREE_DEPTH_MAX; hops++) {
         uint32_t phandle, parent = reader_parent(reader, node);
-        struct reader_cells said = reader_cells(reader, node, "interrupt-parent");
+        struct fdt_cells said = reader_cells(reader, node, "interrupt-parent");
         if (said.count >= 1) {
-            phandle = reader_cell(&said, 0);
+            phandle = fdt_cell(said.cells, 0);
             parent = reader_by_phandle(reader, phandle);
             if (parent == HWTREE_NONE) {
                 hwtree_problem(reader->builder, node, HWTREE_NO_TARGET, "interrupt-parent",
@@ -73,11 +73,11 @@ static enum hwtree_cause gic_line(const struct reader_specifier *specifier,
     static const struct {
         uint32_t first, count;
     } types[] = {{32, 988}, {16, 16}, {4096, 1024}, {1056, 64}};
-    uint32_t type = fdt32_to_cpu(specifier->cells[0]), number = fdt32_to_cpu(specifier->cells[1]);
+    uint32_t type = fdt_cell(specifier->cells, 0), number = fdt_cell(specifier->cells, 1);
     if (type >= sizeof(types) / sizeof(types[0]) || number >= types[type].count)
         return HWTREE_BAD_LINE;
     interrupt->line = types[type].first + number;
-    set_flags(interrupt, fdt32_to_cpu(specifier->cells[2]));
+    set_flags(interrupt, fdt_cell(specifier->cells, 2));
     return HWTREE_CAUSES;
 }
 
@@ -90,13 +90,13 @@ static enum hwtree_cause packed_line(const struct reader_specifier *specifier, b
     if (numbers == 0 || numbers > 4)
         return HWTREE_NO_CELLS;
     for (uint32_t i = 0; i < numbers; i++) {
-        uint32_t cell = fdt32_to_cpu(specifier->cells[i]);
+        uint32_t cell = fdt_cell(specifier->cells, i);
         if (bits == 16 && cell > UINT16_MAX)
             return HWTREE_BAD_LINE;
         interrupt->line = interrupt->line << (numbers == 1 ? 0 : bits) | cell;
     }
     if (flags)
-        set_flags(interrupt, fdt32_to_cpu(specifier->cells[numbers]));
+        set_flags(interrupt, fdt_cell(specifier->cells, numbers));
     return HWTREE_CAUSES;
 }
 
@@ -124,7 +124,7 @@ uint32_t reader_map_address_cells(const struct fdt_reader *reader, uint32_t node
 }
 
 enum hwtree_cause reader_map_row(struct fdt_reader *reader, uint32_t node,
-                                 const struct reader_cells *map, uint32_t *at,
+                                 const struct fdt_cells *map, uint32_t *at,
                                  struct reader_map_row *row)
 {
     uint32_t key = reader_map_address_cells(reader, node) + reader->nodes[node].interrupt_cells;
@@ -133,7 +133,7 @@ enum hwtree_cause reader_map_row(struct fdt_reader *reader, uint32_t node,
     if (map->count - *at < key + 1)
         return HWTREE_MALFORMED;
     row->key = map->cells + *at;
-    row->parent = reader_by_phandle(reader, reader_cell(map, *at + key));
+    row->parent = reader_by_phandle(reader, fdt_cell(map->cells, *at + key));
     if (row->parent == HWTREE_NONE)
         return HWTREE_NO_TARGET;
     const struct hwtree_fdt_node *parent = &reader->nodes[row->parent];
@@ -155,21 +155,21 @@ enum hwtree_cause reader_map_row(struct fdt_reader *reader, uint32_t node,
 
 // One step: the specifier that the map makes of this one, and who is given it.
 static enum hwtree_cause through_nexus(struct fdt_reader *reader, uint32_t *node,
-                                       const struct reader_cells *map,
+                                       const struct fdt_cells *map,
                                        struct reader_specifier *specifier)
 {
     uint32_t unit_cells = reader_map_address_cells(reader, *node);
     uint32_t key[KEY_CELLS_MAX], cells = unit_cells + specifier->count;
-    struct reader_cells mask = reader_cells(reader, *node, "interrupt-map-mask");
+    struct fdt_cells mask = reader_cells(reader, *node, "interrupt-map-mask");
     if (unit_cells == FDT_NO_CELLS || cells > KEY_CELLS_MAX)
         return HWTREE_NO_CELLS;
     if (!map->whole || (mask.cells != nullptr && (!mask.whole || mask.count != cells)))
         return HWTREE_MALFORMED;
     for (uint32_t i = 0; i < cells; i++) {
-        uint32_t cell = i >= unit_cells             ? fdt32_to_cpu(specifier->cells[i - unit_cells])
-                        : i < specifier->unit_count ? fdt32_to_cpu(specifier->unit[i])
+        uint32_t cell = i >= unit_cells             ? fdt_cell(specifier->cells, i - unit_cells)
+                        : i < specifier->unit_count ? fdt_cell(specifier->unit, i)
                                                     : 0;
-        key[i] = cell & (mask.cells != nullptr ? reader_cell(&mask, i) : UINT32_MAX);
+        key[i] = cell & (mask.cells != nullptr ? fdt_cell(mask.cells, i) : UINT32_MAX);
     }
     for (uint32_t at = 0; at < map->count;) {
         struct reader_map_row row;
@@ -178,8 +178,8 @@ static enum hwtree_cause through_nexus(struct fdt_reader *reader, uint32_t *node
             return cause;
         uint32_t same = 0;
         while (same < cells &&
-               (fdt32_to_cpu(row.key[same]) &
-                (mask.cells != nullptr ? reader_cell(&mask, same) : UINT32_MAX)) == key[same])
+               (fdt_cell(row.key, same) &
+                (mask.cells != nullptr ? fdt_cell(mask.cells, same) : UINT32_MAX)) == key[same])
             same++;
         if (same < cells)
             continue;
@@ -197,7 +197,7 @@ enum hwtree_cause reader_resolve(struct fdt_reader *reader, uint32_t at,
     for (unsigned hops = 0; hops < HOPS_MAX; hops++) {
         if ((reader->nodes[at].flags & FDT_CONTROLLER) != 0)
             return decode(reader, at, &specifier, interrupt);
-        struct reader_cells map = reader_cells(reader, at, "interrupt-map");
+        struct fdt_cells map = reader_cells(reader, at, "interrupt-map");
         if (map.cells == nullptr)
             return HWTREE_NOT_CONTROLLER;
         enum hwtree_cause cause = through_nexus(reader, &at, &map, &specifier);
@@ -211,13 +211,13 @@ enum hwtree_cause reader_resolve(struct fdt_reader *reader, uint32_t at,
 
 struct list {
     const char *property;
-    const char *names;
-    uint32_t names_bytes, index;
-    struct reader_cells reg;
+    struct fdt_value names;
+    uint32_t index;
+    struct fdt_cells reg;
 };
 
 static void read_one(struct fdt_reader *reader, uint32_t node, struct list *list, uint32_t at,
-                     const fdt32_t *cells)
+                     const uint32_t *cells)
 {
     struct hwtree_interrupt interrupt;
     struct reader_specifier specifier = {.unit = list->reg.cells,
@@ -225,7 +225,7 @@ static void read_one(struct fdt_reader *reader, uint32_t node, struct list *list
                                          .cells = cells,
                                          .count = reader->nodes[at].interrupt_cells};
     enum hwtree_cause cause = reader_resolve(reader, at, specifier, &interrupt);
-    uint32_t name = reader_next_text(reader, &list->names, &list->names_bytes);
+    uint32_t name = reader_next_text(reader, &list->names);
     if (cause != HWTREE_CAUSES) {
         hwtree_problem(reader->builder, node, cause, list->property, list->index);
         return;
@@ -235,10 +235,10 @@ static void read_one(struct fdt_reader *reader, uint32_t node, struct list *list
 }
 
 static void read_extended(struct fdt_reader *reader, uint32_t node, struct list *list,
-                          const struct reader_cells *cells)
+                          const struct fdt_cells *cells)
 {
     for (uint32_t at = 0; at < cells->count && hwtree_work(reader->builder, 1); list->index++) {
-        uint32_t phandle = reader_cell(cells, at++);
+        uint32_t phandle = fdt_cell(cells->cells, at++);
         if (phandle == 0) // a place that is kept free
             continue;
         uint32_t parent = reader_by_phandle(reader, phandle);
@@ -259,7 +259,7 @@ static void read_extended(struct fdt_reader *reader, uint32_t node, struct list 
 }
 
 static void read_plain(struct fdt_reader *reader, uint32_t node, struct list *list,
-                       const struct reader_cells *cells)
+                       const struct fdt_cells *cells)
 {
     uint32_t parent = reader->nodes[node].interrupt_parent;
     if (parent == HWTREE_NONE) {
@@ -282,18 +282,17 @@ static void read_plain(struct fdt_reader *reader, uint32_t node, struct list *li
 void reader_read_interrupts(struct fdt_reader *reader, uint32_t node)
 {
     struct list list = {.property = "interrupts-extended"};
-    struct reader_cells cells = reader_cells(reader, node, list.property);
+    struct fdt_cells cells = reader_cells(reader, node, list.property);
     bool extended = cells.cells != nullptr;
     if (!extended)
         cells = reader_cells(reader, node, list.property = "interrupts");
     if (cells.cells == nullptr)
         return;
-    list.names = reader_property(reader, node, "interrupt-names", &list.names_bytes);
-    if (list.names == nullptr && hwtree_is_compatible(reader->tree, node, "arm,armv8-timer")) {
+    list.names = reader_property(reader, node, "interrupt-names");
+    if (list.names.at == nullptr && hwtree_is_compatible(reader->tree, node, "arm,armv8-timer")) {
         // Binding "arm,arch_timer": without names these, in this order.
         static const char names[] = "sec-phys\0phys\0virt\0hyp-phys\0hyp-virt";
-        list.names = names;
-        list.names_bytes = sizeof(names);
+        list.names = (struct fdt_value){names, sizeof(names)};
     }
     list.reg = reader_cells(reader, node, "reg");
     if (extended)

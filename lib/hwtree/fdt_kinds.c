@@ -79,12 +79,6 @@ static bool is_top(const struct fdt_reader *reader, uint32_t node, const char *n
     return node != HWTREE_NONE && reader_parent(reader, node) == 0 && is_named(reader, node, name);
 }
 
-static bool has(struct fdt_reader *reader, uint32_t node, const char *property)
-{
-    uint32_t bytes;
-    return reader_property(reader, node, property, &bytes) != nullptr;
-}
-
 // ---- CPUs
 
 static void read_method(struct fdt_reader *reader, uint32_t node, struct hwtree_cpu *cpu)
@@ -102,11 +96,11 @@ static void read_method(struct fdt_reader *reader, uint32_t node, struct hwtree_
     if (cpu->method != HWTREE_SPIN_TABLE)
         return;
     // The specification wants two cells; some have one.
-    struct reader_cells release = reader_cells(reader, node, "cpu-release-addr");
+    struct fdt_cells release = reader_cells(reader, node, "cpu-release-addr");
     if (!release.whole || release.count < 1 || release.count > 2)
         hwtree_problem(reader->builder, node, HWTREE_MALFORMED, "cpu-release-addr", 0);
     else
-        cpu->release = reader_number(&release, 0, release.count);
+        cpu->release = fdt_number(release.cells, 0, release.count);
 }
 
 static void read_cpu(struct fdt_reader *reader, uint32_t node)
@@ -116,13 +110,13 @@ static void read_cpu(struct fdt_reader *reader, uint32_t node)
                              .cluster = HWTREE_NO_PLACE,
                              .core = HWTREE_NO_PLACE,
                              .thread = HWTREE_NO_PLACE};
-    struct reader_cells reg = reader_cells(reader, node, "reg");
+    struct fdt_cells reg = reader_cells(reader, node, "reg");
     uint32_t cells = reader->nodes[reader_parent(reader, node)].address_cells;
     // Of more than one, the others are threads of the same core.
     if (cells < 1 || cells > 2 || reg.count < cells || !reg.whole)
         hwtree_problem(reader->builder, node, HWTREE_MALFORMED, "reg", 0);
     else
-        cpu.id = reader_number(&reg, 0, cells);
+        cpu.id = fdt_number(reg.cells, 0, cells);
     read_method(reader, node, &cpu);
     hwtree_edit(reader->builder, node)->kind = HWTREE_CPU;
     hwtree_edit(reader->builder, node)->cpu = cpu;
@@ -181,22 +175,22 @@ static void read_memory(struct fdt_reader *reader, uint32_t node)
 {
     struct hwtree_node *n = hwtree_edit(reader->builder, node);
     n->kind = HWTREE_MEMORY;
-    n->memory.flags = has(reader, node, "hotpluggable") ? HWTREE_MEMORY_HOTPLUG : 0;
+    n->memory.flags = reader_has(reader, node, "hotpluggable") ? HWTREE_MEMORY_HOTPLUG : 0;
 }
 
 static void read_reserved(struct fdt_reader *reader, uint32_t node)
 {
     struct hwtree_node *n = hwtree_edit(reader->builder, node);
-    struct reader_cells size = reader_cells(reader, node, "size");
+    struct fdt_cells size = reader_cells(reader, node, "size");
     n->kind = HWTREE_RESERVED;
-    n->reserved.flags = (has(reader, node, "no-map") ? HWTREE_RESERVED_NO_MAP : 0) |
-                        (has(reader, node, "reusable") ? HWTREE_RESERVED_REUSABLE : 0);
-    if (has(reader, node, "reg"))
+    n->reserved.flags = (reader_has(reader, node, "no-map") ? HWTREE_RESERVED_NO_MAP : 0) |
+                        (reader_has(reader, node, "reusable") ? HWTREE_RESERVED_REUSABLE : 0);
+    if (reader_has(reader, node, "reg"))
         return;
     if (size.count < 1 || size.count > 2)
         hwtree_problem(reader->builder, node, HWTREE_MALFORMED, "size", 0);
     else
-        n->reserved.bytes = reader_number(&size, 0, size.count);
+        n->reserved.bytes = fdt_number(size.cells, 0, size.count);
 }
 
 static void read_controller(struct fdt_reader *reader, uint32_t node, uint32_t variant)
@@ -210,7 +204,7 @@ static void read_controller(struct fdt_reader *reader, uint32_t node, uint32_t v
                                    .cells = cells != FDT_NO_CELLS ? cells : 0,
                                    .id = HWTREE_NONE,
                                    .gic_lines = (reader->nodes[node].flags & FDT_GIC_LINES) != 0};
-    if (variant == HWTREE_CONTROLLER_OTHER && has(reader, node, "gpio-controller"))
+    if (variant == HWTREE_CONTROLLER_OTHER && reader_has(reader, node, "gpio-controller"))
         n->controller.variant = HWTREE_CONTROLLER_GPIO;
     if (variant == HWTREE_CONTROLLER_GIC_FRAME) {
         (void)reader_u32(reader, node, "arm,msi-base-spi", &n->controller.line_first);
@@ -256,7 +250,7 @@ void reader_read_kind(struct fdt_reader *reader, uint32_t node)
     else if ((flags & FDT_PCI) != 0 && (reader->nodes[parent].flags & FDT_PCI) == 0) {
         hwtree_edit(reader->builder, node)->kind = HWTREE_PCI_HOST;
         reader_read_pci_host(reader, node);
-    } else if ((flags & FDT_CONTROLLER) != 0 || has(reader, node, "msi-controller"))
+    } else if ((flags & FDT_CONTROLLER) != 0 || reader_has(reader, node, "msi-controller"))
         read_controller(reader, node, HWTREE_CONTROLLER_OTHER);
 }
 
@@ -264,14 +258,11 @@ void reader_read_kind(struct fdt_reader *reader, uint32_t node)
 
 static void read_aliases(struct fdt_reader *reader, uint32_t aliases)
 {
-    int at;
-    fdt_for_each_property_offset(at, reader->fdt, reader->nodes[aliases].offset)
-    {
-        const char *name;
-        int bytes;
-        const char *path = fdt_getprop_by_offset(reader->fdt, at, &name, &bytes);
-        if (path == nullptr || name == nullptr || bytes < 2 || path[0] != '/' ||
-            memchr(path, 0, (size_t)bytes) == nullptr)
+    const char *name;
+    struct fdt_value value;
+    for (uint32_t at = 0; fdt_next_property(reader->fdt, aliases, &at, &name, &value);) {
+        const char *path = fdt_as_text(value);
+        if (path == nullptr || path[0] != '/')
             continue; // "phandle", "name"
         if (!hwtree_work(reader->builder, 64))
             return;
@@ -330,12 +321,12 @@ static void read_distances(struct fdt_reader *reader)
     uint32_t node = hwtree_find(reader->tree, "/distance-map", 13);
     if (node == HWTREE_NONE)
         return;
-    struct reader_cells matrix = reader_cells(reader, node, "distance-matrix");
+    struct fdt_cells matrix = reader_cells(reader, node, "distance-matrix");
     if (!matrix.whole || matrix.count % 3 != 0)
         hwtree_problem(reader->builder, node, HWTREE_MALFORMED, "distance-matrix", 0);
     for (uint32_t at = 0; at + 3 <= matrix.count && hwtree_work(reader->builder, 1); at += 3)
-        hwtree_add_distance(reader->builder, reader_cell(&matrix, at), reader_cell(&matrix, at + 1),
-                            reader_cell(&matrix, at + 2));
+        hwtree_add_distance(reader->builder, fdt_cell(matrix.cells, at),
+                            fdt_cell(matrix.cells, at + 1), fdt_cell(matrix.cells, at + 2));
 }
 
 // Where the machine's interrupts end: from the CPUs' timer, or else the root, as far as it goes.

@@ -9,14 +9,14 @@
 constexpr uint32_t HOST_CELLS = 3;
 constexpr uint32_t REQUESTERS = 0x10000; // bus, device and function have 16 bits
 
-static void read_window(struct fdt_reader *reader, uint32_t node, const struct reader_cells *ranges,
+static void read_window(struct fdt_reader *reader, uint32_t node, const struct fdt_cells *ranges,
                         uint32_t at, uint32_t parent_cells)
 {
-    struct reader_address bus = reader_address(ranges, at, HOST_CELLS);
+    struct fdt_address bus = fdt_address(ranges->cells, at, HOST_CELLS);
     uint32_t space = bus.high >> 24 & 3; // 0 configuration, 1 I/O, 2 of 32 bits, 3 of 64
     struct hwtree_window window = {
         .bus = bus.low,
-        .bytes = reader_number(ranges, at + HOST_CELLS + parent_cells, 2),
+        .bytes = fdt_number(ranges->cells, at + HOST_CELLS + parent_cells, 2),
         .io = space == 1,
         .wide = space == 3,
         .prefetchable = bus.high >> 30 & 1,
@@ -29,14 +29,14 @@ static void read_window(struct fdt_reader *reader, uint32_t node, const struct r
         window.wide = 1;
     }
     if (reader_translate(reader, node, "ranges", at, reader_parent(reader, node),
-                         reader_address(ranges, at + HOST_CELLS, parent_cells), window.bytes,
+                         fdt_address(ranges->cells, at + HOST_CELLS, parent_cells), window.bytes,
                          &window.cpu) == FDT_TRANSLATED)
         hwtree_add_window(reader->builder, node, &window);
 }
 
 static void read_windows(struct fdt_reader *reader, uint32_t node)
 {
-    struct reader_cells ranges = reader_cells(reader, node, "ranges");
+    struct fdt_cells ranges = reader_cells(reader, node, "ranges");
     uint32_t parent_cells = reader->nodes[reader_parent(reader, node)].address_cells;
     uint32_t step = HOST_CELLS + parent_cells + 2;
     if (parent_cells < 1 || parent_cells > 2 || !ranges.whole || ranges.count % step != 0 ||
@@ -51,12 +51,12 @@ static void read_windows(struct fdt_reader *reader, uint32_t node)
 // The whole map, row by row: functions are not in the device tree.
 static void read_routes(struct fdt_reader *reader, uint32_t node)
 {
-    struct reader_cells map = reader_cells(reader, node, "interrupt-map");
-    struct reader_cells mask = reader_cells(reader, node, "interrupt-map-mask");
+    struct fdt_cells map = reader_cells(reader, node, "interrupt-map");
+    struct fdt_cells mask = reader_cells(reader, node, "interrupt-map-mask");
     struct hwtree_pci_host *host = &hwtree_edit(reader->builder, node)->pci_host;
     bool masked = mask.count == HOST_CELLS + 1;
-    host->address_mask = masked ? reader_cell(&mask, 0) : UINT32_MAX;
-    host->pin_mask = masked ? reader_cell(&mask, HOST_CELLS) : UINT32_MAX;
+    host->address_mask = masked ? fdt_cell(mask.cells, 0) : UINT32_MAX;
+    host->pin_mask = masked ? fdt_cell(mask.cells, HOST_CELLS) : UINT32_MAX;
     if (reader->nodes[node].interrupt_cells != 1 ||
         reader_map_address_cells(reader, node) != HOST_CELLS) {
         if (map.count > 0)
@@ -77,8 +77,8 @@ static void read_routes(struct fdt_reader *reader, uint32_t node)
             hwtree_problem(reader->builder, node, cause, "interrupt-map", index);
             continue;
         }
-        route.address = fdt32_to_cpu(row.key[0]) & host->address_mask;
-        route.pin = fdt32_to_cpu(row.key[HOST_CELLS]) & host->pin_mask;
+        route.address = fdt_cell(row.key, 0) & host->address_mask;
+        route.pin = fdt_cell(row.key, HOST_CELLS) & host->pin_mask;
         hwtree_add_route(reader->builder, node, &route);
     }
 }
@@ -86,12 +86,12 @@ static void read_routes(struct fdt_reader *reader, uint32_t node)
 void reader_read_pci_host(struct fdt_reader *reader, uint32_t node)
 {
     struct hwtree_node *n = hwtree_edit(reader->builder, node);
-    struct reader_cells buses = reader_cells(reader, node, "bus-range");
+    struct fdt_cells buses = reader_cells(reader, node, "bus-range");
     n->pci_host = (struct hwtree_pci_host){.last_bus = 0xff};
-    if (buses.count >= 2 && reader_cell(&buses, 0) <= reader_cell(&buses, 1) &&
-        reader_cell(&buses, 1) <= 0xff) {
-        n->pci_host.first_bus = (uint8_t)reader_cell(&buses, 0);
-        n->pci_host.last_bus = (uint8_t)reader_cell(&buses, 1);
+    if (buses.count >= 2 && fdt_cell(buses.cells, 0) <= fdt_cell(buses.cells, 1) &&
+        fdt_cell(buses.cells, 1) <= 0xff) {
+        n->pci_host.first_bus = (uint8_t)fdt_cell(buses.cells, 0);
+        n->pci_host.last_bus = (uint8_t)fdt_cell(buses.cells, 1);
     } else if (buses.cells != nullptr) {
         hwtree_problem(reader->builder, node, HWTREE_MALFORMED, "bus-range", 0);
     }
@@ -107,7 +107,7 @@ static void read_map(struct fdt_reader *reader, uint32_t node, enum hwtree_id_ki
                      const char *property, const char *mask_property)
 {
     constexpr uint32_t ROW = 4;
-    struct reader_cells map = reader_cells(reader, node, property);
+    struct fdt_cells map = reader_cells(reader, node, property);
     uint32_t mask = UINT32_MAX;
     (void)reader_u32(reader, node, mask_property, &mask);
     if (map.cells != nullptr && (!map.whole || map.count % ROW != 0)) {
@@ -117,11 +117,11 @@ static void read_map(struct fdt_reader *reader, uint32_t node, enum hwtree_id_ki
     for (uint32_t at = 0; at + ROW <= map.count && hwtree_work(reader->builder, 1); at += ROW) {
         struct hwtree_id id = {
             .kind = kind,
-            .target = reader_by_phandle(reader, reader_cell(&map, at + 1)),
-            .input = reader_cell(&map, at),
+            .target = reader_by_phandle(reader, fdt_cell(map.cells, at + 1)),
+            .input = fdt_cell(map.cells, at),
             .input_mask = mask,
-            .count = reader_cell(&map, at + 3),
-            .output = reader_cell(&map, at + 2),
+            .count = fdt_cell(map.cells, at + 3),
+            .output = fdt_cell(map.cells, at + 2),
         };
         if (id.count == 0)
             continue; // a place that the boot loader fills
@@ -136,10 +136,10 @@ static void read_map(struct fdt_reader *reader, uint32_t node, enum hwtree_id_ki
 static void read_list(struct fdt_reader *reader, uint32_t node, enum hwtree_id_kind kind,
                       const char *property, const char *cells_property, uint32_t inputs)
 {
-    struct reader_cells list = reader_cells(reader, node, property);
+    struct fdt_cells list = reader_cells(reader, node, property);
     for (uint32_t at = 0, index = 0; at < list.count && hwtree_work(reader->builder, 1); index++) {
         struct hwtree_id id = {.kind = kind,
-                               .target = reader_by_phandle(reader, reader_cell(&list, at++)),
+                               .target = reader_by_phandle(reader, fdt_cell(list.cells, at++)),
                                .input_mask = UINT32_MAX,
                                .count = inputs};
         uint32_t cells = 0;
@@ -155,9 +155,9 @@ static void read_list(struct fdt_reader *reader, uint32_t node, enum hwtree_id_k
             return;
         }
         if (cells >= 1)
-            id.output = reader_cell(&list, at);
+            id.output = fdt_cell(list.cells, at);
         if (cells >= 2)
-            id.output_mask = reader_cell(&list, at + 1);
+            id.output_mask = fdt_cell(list.cells, at + 1);
         hwtree_add_id(reader->builder, node, &id);
         at += cells;
     }
@@ -166,11 +166,10 @@ static void read_list(struct fdt_reader *reader, uint32_t node, enum hwtree_id_k
 void reader_read_ids(struct fdt_reader *reader, uint32_t node)
 {
     bool host = hwtree_node(reader->tree, node)->kind == HWTREE_PCI_HOST;
-    uint32_t bytes;
     read_map(reader, node, HWTREE_ID_MSI, "msi-map", "msi-map-mask");
     read_map(reader, node, HWTREE_ID_IOMMU, "iommu-map", "iommu-map-mask");
     // A host without a map passes its functions' ids on as they are.
-    if (reader_property(reader, node, "msi-map", &bytes) == nullptr)
+    if (!reader_has(reader, node, "msi-map"))
         read_list(reader, node, HWTREE_ID_MSI, "msi-parent", "#msi-cells", host ? REQUESTERS : 1);
     read_list(reader, node, HWTREE_ID_IOMMU, "iommus", "#iommu-cells", 1);
 }

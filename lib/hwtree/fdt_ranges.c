@@ -7,80 +7,45 @@
 
 #include "fdt_reader.h"
 
-struct reader_address reader_address(const struct reader_cells *property, uint32_t index,
-                                     uint32_t count)
+// How a row of "ranges" or "dma-ranges" of a bus is divided.
+static struct fdt_row row_of(const struct fdt_reader *reader, uint32_t bus)
 {
-    if (count == 3)
-        return (struct reader_address){reader_cell(property, index),
-                                       reader_number(property, index + 1, 2)};
-    return (struct reader_address){0, reader_number(property, index, count)};
-}
-
-// How a row of "ranges" or "dma-ranges" of a bus is divided. false: it cannot be said.
-struct row {
-    uint32_t child, parent, size, step;
-};
-
-static bool row_of(const struct fdt_reader *reader, uint32_t bus, struct row *row)
-{
-    uint32_t above = reader_parent(reader, bus);
-    if (above == HWTREE_NONE)
-        return false;
-    row->child = reader->nodes[bus].address_cells;
-    row->parent = reader->nodes[above].address_cells;
-    row->size = reader->nodes[bus].size_cells;
-    row->step = row->child + row->parent + row->size;
-    return row->child >= 1 && row->child <= 3 && row->parent >= 1 && row->parent <= 3 &&
-           row->size >= 1 && row->size <= 2;
-}
-
-// From an address on the bus to one on the bus above, by the row that covers it.
-static enum hwtree_cause step_up(struct fdt_reader *reader, uint32_t bus,
-                                 const struct reader_cells *ranges, struct reader_address *address,
-                                 uint64_t bytes)
-{
-    struct row row;
-    if (!row_of(reader, bus, &row))
-        return HWTREE_NO_CELLS;
-    if (!ranges->whole || ranges->count % row.step != 0)
-        return HWTREE_MALFORMED;
-    uint32_t mask = (reader->nodes[bus].flags & FDT_PCI) != 0 ? FDT_PCI_SPACE : UINT32_MAX;
-    for (uint32_t at = 0; at < ranges->count; at += row.step) {
-        if (!hwtree_work(reader->builder, 1))
-            return HWTREE_TOO_LONG;
-        struct reader_address child = reader_address(ranges, at, row.child);
-        uint64_t size = reader_number(ranges, at + row.child + row.parent, row.size);
-        uint64_t offset = address->low - child.low;
-        if (((child.high ^ address->high) & mask) != 0 || address->low < child.low ||
-            offset > size || bytes > size - offset)
-            continue;
-        struct reader_address parent = reader_address(ranges, at + row.child, row.parent);
-        if (__builtin_add_overflow(parent.low, offset, &address->low))
-            return HWTREE_WRAPS;
-        address->high = parent.high;
-        return HWTREE_CAUSES;
-    }
-    return HWTREE_OUTSIDE;
+    const struct hwtree_fdt_node *own = &reader->nodes[bus];
+    const struct hwtree_fdt_node *above = &reader->nodes[reader_parent(reader, bus)];
+    return (struct fdt_row){
+        .child = own->address_cells,
+        .parent = above->address_cells,
+        .size = own->size_cells,
+        .high_mask = (own->flags & FDT_PCI) != 0 ? FDT_PCI_SPACE : UINT32_MAX,
+    };
 }
 
 enum reader_translation reader_translate(struct fdt_reader *reader, uint32_t node,
                                          const char *property, uint32_t index, uint32_t bus,
-                                         struct reader_address address, uint64_t bytes,
+                                         struct fdt_address address, uint64_t bytes,
                                          uint64_t *physical)
 {
     for (; bus != 0; bus = reader_parent(reader, bus)) {
-        struct reader_cells ranges = reader_cells(reader, bus, "ranges");
+        struct fdt_cells ranges = reader_cells(reader, bus, "ranges");
         if (ranges.cells == nullptr)
             return FDT_LOCAL;
         if (ranges.count == 0)
             continue; // the same addresses above
-        enum hwtree_cause cause = step_up(reader, bus, &ranges, &address, bytes);
-        if (cause == HWTREE_CAUSES)
+        const struct fdt_row row = row_of(reader, bus);
+        if (!hwtree_work(reader->builder, ranges.count / 3)) {
+            hwtree_problem(reader->builder, node, HWTREE_TOO_LONG, property, index);
+            return FDT_REFUSED;
+        }
+        const enum fdt_fault fault = fdt_translate(ranges, &row, &address, bytes);
+        if (fault == FDT_SOUND)
             continue;
-        if (cause == HWTREE_MALFORMED || cause == HWTREE_NO_CELLS)
-            hwtree_problem(reader->builder, bus, cause, "ranges", 0);
+        if (fault == FDT_NO_ROWS)
+            hwtree_problem(reader->builder, bus, HWTREE_NO_CELLS, "ranges", 0);
+        else if (fault == FDT_WRONG_LENGTH)
+            hwtree_problem(reader->builder, bus, HWTREE_MALFORMED, "ranges", 0);
         else
-            hwtree_problem(reader->builder, node, cause, property, index);
+            hwtree_problem(reader->builder, node,
+                           fault == FDT_WRAPS ? HWTREE_WRAPS : HWTREE_OUTSIDE, property, index);
         return FDT_REFUSED;
     }
     *physical = address.low;
@@ -88,7 +53,7 @@ enum reader_translation reader_translate(struct fdt_reader *reader, uint32_t nod
 }
 
 static void read_register(struct fdt_reader *reader, uint32_t node, uint32_t index,
-                          struct reader_address address, uint64_t bytes, uint32_t name)
+                          struct fdt_address address, uint64_t bytes, uint32_t name)
 {
     uint32_t bus = reader_parent(reader, node);
     const struct hwtree_fdt_node *above = &reader->nodes[bus];
@@ -114,7 +79,7 @@ static void read_register(struct fdt_reader *reader, uint32_t node, uint32_t ind
 
 void reader_read_registers(struct fdt_reader *reader, uint32_t node)
 {
-    struct reader_cells reg = reader_cells(reader, node, "reg");
+    struct fdt_cells reg = reader_cells(reader, node, "reg");
     if (reg.cells == nullptr || node == 0)
         return;
     const struct hwtree_fdt_node *above = &reader->nodes[reader_parent(reader, node)];
@@ -126,12 +91,11 @@ void reader_read_registers(struct fdt_reader *reader, uint32_t node)
     }
     if (!reg.whole || reg.count % step != 0)
         hwtree_problem(reader->builder, node, HWTREE_MALFORMED, "reg", reg.count / step);
-    uint32_t names_bytes;
-    const char *names = reader_property(reader, node, "reg-names", &names_bytes);
+    struct fdt_value names = reader_property(reader, node, "reg-names");
     for (uint32_t at = 0; at + step <= reg.count && hwtree_work(reader->builder, 1); at += step)
-        read_register(reader, node, at / step, reader_address(&reg, at, address_cells),
-                      reader_number(&reg, at + address_cells, size_cells),
-                      reader_next_text(reader, &names, &names_bytes));
+        read_register(reader, node, at / step, fdt_address(reg.cells, at, address_cells),
+                      fdt_number(reg.cells, at + address_cells, size_cells),
+                      reader_next_text(reader, &names));
 }
 
 // ---- DMA
@@ -169,24 +133,25 @@ void reader_read_dma(struct fdt_reader *reader, uint32_t node)
 {
     if (node == 0)
         return;
-    struct reader_cells ranges = reader_cells(reader, node, "dma-ranges");
+    struct fdt_cells ranges = reader_cells(reader, node, "dma-ranges");
     const struct hwtree_node *above = hwtree_node(reader->tree, reader_parent(reader, node));
     if (ranges.count == 0) { // nothing is said, or that nothing changes: as the bus above
         hwtree_edit(reader->builder, node)->dma = above->dma;
         hwtree_edit(reader->builder, node)->flags |= above->flags & HWTREE_LIMITED;
         return;
     }
-    struct row row;
-    if (!row_of(reader, node, &row) || !ranges.whole || ranges.count % row.step != 0) {
+    const struct fdt_row row = row_of(reader, node);
+    const uint32_t step = fdt_row_cells(&row);
+    if (step == 0 || !ranges.whole || ranges.count % step != 0) {
         hwtree_problem(reader->builder, node, HWTREE_MALFORMED, "dma-ranges", 0);
         return;
     }
     hwtree_edit(reader->builder, node)->flags |= HWTREE_LIMITED;
-    for (uint32_t at = 0; at < ranges.count && hwtree_work(reader->builder, 1); at += row.step) {
+    for (uint32_t at = 0; at < ranges.count && hwtree_work(reader->builder, 1); at += step) {
         struct hwtree_dma dma = {
-            .device = reader_address(&ranges, at, row.child).low,
-            .cpu = reader_address(&ranges, at + row.child, row.parent).low,
-            .bytes = reader_number(&ranges, at + row.child + row.parent, row.size),
+            .device = fdt_address(ranges.cells, at, row.child).low,
+            .cpu = fdt_address(ranges.cells, at + row.child, row.parent).low,
+            .bytes = fdt_number(ranges.cells, at + row.child + row.parent, row.size),
         };
         add_dma(reader, node, &dma);
     }

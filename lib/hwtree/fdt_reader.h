@@ -13,9 +13,7 @@
 #pragma once
 
 #include <hwtree/front.h>
-#include <libfdt.h>
 
-constexpr unsigned FDT_CELLS_MAX = 4; // of an address; sizes have two at most
 constexpr uint8_t FDT_NO_CELLS = UINT8_MAX;
 
 // struct hwtree_fdt_node, flags
@@ -30,23 +28,10 @@ enum {
 struct fdt_reader {
     struct hwtree_builder *builder;
     const struct hwtree *tree; // the builder's
-    const void *fdt;
+    const struct fdt *fdt;
     struct hwtree_fdt_node *nodes;
     uint32_t count;
     uint32_t phandles; // how many nodes have one
-};
-
-// A property as an array of cells; null: it is absent.
-struct reader_cells {
-    const fdt32_t *cells;
-    uint32_t count;
-    bool whole; // its length is a multiple of four
-};
-
-// An address on a bus: one or two cells are `low`, three have another in front of them.
-struct reader_address {
-    uint32_t high;
-    uint64_t low;
 };
 
 constexpr uint32_t FDT_PCI_SPACE = 0x0300'0000; // of the high cell: 0 configuration, 1 I/O, 2, 3
@@ -54,23 +39,16 @@ constexpr uint32_t FDT_PCI_SPACE = 0x0300'0000; // of the high cell: 0 configura
 // ---- fdt.c
 
 // What a node says; takes work, and answers as if it were absent when there is none left.
-const void *reader_property(struct fdt_reader *reader, uint32_t node, const char *name,
-                            uint32_t *bytes);
-struct reader_cells reader_cells(struct fdt_reader *reader, uint32_t node, const char *name);
-static inline uint32_t reader_cell(const struct reader_cells *property, uint32_t index)
-{
-    return fdt32_to_cpu(property->cells[index]);
-}
-// `count` cells, two at most, from `index` on, as one number.
-uint64_t reader_number(const struct reader_cells *property, uint32_t index, uint32_t count);
+struct fdt_value reader_property(struct fdt_reader *reader, uint32_t node, const char *name);
+bool reader_has(struct fdt_reader *reader, uint32_t node, const char *name);
+struct fdt_cells reader_cells(struct fdt_reader *reader, uint32_t node, const char *name);
 bool reader_u32(struct fdt_reader *reader, uint32_t node, const char *name, uint32_t *value);
 // A text that ends within its property, or null.
 const char *reader_text(struct fdt_reader *reader, uint32_t node, const char *name);
 // The node with this phandle, or HWTREE_NONE.
 uint32_t reader_by_phandle(const struct fdt_reader *reader, uint32_t phandle);
-// Text `index` of a list that begins at `text` and has `bytes` bytes left of the property; moves
-// both on. 0: there is none.
-uint32_t reader_next_text(struct fdt_reader *reader, const char **text, uint32_t *bytes);
+// Adds the next of a list of texts. 0: there is none.
+uint32_t reader_next_text(struct fdt_reader *reader, struct fdt_value *list);
 
 static inline uint32_t reader_parent(const struct fdt_reader *reader, uint32_t node)
 {
@@ -78,10 +56,6 @@ static inline uint32_t reader_parent(const struct fdt_reader *reader, uint32_t n
 }
 
 // ---- fdt_ranges.c
-
-// Reads an address of `count` cells (FDT_CELLS_MAX - 1 at most).
-struct reader_address reader_address(const struct reader_cells *property, uint32_t index,
-                                     uint32_t count);
 
 enum reader_translation : uint8_t {
     FDT_TRANSLATED,
@@ -91,7 +65,7 @@ enum reader_translation : uint8_t {
 // From an address on the bus `bus` to the CPU's; what is wrong is counted for `node`.
 enum reader_translation reader_translate(struct fdt_reader *reader, uint32_t node,
                                          const char *property, uint32_t index, uint32_t bus,
-                                         struct reader_address address, uint64_t bytes,
+                                         struct fdt_address address, uint64_t bytes,
                                          uint64_t *physical);
 void reader_read_registers(struct fdt_reader *reader, uint32_t node);
 void reader_read_dma(struct fdt_reader *reader, uint32_t node);
@@ -104,9 +78,9 @@ void reader_read_interrupts(struct fdt_reader *reader, uint32_t node);
 // Follows a specifier that `at` is given, from a child with this unit address. The answer is
 // HWTREE_CAUSES if it came to a controller, or the cause why not.
 struct reader_specifier {
-    const fdt32_t *unit;
+    const uint32_t *unit;
     uint32_t unit_count;
-    const fdt32_t *cells;
+    const uint32_t *cells;
     uint32_t count;
 };
 enum hwtree_cause reader_resolve(struct fdt_reader *reader, uint32_t at,
@@ -115,12 +89,12 @@ enum hwtree_cause reader_resolve(struct fdt_reader *reader, uint32_t at,
 // Reads the row of an "interrupt-map" of `node` at cell `*at`, and moves on behind it. The answer
 // is HWTREE_CAUSES if it could be read.
 struct reader_map_row {
-    const fdt32_t *key;
+    const uint32_t *key;
     uint32_t parent;
     struct reader_specifier specifier;
 };
 enum hwtree_cause reader_map_row(struct fdt_reader *reader, uint32_t node,
-                                 const struct reader_cells *map, uint32_t *at,
+                                 const struct fdt_cells *map, uint32_t *at,
                                  struct reader_map_row *row);
 uint32_t reader_map_address_cells(const struct fdt_reader *reader, uint32_t node);
 

@@ -6,7 +6,6 @@
 #include "machine.h"
 
 #include <lib/acpi_tables.h>
-#include <lib/string.h>
 
 constexpr uint32_t PPI_FIRST = 16, PPI_END = 32;
 constexpr uint64_t MPIDR_AFFINITY = 0xff'00ff'ffff;
@@ -17,40 +16,24 @@ constexpr size_t GICC_BYTES = offsetof(struct acpi_madt_generic_interrupt, effic
 // ---- the MADT's entries
 
 struct entries {
-    const char *table; // nullptr: there is none
-    size_t bytes, at;
+    struct acpi_piece table;
+    uint32_t at;
 };
 
-static struct entries entries_begin(const struct acpi *acpi)
+static struct entries entries_begin(struct acpi_tables *acpi)
 {
-    struct entries e = {.at = sizeof(struct acpi_table_madt)};
-    e.table = acpi_find(acpi, ACPI_SIG_MADT, e.at, &e.bytes);
-    return e;
+    constexpr uint32_t header = sizeof(struct acpi_table_madt);
+    return (struct entries){acpi_find(acpi, ACPI_SIG_MADT, header), header};
 }
 
-// Copies the next entry of a type, as much of it as there is; less than `at_least`: passed over.
-static bool entries_next(struct entries *e, uint8_t type, size_t at_least, void *out, size_t size)
+// Copies the next entry of a type, as much of it as there is; less than `least`: passed over.
+static bool entries_next(struct entries *e, uint32_t type, size_t least, void *out, size_t size)
 {
-    while (e->table != nullptr && e->bytes - e->at >= sizeof(struct acpi_subtable_header)) {
-        struct acpi_subtable_header head;
-        memcpy(&head, e->table + e->at, sizeof(head));
-        if (head.length < sizeof(head) || head.length > e->bytes - e->at) {
-            klog("ACPI: the MADT is broken at byte %lu, the rest is ignored", e->at);
-            break;
-        }
-        const char *entry = e->table + e->at;
-        e->at += head.length;
-        if (head.type != type)
-            continue;
-        if (head.length < at_least) {
-            klog("ACPI: an entry of type %u of the MADT is too short and is ignored", type);
-            continue;
-        }
-        memset(out, 0, size);
-        memcpy(out, entry, head.length < size ? head.length : size);
-        return true;
-    }
-    e->at = e->bytes;
+    struct acpi_piece entry;
+    uint32_t found;
+    while (acpi_next(&e->table, &e->at, &found, &entry))
+        if (found == type && acpi_take(&entry, out, size, least))
+            return true;
     return false;
 }
 
@@ -70,15 +53,13 @@ static bool is_pl011(uint8_t type)
            type == ACPI_DBG2_ARM_SBSA_GENERIC;
 }
 
-void acpi_describe_console(const struct acpi *acpi, struct machine_description *machine)
+void acpi_describe_console(struct acpi_tables *acpi, struct machine_description *machine)
 {
     machine->source = "ACPI";
-    size_t bytes;
-    const void *table = acpi_find(acpi, ACPI_SIG_SPCR, sizeof(struct acpi_table_spcr), &bytes);
-    if (table == nullptr)
-        return;
     struct acpi_table_spcr spcr;
-    memcpy(&spcr, table, sizeof(spcr));
+    const struct acpi_piece table = acpi_find(acpi, ACPI_SIG_SPCR, sizeof(spcr));
+    if (table.at == nullptr || !acpi_copy(&table, &spcr, sizeof(spcr), sizeof(spcr)))
+        return;
     if (!is_pl011(spcr.interface_type) || spcr.serial_port.space_id != ACPI_ADR_SPACE_SYSTEM_MEMORY)
         return;
     machine->console.registers.value = spcr.serial_port.address;
@@ -87,7 +68,7 @@ void acpi_describe_console(const struct acpi *acpi, struct machine_description *
 
 // ---- interrupt controller
 
-static void describe_frames(const struct acpi *acpi, struct machine_description *machine)
+static void describe_frames(struct acpi_tables *acpi, struct machine_description *machine)
 {
     struct acpi_madt_generic_msi_frame f;
     for (struct entries e = entries_begin(acpi);
@@ -105,7 +86,7 @@ static void describe_frames(const struct acpi *acpi, struct machine_description 
     }
 }
 
-static void describe_gicv2(const struct acpi *acpi, struct machine_description *machine)
+static void describe_gicv2(struct acpi_tables *acpi, struct machine_description *machine)
 {
     struct acpi_madt_generic_interrupt cpu;
     struct entries e = entries_begin(acpi);
@@ -127,7 +108,7 @@ static void add_redistributors(struct machine_description *machine, uint64_t add
 }
 
 // Either regions of redistributors have entries of their own, or each CPU names its own one.
-static void describe_redistributors(const struct acpi *acpi, struct machine_description *machine)
+static void describe_redistributors(struct acpi_tables *acpi, struct machine_description *machine)
 {
     constexpr uint64_t frames_bytes = 0x20000; // of one without a GICv4's
     struct acpi_madt_generic_redistributor region;
@@ -142,7 +123,7 @@ static void describe_redistributors(const struct acpi *acpi, struct machine_desc
             add_redistributors(machine, cpu.gicr_base_address, frames_bytes);
 }
 
-static void describe_gicv3(const struct acpi *acpi, struct machine_description *machine)
+static void describe_gicv3(struct acpi_tables *acpi, struct machine_description *machine)
 {
     machine->gic = GIC_V3;
     describe_redistributors(acpi, machine);
@@ -158,7 +139,7 @@ static void describe_gicv3(const struct acpi *acpi, struct machine_description *
     }
 }
 
-static void describe_controller(const struct acpi *acpi, struct machine_description *machine)
+static void describe_controller(struct acpi_tables *acpi, struct machine_description *machine)
 {
     struct acpi_madt_generic_distributor d;
     struct entries e = entries_begin(acpi);
@@ -188,38 +169,35 @@ static uint32_t timer_interrupt(uint32_t intid)
     return intid >= PPI_FIRST && intid < PPI_END ? intid : 0;
 }
 
-static void describe_timer(const struct acpi *acpi, struct machine_description *machine)
+static void describe_timer(struct acpi_tables *acpi, struct machine_description *machine)
 {
-    size_t bytes;
-    const void *table = acpi_find(
-        acpi, ACPI_SIG_GTDT, offsetof(struct acpi_table_gtdt, non_secure_el2_interrupt), &bytes);
-    if (table == nullptr)
+    constexpr size_t least = offsetof(struct acpi_table_gtdt, non_secure_el2_interrupt);
+    struct acpi_table_gtdt gtdt;
+    const struct acpi_piece table = acpi_find(acpi, ACPI_SIG_GTDT, least);
+    if (table.at == nullptr || !acpi_copy(&table, &gtdt, sizeof(gtdt), least))
         panic("ACPI: there is no GTDT, so the timer's interrupt is unknown");
-    struct acpi_table_gtdt gtdt = {};
-    memcpy(&gtdt, table, bytes < sizeof(gtdt) ? bytes : sizeof(gtdt));
     machine->timer_virtual = timer_interrupt(gtdt.virtual_timer_interrupt);
     machine->timer_physical = timer_interrupt(gtdt.non_secure_el1_interrupt);
     if (machine->timer_virtual == 0 && machine->timer_physical == 0)
         panic("ACPI: the GTDT names no timer of EL1 with an interrupt of the CPU's own");
 }
 
-static uint16_t arm_flags(const struct acpi *acpi)
+static uint16_t arm_flags(struct acpi_tables *acpi)
 {
-    constexpr size_t at = offsetof(struct acpi_table_fadt, arm_boot_flags);
-    uint16_t flags = 0;
-    size_t bytes;
-    const char *fadt = acpi_find(acpi, ACPI_SIG_FADT, at + sizeof(flags), &bytes);
-    if (fadt != nullptr)
-        memcpy(&flags, fadt + at, sizeof(flags));
-    return flags;
+    constexpr size_t least = offsetof(struct acpi_table_fadt, minor_revision); // behind them
+    struct acpi_table_fadt fadt;
+    const struct acpi_piece table = acpi_find(acpi, ACPI_SIG_FADT, least);
+    return table.at != nullptr && acpi_copy(&table, &fadt, sizeof(fadt), least)
+               ? fadt.arm_boot_flags
+               : 0;
 }
 
-static bool has_psci(const struct acpi *acpi)
+static bool has_psci(struct acpi_tables *acpi)
 {
     return (arm_flags(acpi) & ACPI_FADT_PSCI_COMPLIANT) != 0;
 }
 
-static void describe_psci(const struct acpi *acpi, struct machine_description *machine)
+static void describe_psci(struct acpi_tables *acpi, struct machine_description *machine)
 {
     if (!has_psci(acpi)) {
         klog("ACPI: no PSCI: the machine cannot be powered off");
@@ -228,7 +206,7 @@ static void describe_psci(const struct acpi *acpi, struct machine_description *m
     machine->psci = (arm_flags(acpi) & ACPI_FADT_PSCI_USE_HVC) != 0 ? CONDUIT_HVC : CONDUIT_SMC;
 }
 
-void acpi_describe_devices(const struct acpi *acpi, struct machine_description *machine)
+void acpi_describe_devices(struct acpi_tables *acpi, struct machine_description *machine)
 {
     describe_psci(acpi, machine);
     describe_controller(acpi, machine);
@@ -245,7 +223,7 @@ static bool is_listed(const struct boot_info *boot, uint64_t id)
     return false;
 }
 
-void acpi_read_cpus(const struct acpi *acpi, uint64_t boot_cpu, struct boot_info *boot)
+void acpi_read_cpus(struct acpi_tables *acpi, uint64_t boot_cpu, struct boot_info *boot)
 {
     boot->cpu_ids[0] = boot_cpu;
     boot->cpu_count = 1;

@@ -12,23 +12,23 @@
 // ---- describe_fdt.c: the description by the device tree
 
 // The console first of all, so that the rest can be heard.
-void describe_console(const void *tree, struct machine_description *machine);
+void describe_console(const struct fdt *tree, struct machine_description *machine);
 
 // The rest. Panics where the kernel cannot run without; complains of and leaves out what it can do
 // without.
-void describe_devices(const void *tree, struct machine_description *machine);
+void describe_devices(const struct fdt *tree, struct machine_description *machine);
 
 // ---- describe_power.c: a part of it
 
-void describe_power(const void *tree, struct machine_description *machine);
+void describe_power(const struct fdt *tree, struct machine_description *machine);
 
 // ---- describe_acpi.c: the description by ACPI tables, as above
 
-void acpi_describe_console(const struct acpi *acpi, struct machine_description *machine);
-void acpi_describe_devices(const struct acpi *acpi, struct machine_description *machine);
+void acpi_describe_console(struct acpi_tables *acpi, struct machine_description *machine);
+void acpi_describe_devices(struct acpi_tables *acpi, struct machine_description *machine);
 
 // Lists the CPUs that can be started, `boot_cpu` (an MPIDR affinity) first.
-void acpi_read_cpus(const struct acpi *acpi, uint64_t boot_cpu, struct boot_info *boot);
+void acpi_read_cpus(struct acpi_tables *acpi, uint64_t boot_cpu, struct boot_info *boot);
 
 // ---- devices.c
 

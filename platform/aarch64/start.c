@@ -11,7 +11,7 @@
 
 static struct boot_info boot;
 static struct machine_description machine;
-static struct acpi acpi;
+static struct acpi_tables acpi;
 
 // Maps the RAM; what cannot be mapped is not RAM for the kernel.
 static void map_ram(void)
@@ -62,7 +62,7 @@ static const char *read_handover(paddr_t address)
 
 static const void *open_tree(void)
 {
-    const void *tree = fdt_open(boot.tables, &boot.tables_bytes);
+    const struct fdt *tree = fdt_open(boot.tables, &boot.tables_bytes);
     if (tree == nullptr)
         panic("boot: there is no device tree at 0x%lx", boot.tables.value);
     describe_console(tree, &machine);
@@ -70,7 +70,7 @@ static const void *open_tree(void)
     return tree;
 }
 
-static void read_tree(const void *tree)
+static void read_tree(const struct fdt *tree)
 {
     fdt_read_cpus(tree, arch_cpu_affinity(), &boot, machine.releases);
     describe_devices(tree, &machine);
@@ -99,7 +99,7 @@ static void read_acpi(void)
 
 void platform_start(paddr_t told, enum arch_entry way)
 {
-    const void *tree = nullptr;
+    const struct fdt *tree = nullptr;
     const char *wrong = nullptr;
     boot.firmware = FIRMWARE_DEVICE_TREE;
     boot.tables = told;

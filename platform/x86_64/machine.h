@@ -11,7 +11,7 @@
 
 // MADT: interrupt controllers and CPUs. CPU ids go into `boot` in the table's order. false: there
 // is no sound MADT.
-[[nodiscard]] bool machine_interrupts(const struct acpi *acpi, struct apic_config *config,
+[[nodiscard]] bool machine_interrupts(struct acpi_tables *acpi, struct apic_config *config,
                                       struct boot_info *boot);
 
 // For those who read tables: what has no room, or cannot be used, is named and left out.
@@ -19,8 +19,8 @@ void machine_add_cpu(struct boot_info *boot, uint32_t id);
 void machine_add_io_apic(struct apic_config *config, uint64_t address, uint32_t first_line);
 
 // FADT: how to power off and reset.
-void machine_power(const struct acpi *acpi, struct acpi_power_config *config);
+void machine_power(struct acpi_tables *acpi, struct acpi_power_config *config);
 
 // A timer of known rate: the HPET, or the FADT's; where the tables name none that counts, the PC's
 // own, or the time-stamp counter if the processor states its rate. false: there is none.
-[[nodiscard]] bool machine_reference(const struct acpi *acpi, struct clock_reference *reference);
+[[nodiscard]] bool machine_reference(struct acpi_tables *acpi, struct clock_reference *reference);

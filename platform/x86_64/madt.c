@@ -4,36 +4,12 @@
 #include "machine.h"
 
 #include <lib/acpi_tables.h>
-#include <lib/string.h>
 
 // MPS INTI flags of an override.
 constexpr unsigned INTI_POLARITY_MASK = 3;
 constexpr unsigned INTI_ACTIVE_LOW = 3;
 constexpr unsigned INTI_TRIGGER_SHIFT = 2;
 constexpr unsigned INTI_LEVEL = 3;
-
-// The shortest sound entry of a type that is read here; 0: the type is not read.
-static size_t entry_bytes(uint8_t type)
-{
-    switch (type) {
-    case ACPI_MADT_TYPE_LOCAL_APIC:
-        return sizeof(struct acpi_madt_local_apic);
-    case ACPI_MADT_TYPE_IO_APIC:
-        return sizeof(struct acpi_madt_io_apic);
-    case ACPI_MADT_TYPE_INTERRUPT_OVERRIDE:
-        return sizeof(struct acpi_madt_interrupt_override);
-    case ACPI_MADT_TYPE_LOCAL_APIC_NMI:
-        return sizeof(struct acpi_madt_local_apic_nmi);
-    case ACPI_MADT_TYPE_LOCAL_APIC_OVERRIDE:
-        return sizeof(struct acpi_madt_local_apic_override);
-    case ACPI_MADT_TYPE_LOCAL_X2APIC:
-        return sizeof(struct acpi_madt_local_x2apic);
-    case ACPI_MADT_TYPE_LOCAL_X2APIC_NMI:
-        return sizeof(struct acpi_madt_local_x2apic_nmi);
-    default:
-        return 0;
-    }
-}
 
 void machine_add_cpu(struct boot_info *boot, uint32_t id)
 {
@@ -89,69 +65,64 @@ static void add_nmi(struct apic_config *config, uint8_t input)
         config->nmi_inputs |= (uint8_t)(1u << input);
 }
 
-static void read_entry(const struct acpi_subtable_header *entry, struct apic_config *config,
+static void read_entry(uint32_t type, const struct acpi_piece *entry, struct apic_config *config,
                        struct boot_info *boot)
 {
-    const void *at = entry;
-    switch (entry->type) {
-    case ACPI_MADT_TYPE_LOCAL_APIC: {
-        const struct acpi_madt_local_apic *cpu = at;
-        if ((cpu->lapic_flags & ACPI_MADT_ENABLED) != 0)
-            machine_add_cpu(boot, cpu->id);
+    union {
+        struct acpi_madt_local_apic cpu;
+        struct acpi_madt_local_x2apic wide_cpu;
+        struct acpi_madt_io_apic io;
+        struct acpi_madt_interrupt_override source;
+        struct acpi_madt_local_apic_nmi nmi;
+        struct acpi_madt_local_x2apic_nmi wide_nmi;
+        struct acpi_madt_local_apic_override address;
+    } e;
+    switch (type) {
+    case ACPI_MADT_TYPE_LOCAL_APIC:
+        if (acpi_take(entry, &e, sizeof(e.cpu), sizeof(e.cpu)) &&
+            (e.cpu.lapic_flags & ACPI_MADT_ENABLED) != 0)
+            machine_add_cpu(boot, e.cpu.id);
         break;
-    }
-    case ACPI_MADT_TYPE_LOCAL_X2APIC: {
-        const struct acpi_madt_local_x2apic *cpu = at;
-        if ((cpu->lapic_flags & ACPI_MADT_ENABLED) != 0)
-            machine_add_cpu(boot, cpu->local_apic_id);
+    case ACPI_MADT_TYPE_LOCAL_X2APIC:
+        if (acpi_take(entry, &e, sizeof(e.wide_cpu), sizeof(e.wide_cpu)) &&
+            (e.wide_cpu.lapic_flags & ACPI_MADT_ENABLED) != 0)
+            machine_add_cpu(boot, e.wide_cpu.local_apic_id);
         break;
-    }
-    case ACPI_MADT_TYPE_IO_APIC: {
-        const struct acpi_madt_io_apic *io = at;
-        machine_add_io_apic(config, io->address, io->global_irq_base);
+    case ACPI_MADT_TYPE_IO_APIC:
+        if (acpi_take(entry, &e, sizeof(e.io), sizeof(e.io)))
+            machine_add_io_apic(config, e.io.address, e.io.global_irq_base);
         break;
-    }
     case ACPI_MADT_TYPE_INTERRUPT_OVERRIDE:
-        add_override(config, at);
+        if (acpi_take(entry, &e, sizeof(e.source), sizeof(e.source)))
+            add_override(config, &e.source);
         break;
-    case ACPI_MADT_TYPE_LOCAL_APIC_NMI: {
-        const struct acpi_madt_local_apic_nmi *nmi = at;
-        add_nmi(config, nmi->lint);
+    case ACPI_MADT_TYPE_LOCAL_APIC_NMI:
+        if (acpi_take(entry, &e, sizeof(e.nmi), sizeof(e.nmi)))
+            add_nmi(config, e.nmi.lint);
         break;
-    }
-    case ACPI_MADT_TYPE_LOCAL_X2APIC_NMI: {
-        const struct acpi_madt_local_x2apic_nmi *nmi = at;
-        add_nmi(config, nmi->lint);
+    case ACPI_MADT_TYPE_LOCAL_X2APIC_NMI:
+        if (acpi_take(entry, &e, sizeof(e.wide_nmi), sizeof(e.wide_nmi)))
+            add_nmi(config, e.wide_nmi.lint);
         break;
-    }
-    case ACPI_MADT_TYPE_LOCAL_APIC_OVERRIDE: {
-        const struct acpi_madt_local_apic_override *override = at;
-        config->local = (paddr_t){override->address};
+    case ACPI_MADT_TYPE_LOCAL_APIC_OVERRIDE:
+        if (acpi_take(entry, &e, sizeof(e.address), sizeof(e.address)))
+            config->local = (paddr_t){e.address.address};
         break;
-    }
     default:
         break;
     }
 }
 
-bool machine_interrupts(const struct acpi *acpi, struct apic_config *config, struct boot_info *boot)
+bool machine_interrupts(struct acpi_tables *acpi, struct apic_config *config,
+                        struct boot_info *boot)
 {
-    size_t bytes;
-    const struct acpi_table_madt *madt = acpi_find(acpi, ACPI_SIG_MADT, sizeof(*madt), &bytes);
-    if (madt == nullptr)
+    struct acpi_table_madt header;
+    struct acpi_piece entry, madt = acpi_find(acpi, ACPI_SIG_MADT, sizeof(header));
+    if (madt.at == nullptr || !acpi_copy(&madt, &header, sizeof(header), sizeof(header)))
         return false;
-    *config = (struct apic_config){.local = {madt->address}};
-
-    const char *start = (const char *)madt;
-    for (size_t at = sizeof(*madt); at < bytes;) {
-        const struct acpi_subtable_header *entry = (const void *)(start + at);
-        if (bytes - at < sizeof(*entry) || entry->length < sizeof(*entry) ||
-            entry->length > bytes - at || entry->length < entry_bytes(entry->type)) {
-            klog("acpi: the MADT is broken at byte %lu, the rest is ignored", at);
-            break;
-        }
-        read_entry(entry, config, boot);
-        at += entry->length;
-    }
+    *config = (struct apic_config){.local = {header.address}};
+    uint32_t type;
+    for (uint32_t at = sizeof(header); acpi_next(&madt, &at, &type, &entry);)
+        read_entry(type, &entry, config, boot);
     return true;
 }

@@ -25,7 +25,7 @@ enum entry_way : uint32_t { ENTRY_PVH = 0, ENTRY_HANDOVER = 1 };
 
 static struct boot_info boot;
 static struct arch_percpu boot_cpu; // until kernel_main has its own
-static struct acpi acpi;
+static struct acpi_tables acpi;
 
 static void map_ram(uint64_t start, uint64_t end)
 {

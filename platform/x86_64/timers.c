@@ -4,20 +4,16 @@
 #include "machine.h"
 
 #include <lib/acpi_tables.h>
-#include <lib/string.h>
 
 #include "isa_facts.h"
 
 // Older FADTs are shorter; what they lack reads as zero.
-static bool fadt_read(const struct acpi *acpi, struct acpi_table_fadt *fadt)
+static bool fadt_read(struct acpi_tables *acpi, struct acpi_table_fadt *fadt)
 {
     constexpr size_t first_version = offsetof(struct acpi_table_fadt, reset_register);
-    size_t bytes;
-    const void *table = acpi_find(acpi, ACPI_SIG_FADT, first_version, &bytes);
-    *fadt = (struct acpi_table_fadt){};
-    if (table == nullptr)
+    const struct acpi_piece table = acpi_find(acpi, ACPI_SIG_FADT, first_version);
+    if (table.at == nullptr || !acpi_copy(&table, fadt, sizeof(*fadt), first_version))
         return false;
-    memcpy(fadt, table, bytes < sizeof(*fadt) ? bytes : sizeof(*fadt));
     if ((fadt->flags & ACPI_FADT_HW_REDUCED) != 0)
         // ACPI 6.5, 4.1: there is no fixed hardware.
         fadt->pm1a_control_block = fadt->pm_timer_block = 0;
@@ -33,7 +29,7 @@ static uint16_t port_of(const struct acpi_generic_address *extended, uint32_t le
     return legacy <= UINT16_MAX ? (uint16_t)legacy : 0;
 }
 
-void machine_power(const struct acpi *acpi, struct acpi_power_config *config)
+void machine_power(struct acpi_tables *acpi, struct acpi_power_config *config)
 {
     *config = (struct acpi_power_config){
         .sleep_type = ISA_SOFT_OFF_TYPE,
@@ -67,15 +63,15 @@ void machine_power(const struct acpi *acpi, struct acpi_power_config *config)
     config->reset_value = fadt.reset_value;
 }
 
-bool machine_reference(const struct acpi *acpi, struct clock_reference *reference)
+bool machine_reference(struct acpi_tables *acpi, struct clock_reference *reference)
 {
-    size_t bytes;
-    const struct acpi_table_hpet *hpet = acpi_find(acpi, ACPI_SIG_HPET, sizeof(*hpet), &bytes);
-    if (hpet != nullptr && hpet->address.space_id == ACPI_ADR_SPACE_SYSTEM_MEMORY &&
-        hpet->address.address != 0) {
-        if (reference_hpet((paddr_t){hpet->address.address}, reference))
+    struct acpi_table_hpet hpet;
+    const struct acpi_piece table = acpi_find(acpi, ACPI_SIG_HPET, sizeof(hpet));
+    if (table.at != nullptr && acpi_copy(&table, &hpet, sizeof(hpet), sizeof(hpet)) &&
+        hpet.address.space_id == ACPI_ADR_SPACE_SYSTEM_MEMORY && hpet.address.address != 0) {
+        if (reference_hpet((paddr_t){hpet.address.address}, reference))
             return true;
-        klog("ACPI: the HPET at 0x%lx is not used: nothing there counts", hpet->address.address);
+        klog("ACPI: the HPET at 0x%lx is not used: nothing there counts", hpet.address.address);
     }
 
     struct acpi_table_fadt fadt;

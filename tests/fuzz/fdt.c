@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: platform/aarch64/describe_fdt.c platform/aarch64/describe_power.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_property.c platform/boot_info.c user/devd/tree.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_devices.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_pci.c lib/hwtree/acpi_pptt.c lib/hwtree/acpi_tables.c lib/hwtree/aml.c lib/hwtree/aml_resources.c lib/hwtree/aml_terms.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/copy.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
+// build: platform/aarch64/describe_fdt.c platform/aarch64/describe_power.c platform/fdt.c platform/fdt_chosen.c platform/fdt_cpus.c platform/fdt_interrupt.c platform/fdt_memory.c platform/fdt_reg.c platform/boot_info.c user/devd/tree.c lib/firmware/acpi.c lib/firmware/fdt.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_devices.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_pci.c lib/hwtree/acpi_pptt.c lib/hwtree/aml.c lib/hwtree/aml_resources.c lib/hwtree/aml_terms.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/copy.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
 // Device trees, as the kernel's start and the hardware tree's front end read them: nothing outside of the blob is read, both
 // come to an end, and what was found makes sense. The kernel may refuse a tree by a panic that says
@@ -103,7 +103,7 @@ static void expect_sound_releases(const struct boot_info *boot, const paddr_t *r
     }
 }
 
-static void read_boot(const void *fdt)
+static void read_boot(const struct fdt *fdt)
 {
     static struct boot_info boot;
     memset(&boot, 0, sizeof(boot));
@@ -138,7 +138,7 @@ static void expect_sound_machine(const struct machine_description *machine)
 }
 
 // As the start of the machine looks for devices: registers, and interrupts at a controller.
-static void read_devices(const void *fdt)
+static void read_devices(const struct fdt *fdt)
 {
     static struct machine_description machine;
     memset(&machine, 0, sizeof(machine));
@@ -147,20 +147,23 @@ static void read_devices(const void *fdt)
         describe_devices(fdt, &machine);
         expect_sound_machine(&machine);
     }
-    struct fdt_node console, controller = fdt_begin(fdt);
-    if (fdt_find_console(fdt, &console))
-        FUZZ_EXPECT(fdt_enabled(&console));
-    while (fdt_next(&controller) && !fdt_has(&controller, "interrupt-controller")) {}
-    unsigned nodes = 0;
-    for (struct fdt_node node = fdt_begin(fdt); fdt_next(&node) && nodes++ < 64;) {
+    const uint32_t console = fdt_find_console(fdt);
+    if (console != FDT_NONE)
+        FUZZ_EXPECT(fdt_enabled(fdt, console));
+    uint32_t controller = 0;
+    while (controller < fdt->count && !fdt_has(fdt, controller, "interrupt-controller"))
+        controller++;
+    for (uint32_t node = 0; node < fdt->count && node < 64; node++) {
         struct fdt_region region;
         struct fdt_interrupt interrupt;
-        FUZZ_EXPECT(node.depth >= 0 && node.depth < FDT_DEPTH_MAX);
-        FUZZ_EXPECT(memchr(fdt_name(&node), 0, blob_bytes) != nullptr);
-        for (unsigned i = 0; fdt_reg(&node, i, &region); i++)
+        FUZZ_EXPECT(node == FDT_ROOT ? fdt_parent(fdt, node) == FDT_NONE
+                                     : fdt_parent(fdt, node) < node);
+        FUZZ_EXPECT(memchr(fdt_name(fdt, node), 0, blob_bytes) != nullptr);
+        for (unsigned i = 0; fdt_reg(fdt, node, i, &region); i++)
             FUZZ_EXPECT(region.address + region.bytes >= region.address);
-        if (controller.index < 4096 && fdt_has(&controller, "interrupt-controller"))
-            for (unsigned i = 0; i < 8 && fdt_interrupt(&node, i, &controller, &interrupt); i++) {}
+        if (controller < fdt->count)
+            for (unsigned i = 0; i < 8 && fdt_interrupt(fdt, node, i, controller, &interrupt);
+                 i++) {}
     }
 }
 
@@ -168,6 +171,7 @@ static void read_devices(const void *fdt)
 
 // As many nodes as an input has room for, and some fewer, so that trees are cut.
 constexpr uint32_t HARDWARE_NODES = 96;
+static struct fdt_place hardware_places[HARDWARE_NODES];
 static struct hwtree_fdt_node hardware_nodes[HARDWARE_NODES];
 
 // What devd makes of the PCI hosts: no more buses than their registers have room for, and messages
@@ -202,10 +206,11 @@ static void read_as_devd(void)
 {
     static uint64_t memory[8192];
     struct hwtree_builder builder;
-    const char *why = nullptr;
+    struct fdt fdt;
     FUZZ_EXPECT(hwtree_begin(&builder, memory, sizeof(memory), HWTREE_DEVICE_TREE));
-    if (!hwtree_read_fdt(&builder, blob, blob_bytes, hardware_nodes, HARDWARE_NODES, &why)) {
-        FUZZ_EXPECT(why != nullptr);
+    (void)fdt_read(&fdt, blob, blob_bytes, hardware_places, HARDWARE_NODES);
+    if (!hwtree_read_fdt(&builder, &fdt, hardware_nodes)) {
+        FUZZ_EXPECT(fdt.fault != FDT_SOUND);
         return;
     }
     expect_sound_hosts(&builder);
@@ -219,9 +224,9 @@ void fuzz_one(const uint8_t *data, size_t bytes)
     if (bytes >= HEADER && fdt_check_header(blob) == 0 && fdt_totalsize(blob) <= bytes)
         fuzz_past_header();
     uint64_t size;
-    const void *fdt = fdt_open((paddr_t){BASE}, &size);
+    const struct fdt *fdt = fdt_open((paddr_t){BASE}, &size);
     if (fdt != nullptr) {
-        FUZZ_EXPECT(fdt == blob && size <= bytes);
+        FUZZ_EXPECT(fdt->blob == blob && size <= bytes);
         read_boot(fdt);
         read_devices(fdt);
     }

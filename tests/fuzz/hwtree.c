@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// build: lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_devices.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_pci.c lib/hwtree/acpi_pptt.c lib/hwtree/acpi_tables.c lib/hwtree/aml.c lib/hwtree/aml_resources.c lib/hwtree/aml_terms.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
+// build: lib/firmware/acpi.c lib/firmware/fdt.c lib/hwtree/acpi.c lib/hwtree/acpi_arm.c lib/hwtree/acpi_devices.c lib/hwtree/acpi_dmar.c lib/hwtree/acpi_madt.c lib/hwtree/acpi_numa.c lib/hwtree/acpi_pci.c lib/hwtree/acpi_pptt.c lib/hwtree/aml.c lib/hwtree/aml_resources.c lib/hwtree/aml_terms.c lib/hwtree/builder.c lib/hwtree/check.c lib/hwtree/diff.c lib/hwtree/fdt.c lib/hwtree/fdt_interrupts.c lib/hwtree/fdt_kinds.c lib/hwtree/fdt_pci.c lib/hwtree/fdt_ranges.c lib/hwtree/print.c lib/hwtree/properties.c lib/hwtree/read.c
 //
 // Blocks that say that they are a hardware tree: what the checker takes can be read, printed and
 // compared, and nothing outside of it is read.

@@ -10,7 +10,7 @@
 #include "acpi_maker.h"
 #include "test.h"
 
-static struct hwtree_acpi acpi;
+static struct acpi_tables acpi;
 static uint8_t *tables[16];
 static unsigned table_count;
 
@@ -18,7 +18,7 @@ static inline void begin_tables(void)
 {
     while (table_count > 0)
         free(tables[--table_count]);
-    acpi = (struct hwtree_acpi){};
+    acpi = (struct acpi_tables){};
 }
 
 static inline uint8_t *put_table(const char *signature, const void *body, size_t bytes)
@@ -26,6 +26,6 @@ static inline uint8_t *put_table(const char *signature, const void *body, size_t
     const size_t whole = sizeof(struct acpi_table_header) + bytes;
     uint8_t *table = malloc(whole);
     make_table(table, signature, body, bytes);
-    EXPECT(hwtree_acpi_add(&acpi, table, whole));
+    EXPECT(acpi_tables_put(&acpi, table, whole)->fault == ACPI_SOUND);
     return tables[table_count++] = table;
 }

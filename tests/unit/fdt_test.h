@@ -14,6 +14,7 @@ constexpr size_t TREE_BYTES = 1u << 20;
 constexpr uint32_t NODES = 8192;
 
 static uint64_t memory[TREE_BYTES / 8];
+static struct fdt_place places[NODES];
 static struct hwtree_fdt_node nodes[NODES];
 
 // Reads a blob; whatever comes out is sound.
@@ -23,8 +24,10 @@ static inline bool read_blob(const void *blob, size_t bytes)
     const char *why = "";
     tree = (struct hwtree *)memory;
     EXPECT(hwtree_begin(&builder, memory, TREE_BYTES, HWTREE_DEVICE_TREE));
-    if (!hwtree_read_fdt(&builder, blob, bytes, nodes, NODES, &why)) {
-        EXPECT(why != nullptr);
+    struct fdt fdt;
+    (void)fdt_read(&fdt, blob, bytes, places, NODES);
+    if (!hwtree_read_fdt(&builder, &fdt, nodes)) {
+        EXPECT(fdt.fault != FDT_SOUND);
         return false;
     }
     EXPECT_NOTE(hwtree_check(tree, hwtree_finish(&builder), &why), "%s", why);

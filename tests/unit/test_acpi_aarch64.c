@@ -111,7 +111,7 @@ static void begin(void)
     said[0] = '\0';
 }
 
-static struct acpi acpi;
+static struct acpi_tables acpi;
 static struct machine_description machine;
 static struct boot_info boot;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// build: platform/aarch64/describe_fdt.c platform/aarch64/describe_power.c platform/fdt.c platform/fdt_property.c platform/fdt_interrupt.c platform/fdt_chosen.c platform/boot_info.c
+// build: platform/aarch64/describe_fdt.c platform/aarch64/describe_power.c platform/fdt.c platform/fdt_reg.c platform/fdt_interrupt.c platform/fdt_chosen.c platform/boot_info.c
 //
 // What the platform reads out of a device tree of AArch64: the trees of QEMU's virt machine, dumped
 // while the test runs, and a few changes to them; and RAM that is set aside for a controller.
@@ -92,7 +92,7 @@ static bool describe(void)
 {
     uint64_t bytes;
     machine = (struct machine_description){};
-    const void *tree = fdt_open((paddr_t){BASE}, &bytes);
+    const struct fdt *tree = fdt_open((paddr_t){BASE}, &bytes);
     if (tree == nullptr || setjmp(refused) != 0)
         return false;
     describe_console(tree, &machine);

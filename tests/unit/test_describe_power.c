@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// build: platform/aarch64/describe_power.c platform/fdt.c platform/fdt_property.c hal/syscon.c hal/bcm_pm.c
+// build: platform/aarch64/describe_power.c platform/fdt.c platform/fdt_reg.c hal/syscon.c hal/bcm_pm.c
 //
 // What switches a machine off and resets it: as trees of both forms of the bindings tell of it, and what is then
 // written to registers in memory. A tree that makes no sense costs that way, with a message, and no other.
@@ -88,7 +88,7 @@ static void describe(void)
     blob = maker.blob;
     said[0] = '\0';
     machine = (struct machine_description){};
-    const void *tree = fdt_open((paddr_t){BASE}, &bytes);
+    const struct fdt *tree = fdt_open((paddr_t){BASE}, &bytes);
     EXPECT(tree != nullptr);
     describe_power(tree, &machine);
     free(blob);

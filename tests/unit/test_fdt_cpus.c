@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// build: platform/fdt.c platform/fdt_property.c platform/fdt_cpus.c platform/boot_info.c
+// build: platform/fdt.c platform/fdt_reg.c platform/fdt_cpus.c platform/boot_info.c
 //
 // Which CPUs the kernel starts by a device tree, and how: by PSCI, or from a spin table where nothing else
 // is. A CPU whose release address cannot be right is left off with a message, and the others are not.
@@ -90,7 +90,7 @@ static void read_cpus(void)
     boot.kernel = (struct boot_range){KERNEL, KERNEL + 0x10'0000};
     boot.bundle = (struct boot_range){BUNDLE, BUNDLE + 0x10'0000};
     boot.tables.value = BASE;
-    const void *tree = fdt_open(boot.tables, &boot.tables_bytes);
+    const struct fdt *tree = fdt_open(boot.tables, &boot.tables_bytes);
     EXPECT(tree != nullptr);
     fdt_read_cpus(tree, BOOT_CPU, &boot, releases);
     boot_info_normalise(&boot);

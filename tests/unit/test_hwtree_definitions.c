@@ -328,11 +328,11 @@ TEST(damage)
         const size_t header = sizeof(struct acpi_table_header);
         const unsigned victim = round % 2 ? 4 : (unsigned)(random_next() % 5);
         for (unsigned n = 0; n <= round % 5; n++)
-            tables[victim][header + random_next() % (acpi.tables[victim].bytes - header)] =
+            tables[victim][header + random_next() % (acpi.list[victim].bytes - header)] =
                 (uint8_t)random_next();
         if (round % 3 == 0)
-            acpi.tables[victim].bytes -=
-                (uint32_t)(random_next() % (acpi.tables[victim].bytes - header));
+            acpi.list[victim].bytes -=
+                (uint32_t)(random_next() % (acpi.list[victim].bytes - header));
         read_all();
         slots += hwtree_compatible(tree, HWTREE_NONE, "virtio,mmio") != HWTREE_NONE;
         uint32_t host = find("/pci@4010000000");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// build: hal/x86_64/tsc_rate.c platform/x86_64/madt.c platform/x86_64/mptable.c
+// build: hal/x86_64/tsc_rate.c platform/x86_64/madt.c platform/x86_64/mptable.c platform/acpi.c platform/boot_info.c
 //
 // What a PC says of itself, as the kernel reads it: CPUs by both kinds of MADT entries, the MP table
 // of one without ACPI, and the rate of the time-stamp counter.
@@ -32,17 +32,14 @@ void klog(const char *format, ...)
     va_end(arguments);
 }
 
+void panic(const char *format, ...)
+{
+    printf("panic: %s\n", format);
+    abort();
+}
+
 alignas(8) static uint8_t madt[sizeof(struct acpi_table_madt) + 256];
 static size_t madt_bytes;
-
-const void *acpi_find(const struct acpi *acpi, const char *signature, size_t at_least,
-                      size_t *bytes)
-{
-    (void)acpi;
-    EXPECT(strcmp(signature, ACPI_SIG_MADT) == 0 && at_least == sizeof(struct acpi_table_madt));
-    *bytes = madt_bytes;
-    return madt;
-}
 
 static void add(const void *entry, size_t bytes)
 {
@@ -70,7 +67,9 @@ static struct apic_config config;
 
 static void read_madt(uint32_t last_id)
 {
-    static struct acpi acpi;
+    struct acpi_tables acpi = {.count = 1};
+    acpi.list[0] =
+        (struct acpi_table){.at = madt, .bytes = (uint32_t)madt_bytes, .signature = ACPI_SIG_MADT};
     id_max = last_id;
     said[0] = '\0';
     boot.cpu_count = 0;
@@ -123,9 +122,16 @@ TEST(inputs_of_both_kinds)
     read_madt(254);
     EXPECT(config.nmi_inputs == 3);
     madt_bytes -= sizeof(wide);
+    add(&cut, cut.header.length); // alone is left out
+    read_madt(254);
+    EXPECT(config.nmi_inputs == 2 && strstr(said, "too short") != nullptr);
+    add(&wide, sizeof(wide));
+    read_madt(254);
+    EXPECT(config.nmi_inputs == 3 && strstr(said, "broken") == nullptr);
+    cut.header.length = 1;
     add(&cut, sizeof(cut));
     read_madt(254);
-    EXPECT(config.nmi_inputs == 2 && strstr(said, "broken") != nullptr);
+    EXPECT(config.nmi_inputs == 3 && strstr(said, "broken at byte") != nullptr);
 }
 
 // ---- the MP table: in memory from address 0 on, of which each look gets a copy of its own

@@ -59,8 +59,9 @@ USER_FLAGS_FP := $(filter-out -mgeneral-regs-only,$(USER_FLAGS))
 # is "file not found".
 
 ROOTS_lib      := -Iabi/include -I$(GEN)/include -Ilib/include
-# The hardware tree's front ends read other people's formats.
-ROOTS_hwtree   := $(ROOTS_lib) -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica
+# What reads firmware's tables reads other people's formats.
+ROOTS_tables   := $(ROOTS_lib) -isystem $(DEPS)/acpica
+TABLE_SOURCES  := $(wildcard lib/firmware/*.c)
 HWTREE_SOURCES := $(wildcard lib/hwtree/*.c)
 ROOTS_machine  := $(ROOTS_lib) -Iarch/include -Iarch/$(ARCH)/include
 # arch/ sees one folder of the kernel, its entry points, and only that.
@@ -68,10 +69,9 @@ ROOTS_arch     := $(ROOTS_machine) -I$(GEN)/arch
 ROOTS_hal      := $(ROOTS_machine) -Ihal/include
 ROOTS_kernel   := $(ROOTS_machine) -Ihal/include -Ikernel/include -I$(GEN)/kernel
 ROOTS_platform := $(ROOTS_machine) -Ihal/include -Ikernel/include -Iplatform/include \
-                  -isystem $(DEPS) -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica \
-                  -isystem tools/freestanding
+                  -isystem $(DEPS)/acpica
 ROOTS_user     := $(ROOTS_lib) -I$(GEN)/user -Iuser/sdk/include -Iuser/sdk/$(ARCH)/include \
-                  -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica -isystem $(DEPS)/bearssl/inc \
+                  -isystem $(DEPS)/acpica -isystem $(DEPS)/bearssl/inc \
                   -isystem tools/freestanding
 
 # --- generated headers ------------------------------------------------------
@@ -126,6 +126,11 @@ define compile
 @mkdir -p $(@D)
 @echo >&2 "  CC    $(if $(filter build/$(ARCH)-%,$@),$(ARCH) )$<"
 $(Q)$(1) -MD -MP -MF $(@:.o=.d) -c $< -o $@
+endef
+
+# $(call table_roots,FOLDER): what reads tables, below FOLDER, has roots of its own.
+define table_roots
+$(1)/lib/firmware/%.o $(1)/lib/hwtree/%.o: ROOTS_lib := $(ROOTS_tables)
 endef
 
 # $(call objects,FOLDER,SOURCES): where the objects of sources go.

@@ -24,7 +24,7 @@ ROOTS_test := $(ROOTS_host_kernel) -I$(GEN)/arch -I. -Ikernel -Itests/unit -Iarc
 
 # The host's C library has these already, with sanitizer checks in them.
 HOST_LIB_SOURCES := $(filter-out lib/string.c lib/memory.c,$(LIB_SOURCES))
-HOST_OBJECTS := $(call objects,$H,$(HOST_LIB_SOURCES) $(KERNEL_SOURCES) $(HWTREE_SOURCES) \
+HOST_OBJECTS := $(call objects,$H,$(HOST_LIB_SOURCES) $(KERNEL_SOURCES) $(TABLE_SOURCES) $(HWTREE_SOURCES) \
                   $(wildcard arch/host/*.c)) \
                 $(call objects,$H,$(addprefix $(DEPS)/libfdt/,fdt.c fdt_ro.c fdt_addresses.c \
                   fdt_strerror.c))
@@ -32,8 +32,7 @@ HOST_LIBRARY := $H/libkernel.a
 
 $H/lib/%.o: lib/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_lib))
-$H/lib/hwtree/%.o: lib/hwtree/%.c $(RULES) | $(GENERATED)
-	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_hwtree))
+$(eval $(call table_roots,$H))
 # The function hooks are where simulated CPUs are interleaved (arch/host/host.h).
 $H/kernel/%.o: kernel/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(HOST_FLAGS) $(WARNINGS) $(ROOTS_host_kernel) -finstrument-functions $(COUNTED))

@@ -10,13 +10,9 @@ ARCH_SOURCES     := $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S)
 HAL_SOURCES      := $(wildcard hal/*.c hal/$(ARCH)/*.c)
 PLATFORM_SOURCES := $(wildcard platform/*.c platform/$(ARCH)/*.c platform/$(ARCH)/*.S)
 
-# The parts of libfdt that reading needs.
-FDT_SOURCES_aarch64 := $(addprefix $(DEPS)/libfdt/,fdt.c fdt_ro.c fdt_addresses.c fdt_strerror.c)
-FDT_SOURCES         := $(FDT_SOURCES_$(ARCH))
-
 K := $(OUT)/kernel.o
-KERNEL_OBJECTS := $(call objects,$K,$(LIB_SOURCES) $(KERNEL_SOURCES) $(ARCH_SOURCES) \
-                    $(HAL_SOURCES) $(PLATFORM_SOURCES) $(FDT_SOURCES))
+KERNEL_OBJECTS := $(call objects,$K,$(LIB_SOURCES) $(TABLE_SOURCES) $(KERNEL_SOURCES) $(ARCH_SOURCES) \
+                    $(HAL_SOURCES) $(PLATFORM_SOURCES))
 
 KERNEL_LD    := arch/$(ARCH)/kernel.ld
 KERNEL_ELF   := $(OUT)/kernel.elf
@@ -30,15 +26,13 @@ kernel: $(KERNEL_ELF) $(KERNEL_IMAGE)
 
 define kernel_layer
 $K/$(1)/%.o: $(1)/%.c $(RULES) | $(GENERATED)
-	$$(call compile,$(CC) $(KERNEL_FLAGS) $$(DEFINES_bug) $(WARNINGS) $(ROOTS_$(1)))
+	$$(call compile,$(CC) $(KERNEL_FLAGS) $$(DEFINES_bug) $(WARNINGS) $$(ROOTS_$(1)))
 $K/$(1)/%.o: $(1)/%.S $(RULES) | $(GENERATED)
 	$$(call compile,$(CC) $(KERNEL_FLAGS) $(WARNINGS) $(ROOTS_$(1)))
 endef
 $(foreach layer,lib kernel arch hal platform,$(eval $(call kernel_layer,$(layer))))
 
-# Other people's code: their own warnings.
-$K/$(DEPS)/libfdt/%.o: $(DEPS)/libfdt/%.c $(RULES)
-	$(call compile,$(CC) $(KERNEL_FLAGS) -w -isystem $(DEPS)/libfdt -isystem tools/freestanding)
+$(eval $(call table_roots,$K))
 
 # --build-id=none, no paths, no times: the same sources give the same bytes.
 $(KERNEL_ELF): $(KERNEL_OBJECTS) $(KERNEL_LD)

@@ -9,12 +9,11 @@ USER_PROGRAMS := $(patsubst %/,%,$(wildcard user/init/ user/devd/ user/drivers/*
 USER_PROGRAMS := $(strip $(foreach p,$(USER_PROGRAMS),$(if $(wildcard $p/*.c),$p)))
 
 U := $(OUT)/user.o
-SDK_OBJECTS := $(call objects,$U,$(wildcard lib/*.c lib/hwtree/*.c user/sdk/*.c \
-                 user/sdk/$(ARCH)/*.c user/sdk/$(ARCH)/*.S))
+SDK_OBJECTS := $(call objects,$U,$(TABLE_SOURCES) $(HWTREE_SOURCES) $(wildcard \
+                 lib/*.c user/sdk/*.c user/sdk/$(ARCH)/*.c user/sdk/$(ARCH)/*.S))
 # What programs may want of other people's code; only what is used is linked.
 USER_DEPS_SOURCES := $(addprefix $(DEPS)/bearssl/src/,hash/sha2small.c codec/dec32be.c \
-                       codec/enc32be.c) \
-                     $(addprefix $(DEPS)/libfdt/,fdt.c fdt_ro.c fdt_addresses.c fdt_strerror.c)
+                       codec/enc32be.c)
 USER_DEPS_OBJECTS := $(call objects,$U,$(USER_DEPS_SOURCES))
 SDK_LIBRARY := $(OUT)/libsdk.a
 USER_LD     := user/sdk/user.ld
@@ -24,14 +23,13 @@ MANIFEST := $(OUT)/system.bin
 
 $U/lib/%.o: lib/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_lib))
-$U/lib/hwtree/%.o: lib/hwtree/%.c $(RULES) | $(GENERATED)
-	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_hwtree) -isystem tools/freestanding)
+$(eval $(call table_roots,$U))
 $U/user/%.o: user/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_user))
 $U/user/%.o: user/%.S $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_user))
 $U/$(DEPS)/%.o: $(DEPS)/%.c $(RULES)
-	$(call compile,$(CC) $(USER_FLAGS) -w -isystem $(DEPS)/libfdt -isystem $(DEPS)/bearssl/inc \
+	$(call compile,$(CC) $(USER_FLAGS) -w -isystem $(DEPS)/bearssl/inc \
 	    -isystem $(DEPS)/bearssl/src -isystem tools/freestanding)
 
 $(SDK_LIBRARY): $(SDK_OBJECTS) $(USER_DEPS_OBJECTS)

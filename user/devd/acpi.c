@@ -42,20 +42,19 @@ static void add_com1(struct hwtree_builder *builder)
 }
 
 // Tables from before there was that flag have 0 there.
-static bool has_cmos_clock(const struct hwtree_acpi *acpi)
+static bool has_cmos_clock(const struct acpi_tables *acpi)
 {
     for (unsigned i = 0; i < acpi->count; i++) {
-        struct acpi_table_fadt fadt = {};
-        const uint32_t bytes = acpi->tables[i].bytes;
-        if (memcmp(acpi->tables[i].table, ACPI_SIG_FADT, ACPI_NAMESEG_SIZE) != 0)
-            continue;
-        memcpy(&fadt, acpi->tables[i].table, bytes < sizeof(fadt) ? bytes : sizeof(fadt));
-        return (fadt.boot_flags & ACPI_FADT_NO_CMOS_RTC) == 0;
+        const struct acpi_piece table = {.at = acpi->list[i].at, .bytes = acpi->list[i].bytes};
+        struct acpi_table_fadt fadt;
+        if (table.at != nullptr && acpi_table_is(&acpi->list[i], ACPI_SIG_FADT) &&
+            acpi_copy(&table, &fadt, sizeof(fadt), 0))
+            return (fadt.boot_flags & ACPI_FADT_NO_CMOS_RTC) == 0;
     }
     return true;
 }
 
-static void add_pc(struct hwtree_builder *builder, const struct hwtree_acpi *acpi)
+static void add_pc(struct hwtree_builder *builder, const struct acpi_tables *acpi)
 {
     if (hwtree_compatible(builder->tree, HWTREE_NONE, "pc-at") == HWTREE_NONE)
         return;
@@ -67,7 +66,7 @@ static void add_pc(struct hwtree_builder *builder, const struct hwtree_acpi *acp
 
 void acpi_describe_pc(struct hwtree_builder *builder)
 {
-    static const struct hwtree_acpi none;
+    static const struct acpi_tables none;
     if (hwtree_add_node(builder, HWTREE_NONE, "", 0) == HWTREE_NONE)
         return;
     hwtree_add_compatible(builder, 0, "pc-at", sizeof("pc-at"));
@@ -82,7 +81,7 @@ void acpi_describe_pc(struct hwtree_builder *builder)
     add_pc(builder, &none);
 }
 
-void acpi_add_devices(struct hwtree_builder *builder, const struct hwtree_acpi *acpi)
+void acpi_add_devices(struct hwtree_builder *builder, const struct acpi_tables *acpi)
 {
     add_pc(builder, acpi);
 }

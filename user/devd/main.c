@@ -97,16 +97,23 @@ static volatile uint32_t *map_bus(uint64_t address)
     return mapped;
 }
 
+static bool read_device_tree(const struct abi_machine_info *info, const char **why)
+{
+    static struct fdt_place found[FIRMWARE_NODES];
+    static struct hwtree_fdt_node nodes[FIRMWARE_NODES];
+    struct fdt fdt;
+    const void *blob = map_table(nullptr, info->tables, info->tables_bytes);
+    if (blob == nullptr)
+        return false;
+    *why = fdt_fault_text(fdt_read(&fdt, blob, info->tables_bytes, found, FIRMWARE_NODES));
+    return hwtree_read_fdt(&tree.builder, &fdt, nodes);
+}
+
 static bool read_firmware(const struct abi_machine_info *info, const char **why)
 {
-    static struct hwtree_fdt_node nodes[FIRMWARE_NODES];
-    static struct hwtree_acpi acpi;
-    uint64_t bytes = info->tables_bytes;
-    if (info->firmware == FIRMWARE_DEVICE_TREE) {
-        const void *fdt = map_table(nullptr, info->tables, bytes);
-        return fdt != nullptr &&
-               hwtree_read_fdt(&tree.builder, fdt, bytes, nodes, FIRMWARE_NODES, why);
-    }
+    static struct acpi_tables acpi;
+    if (info->firmware == FIRMWARE_DEVICE_TREE)
+        return read_device_tree(info, why);
     if (info->firmware == FIRMWARE_MP_TABLE) {
         acpi_describe_pc(&tree.builder);
         return true;
@@ -213,7 +220,7 @@ static void find_devices(void)
 {
     uint64_t bytes;
     void *memory;
-    const char *why = "there are none that are known";
+    const char *why = "is of no kind that is known";
     status_t status = machine_info(start.machine, &bytes);
     if (status != STATUS_OK)
         fail("the machine does not say what it is: %s", status_name(status));
@@ -226,7 +233,7 @@ static void find_devices(void)
                       info.firmware == FIRMWARE_DEVICE_TREE ? HWTREE_DEVICE_TREE : HWTREE_ACPI))
         fail("no memory for the hardware tree: %s", status_name(status));
     if (!read_firmware(&info, &why)) {
-        log_line("the firmware's tables cannot be understood: %s; no devices", why);
+        log_line("no devices: what the firmware says %s", why);
         if (hwtree_count(tree.builder.tree, HWTREE_NODES) == 0)
             (void)hwtree_add_node(&tree.builder, HWTREE_NONE, "", 0);
     }
