@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
 // A flattened device tree: see <firmware/fdt.h>.
+//
+// libfdt knows the header, the reservations and the order of the bytes. The structure is walked here:
+// libfdt takes it for sound, walks from the start for each question, and can stand still at a
+// property whose length is -12.
 #include <firmware/fdt.h>
 #include <lib/string.h>
 #include <lib/types.h>
+#include <libfdt.h>
 
-constexpr uint32_t MAGIC = 0xd00d'feed;
 // Version 17 has a length of the structure, without which it may go on to the blob's end.
 constexpr uint32_t VERSION_LEAST = 16, VERSION = 17;
-
-// The header's words.
-enum {
-    HEAD_MAGIC,
-    HEAD_TOTAL,
-    HEAD_STRUCTURE,
-    HEAD_STRINGS,
-    HEAD_RESERVATIONS,
-    HEAD_VERSION,
-    HEAD_COMPATIBLE,
-    HEAD_CPU,
-    HEAD_STRINGS_BYTES,
-    HEAD_STRUCTURE_BYTES
-};
-
-enum { BEGIN_NODE = 1, END_NODE, PROP, NOP };
 
 const char *fdt_fault_text(enum fdt_fault fault)
 {
@@ -45,19 +33,9 @@ const char *fdt_fault_text(enum fdt_fault fault)
 
 // ---- the blob
 
-static uint32_t head(const void *blob, unsigned word)
-{
-    return fdt_cell(blob, word);
-}
-
 uint32_t fdt_total_bytes(const void *blob)
 {
-    return head(blob, HEAD_MAGIC) == MAGIC ? head(blob, HEAD_TOTAL) : 0;
-}
-
-static bool is_within(uint32_t at, uint32_t bytes, uint32_t total)
-{
-    return at >= FDT_HEADER_BYTES && at <= total && bytes <= total - at;
+    return fdt_magic(blob) == FDT_MAGIC ? fdt_totalsize(blob) : 0;
 }
 
 static enum fdt_fault read_header(struct fdt *fdt, size_t bytes)
@@ -70,19 +48,15 @@ static enum fdt_fault read_header(struct fdt *fdt, size_t bytes)
         return FDT_NO_TREE;
     if (total > bytes)
         return FDT_TOO_LONG;
-    const uint32_t structure = head(blob, HEAD_STRUCTURE), strings = head(blob, HEAD_STRINGS);
-    const uint32_t reservations = head(blob, HEAD_RESERVATIONS), version = head(blob, HEAD_VERSION);
-    fdt->structure_bytes =
-        version >= VERSION ? head(blob, HEAD_STRUCTURE_BYTES) : total - structure;
-    fdt->strings_bytes = head(blob, HEAD_STRINGS_BYTES);
-    if (total > INT32_MAX || version < VERSION_LEAST || head(blob, HEAD_COMPATIBLE) > VERSION ||
-        !is_within(structure, fdt->structure_bytes, total) ||
-        !is_within(strings, fdt->strings_bytes, total) || !is_within(reservations, 0, total))
+    if (fdt_check_header(blob) != 0 || fdt_version(blob) < VERSION_LEAST)
         return FDT_BAD_HEADER;
-    if (structure % 4 != 0 || reservations % 8 != 0)
+    if (fdt_off_dt_struct(blob) % 4 != 0 || fdt_off_mem_rsvmap(blob) % 8 != 0)
         return FDT_NOT_ALIGNED;
-    fdt->structure = blob + structure;
-    fdt->strings = (const char *)blob + strings;
+    fdt->structure = blob + fdt_off_dt_struct(blob);
+    fdt->structure_bytes =
+        fdt_version(blob) >= VERSION ? fdt_size_dt_struct(blob) : total - fdt_off_dt_struct(blob);
+    fdt->strings = (const char *)blob + fdt_off_dt_strings(blob);
+    fdt->strings_bytes = fdt_size_dt_strings(blob);
     while (fdt->strings_bytes > 0 && fdt->strings[fdt->strings_bytes - 1] != 0)
         fdt->strings_bytes--;
     return FDT_SOUND;
@@ -103,7 +77,7 @@ static enum fdt_fault find_nodes(struct fdt *fdt, uint32_t room)
     uint32_t token, length, innermost = FDT_NONE, depth = 0;
     while (read_word(fdt, fdt->end, &token)) {
         uint64_t next = (uint64_t)fdt->end + 4;
-        if (token == BEGIN_NODE) {
+        if (token == FDT_BEGIN_NODE) {
             const uint8_t *start = fdt->structure + next;
             const uint8_t *name_end = memchr(start, 0, fdt->structure_bytes - next);
             if (name_end == nullptr)
@@ -118,16 +92,16 @@ static enum fdt_fault find_nodes(struct fdt *fdt, uint32_t room)
             }
             depth++;
             next += (uint64_t)(name_end + 1 - start);
-        } else if (token == END_NODE && depth > 0) {
+        } else if (token == FDT_END_NODE && depth > 0) {
             if (--depth == 0)
                 return FDT_SOUND; // what stands behind the root is no part of the tree
             if (depth < FDT_DEPTH_MAX)
                 innermost = fdt->nodes[innermost].parent;
-        } else if (token == PROP && depth > 0) {
+        } else if (token == FDT_PROP && depth > 0) {
             if (!read_word(fdt, next, &length))
                 return FDT_BREAKS_OFF;
             next += 8 + (uint64_t)length;
-        } else if (token != NOP) {
+        } else if (token != FDT_NOP) {
             return FDT_BREAKS_OFF;
         }
         if (next > fdt->structure_bytes)
@@ -149,14 +123,8 @@ enum fdt_fault fdt_read(struct fdt *fdt, const void *blob, size_t bytes, struct 
 
 bool fdt_reservation(const struct fdt *fdt, uint32_t index, uint64_t *start, uint64_t *bytes)
 {
-    const uint32_t at = head(fdt->blob, HEAD_RESERVATIONS);
-    const uint32_t room = head(fdt->blob, HEAD_TOTAL) - at;
-    if (index >= room / 16)
-        return false;
-    const uint32_t *entry = (const void *)(fdt->blob + at);
-    *start = fdt_number(entry, 4 * index, 2);
-    *bytes = fdt_number(entry, 4 * index + 2, 2);
-    return *start != 0 || *bytes != 0;
+    return fdt_get_mem_rsv(fdt->blob, (int)index, start, bytes) == 0 &&
+           (*start != 0 || *bytes != 0);
 }
 
 // ---- nodes
@@ -220,10 +188,10 @@ bool fdt_next_property(const struct fdt *fdt, uint32_t node, uint32_t *at, const
     uint64_t next = *at;
     if (next == 0)
         next = fdt->nodes[node].offset + align_up(4 + strlen(fdt_name(fdt, node)) + 1, 4);
-    while (read_word(fdt, next, &token) && token == NOP)
+    while (read_word(fdt, next, &token) && token == FDT_NOP)
         next += 4;
     // Properties come before children. Past a break in the structure nothing is sure.
-    if (!read_word(fdt, next, &token) || token != PROP || !read_word(fdt, next + 4, &length) ||
+    if (!read_word(fdt, next, &token) || token != FDT_PROP || !read_word(fdt, next + 4, &length) ||
         !read_word(fdt, next + 8, &string) || length > fdt->structure_bytes - (next + 12))
         return false;
     *name = string < fdt->strings_bytes ? fdt->strings + string : "";

@@ -202,6 +202,33 @@ static void expect_sound_hosts(const struct hwtree_builder *builder)
     }
 }
 
+// What we find in a sound structure, libfdt finds there too.
+static void expect_as_libfdt(const struct fdt *fdt)
+{
+    uint32_t node = 0;
+    int depth = -1;
+    for (int at = fdt_next_node(blob, -1, &depth); at >= 0 && depth >= 0;
+         at = fdt_next_node(blob, at, &depth), node++) {
+        uint32_t next = 0;
+        int property, bytes;
+        const char *name, *own_name;
+        struct fdt_value own;
+        FUZZ_EXPECT(node < fdt->count && fdt->nodes[node].offset == (uint32_t)at);
+        fdt_for_each_property_offset(property, blob, at)
+        {
+            const void *value = fdt_getprop_by_offset(blob, property, &name, &bytes);
+            FUZZ_EXPECT(fdt_next_property(fdt, node, &next, &own_name, &own));
+            if (value == nullptr) // its name is outside
+                FUZZ_EXPECT(own_name[0] == 0);
+            else
+                FUZZ_EXPECT(own.at == value && own.bytes == (uint32_t)bytes &&
+                            strcmp(own_name, name) == 0);
+        }
+        FUZZ_EXPECT(!fdt_next_property(fdt, node, &next, &own_name, &own));
+    }
+    FUZZ_EXPECT(node == fdt->count);
+}
+
 static void read_as_devd(void)
 {
     static uint64_t memory[8192];
@@ -209,6 +236,8 @@ static void read_as_devd(void)
     struct fdt fdt;
     FUZZ_EXPECT(hwtree_begin(&builder, memory, sizeof(memory), HWTREE_DEVICE_TREE));
     (void)fdt_read(&fdt, blob, blob_bytes, hardware_places, HARDWARE_NODES);
+    if (fdt.fault == FDT_SOUND && fdt.too_deep == FDT_NONE)
+        expect_as_libfdt(&fdt);
     if (!hwtree_read_fdt(&builder, &fdt, hardware_nodes)) {
         FUZZ_EXPECT(fdt.fault != FDT_SOUND);
         return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What BearSSL wants of <string.h>. Only its sources see it; lib/ defines the
+// What libfdt and BearSSL want of <string.h>. Only their sources see it; lib/ defines the
 // functions.
 #pragma once
 

@@ -60,7 +60,8 @@ USER_FLAGS_FP := $(filter-out -mgeneral-regs-only,$(USER_FLAGS))
 
 ROOTS_lib      := -Iabi/include -I$(GEN)/include -Ilib/include
 # What reads firmware's tables reads other people's formats.
-ROOTS_tables   := $(ROOTS_lib) -isystem $(DEPS)/acpica
+ROOTS_tables   := $(ROOTS_lib) -isystem $(DEPS)/libfdt -isystem $(DEPS)/acpica
+TABLE_DEPS     := $(addprefix $(DEPS)/libfdt/,fdt.c fdt_ro.c)
 TABLE_SOURCES  := $(wildcard lib/firmware/*.c)
 HWTREE_SOURCES := $(wildcard lib/hwtree/*.c)
 ROOTS_machine  := $(ROOTS_lib) -Iarch/include -Iarch/$(ARCH)/include
@@ -128,9 +129,9 @@ define compile
 $(Q)$(1) -MD -MP -MF $(@:.o=.d) -c $< -o $@
 endef
 
-# $(call table_roots,FOLDER): what reads tables, below FOLDER, has roots of its own.
+# $(call table_roots,FOLDER,FLAGS): what reads tables, below FOLDER, has roots of its own.
 define table_roots
-$(1)/lib/firmware/%.o $(1)/lib/hwtree/%.o: ROOTS_lib := $(ROOTS_tables)
+$(1)/lib/firmware/%.o $(1)/lib/hwtree/%.o: ROOTS_lib := $(ROOTS_tables) $(2)
 endef
 
 # $(call objects,FOLDER,SOURCES): where the objects of sources go.

@@ -12,7 +12,7 @@ PLATFORM_SOURCES := $(wildcard platform/*.c platform/$(ARCH)/*.c platform/$(ARCH
 
 K := $(OUT)/kernel.o
 KERNEL_OBJECTS := $(call objects,$K,$(LIB_SOURCES) $(TABLE_SOURCES) $(KERNEL_SOURCES) $(ARCH_SOURCES) \
-                    $(HAL_SOURCES) $(PLATFORM_SOURCES))
+                    $(HAL_SOURCES) $(PLATFORM_SOURCES) $(TABLE_DEPS))
 
 KERNEL_LD    := arch/$(ARCH)/kernel.ld
 KERNEL_ELF   := $(OUT)/kernel.elf
@@ -32,7 +32,10 @@ $K/$(1)/%.o: $(1)/%.S $(RULES) | $(GENERATED)
 endef
 $(foreach layer,lib kernel arch hal platform,$(eval $(call kernel_layer,$(layer))))
 
-$(eval $(call table_roots,$K))
+$(eval $(call table_roots,$K,-isystem tools/freestanding))
+# Other people's code: their own warnings.
+$K/$(DEPS)/libfdt/%.o: $(DEPS)/libfdt/%.c $(RULES)
+	$(call compile,$(CC) $(KERNEL_FLAGS) -w -isystem $(DEPS)/libfdt -isystem tools/freestanding)
 
 # --build-id=none, no paths, no times: the same sources give the same bytes.
 $(KERNEL_ELF): $(KERNEL_OBJECTS) $(KERNEL_LD)

@@ -13,7 +13,7 @@ SDK_OBJECTS := $(call objects,$U,$(TABLE_SOURCES) $(HWTREE_SOURCES) $(wildcard \
                  lib/*.c user/sdk/*.c user/sdk/$(ARCH)/*.c user/sdk/$(ARCH)/*.S))
 # What programs may want of other people's code; only what is used is linked.
 USER_DEPS_SOURCES := $(addprefix $(DEPS)/bearssl/src/,hash/sha2small.c codec/dec32be.c \
-                       codec/enc32be.c)
+                       codec/enc32be.c) $(TABLE_DEPS)
 USER_DEPS_OBJECTS := $(call objects,$U,$(USER_DEPS_SOURCES))
 SDK_LIBRARY := $(OUT)/libsdk.a
 USER_LD     := user/sdk/user.ld
@@ -23,13 +23,13 @@ MANIFEST := $(OUT)/system.bin
 
 $U/lib/%.o: lib/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_lib))
-$(eval $(call table_roots,$U))
+$(eval $(call table_roots,$U,-isystem tools/freestanding))
 $U/user/%.o: user/%.c $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_user))
 $U/user/%.o: user/%.S $(RULES) | $(GENERATED)
 	$(call compile,$(CC) $(USER_FLAGS) $(WARNINGS) $(ROOTS_user))
 $U/$(DEPS)/%.o: $(DEPS)/%.c $(RULES)
-	$(call compile,$(CC) $(USER_FLAGS) -w -isystem $(DEPS)/bearssl/inc \
+	$(call compile,$(CC) $(USER_FLAGS) -w -isystem $(DEPS)/libfdt -isystem $(DEPS)/bearssl/inc \
 	    -isystem $(DEPS)/bearssl/src -isystem tools/freestanding)
 
 $(SDK_LIBRARY): $(SDK_OBJECTS) $(USER_DEPS_OBJECTS)
