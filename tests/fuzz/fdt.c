@@ -309,14 +309,17 @@ static void repair_header(uint8_t *data, size_t bytes)
         set_field(data, STRINGS_BYTES, bytes - field(data, STRINGS));
 }
 
-// Where a property of the structure begins, drawn among all; 0: there is none.
-static size_t draw_property(const uint8_t *data, size_t bytes, struct dice *dice)
+// Where a property of the structure begins, drawn among all, or among those that are called like the one at
+// `like`; 0: there is none.
+static size_t draw_property(const uint8_t *data, size_t bytes, size_t like, struct dice *dice)
 {
     size_t found = 0, end = field(data, STRUCTURE) + field(data, STRUCTURE_BYTES);
     uint64_t count = 0;
     for (size_t at = field(data, STRUCTURE); at + 12 <= end && end <= bytes; at += 4)
         if (get_high_first(data + at, 4) == FDT_PROP && get_high_first(data + at + 4, 4) <= 512 &&
-            at + 12 + get_high_first(data + at + 4, 4) <= end && dice_below(dice, ++count) == 0)
+            at + 12 + get_high_first(data + at + 4, 4) <= end &&
+            (like == 0 || memcmp(data + at + 8, data + like + 8, 4) == 0) &&
+            dice_below(dice, ++count) == 0)
             found = at;
     return found;
 }
@@ -369,11 +372,23 @@ static bool is_number_of_cells(const uint8_t *data, size_t bytes, size_t at)
     return get_high_first(data + at + 4, 4) == 4 && name < bytes && data[name] == '#';
 }
 
+// Another number, or one that is near it or near the end.
+static void change_cell(uint8_t *cell, struct dice *dice)
+{
+    uint64_t value = dice_number(dice);
+    if (dice_below(dice, 2))
+        value = get_high_first(cell, 4) + dice_below(dice, 17) - 8;
+    else if (dice_below(dice, 4) == 0)
+        value = -dice_below(dice, 20);
+    put_high_first(cell, value, 4);
+}
+
 static size_t change_property(uint8_t *data, size_t bytes, size_t room, struct dice *dice)
 {
-    size_t at = draw_property(data, bytes, dice), other = draw_property(data, bytes, dice);
+    size_t at = draw_property(data, bytes, 0, dice);
     if (at == 0)
         return bytes;
+    size_t other = draw_property(data, bytes, dice_below(dice, 2) ? at : 0, dice);
     uint64_t length = get_high_first(data + at + 4, 4);
     if (is_number_of_cells(data, bytes, at)) {
         put_high_first(data + at + 12, dice_below(dice, 18), 4);
@@ -398,8 +413,7 @@ static size_t change_property(uint8_t *data, size_t bytes, size_t room, struct d
         break;
     default:
         if (length >= 4)
-            put_high_first(data + at + 12 + dice_below(dice, length / 4) * 4,
-                           dice_below(dice, 4) ? dice_number(dice) : -dice_below(dice, 20), 4);
+            change_cell(data + at + 12 + dice_below(dice, length / 4) * 4, dice);
         break;
     }
     return bytes;
