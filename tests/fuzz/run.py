@@ -2,23 +2,26 @@
 # SPDX-License-Identifier: MIT
 """Runs fuzz targets. docs/testing.md.
 
-usage: tests/fuzz/run.py [planted]
+usage: tests/fuzz/run.py [planted | keep]
 
 TARGET=name chooses one (default: all), SECONDS=n says for how long each (default 60), or
 QUIET=n: until n minutes of the processor have found no new edge.
-With `planted` each planted bug of planted.toml is switched on and has to be found.
+With `planted` each planted bug of planted.toml is switched on and has to be found. `keep` writes the
+fewest inputs that reach all that was reached into tests/fuzz/kept.
 
-What reaches new code is kept in build/fuzz/corpus/NAME, and an input that fails in
-build/fuzz/found: `build/fuzz/bin/NAME FILE` tries it again, or the fast program (FAST below).
+What reaches new code is kept in build/fuzz/corpus/NAME, which begins with those inputs, and an input
+that fails in build/fuzz/found: `build/fuzz/bin/NAME FILE` tries it again, or the fast program (FAST below).
 """
 
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import tomllib
+from io import BytesIO
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
@@ -61,8 +64,9 @@ def program(target, checked=False):
     return BUILD / ("" if checked else FAST.get(target, "")) / "bin" / target
 
 
-def start(target, scratch, *options, kept=None, bug="", checked=False, stdout=subprocess.PIPE):
-    """A run of a target; `kept` gets what reaches new code."""
+def start(target, scratch, *options, kept=None, more=(), bug="", checked=False,
+          stdout=subprocess.PIPE):
+    """A run of a target; `kept` gets what reaches new code. `more`: other folders of inputs."""
     longest, _ = TARGETS[target]
     found = BUILD / "found"
     found.mkdir(parents=True, exist_ok=True)
@@ -70,7 +74,7 @@ def start(target, scratch, *options, kept=None, bug="", checked=False, stdout=su
     return subprocess.Popen(
         [str(program(target, checked)), f"-max_len={longest}", f"-timeout={INPUT_SECONDS}",
          "-handle_term=0", f"-artifact_prefix={scratch if bug else found}/{target}-",
-         *options, str(kept or scratch), str(HERE / "corpus" / target)],
+         *options, str(kept or scratch), str(HERE / "corpus" / target), *map(str, more)],
         cwd=TOP, env=environment(bug), stdin=subprocess.DEVNULL, stdout=stdout,
         stderr=subprocess.STDOUT, text=True, errors="replace")
 
@@ -105,10 +109,35 @@ def why_it_failed(output):
     return "\n".join(lines[:60])
 
 
+def archive(target):
+    return HERE / "kept" / f"{target}.tar.xz"
+
+
 def kept_corpus(target):
     kept = BUILD / "corpus" / target
-    kept.mkdir(parents=True, exist_ok=True)
+    if not kept.is_dir():
+        kept.mkdir(parents=True)
+        if archive(target).is_file():
+            with tarfile.open(archive(target)) as file:
+                file.extractall(kept)
     return kept
+
+
+def keep(target):
+    """Makes the archive anew, of inputs that are called by their numbers, the shortest first."""
+    with tempfile.TemporaryDirectory(prefix="skerry-") as least:
+        status, output = run(target, "-set_cover_merge=1", kept=least, more=[kept_corpus(target)])
+        if status != 0:
+            sys.exit(why_it_failed(output))
+        inputs = sorted((path.read_bytes() for path in Path(least).iterdir()),
+                        key=lambda data: (len(data), data))
+    archive(target).parent.mkdir(exist_ok=True)
+    with tarfile.open(archive(target), "w:xz", format=tarfile.USTAR_FORMAT) as file:
+        for number, data in enumerate(inputs):
+            info = tarfile.TarInfo(str(number))
+            info.size = len(data)
+            file.addfile(info, BytesIO(data))
+    return len(inputs)
 
 
 def short(target):
@@ -190,6 +219,10 @@ def main():
             print(f"{'found' if found else 'NOT FOUND'} {bug['target']}: {bug['name']} "
                   f"({seconds:.1f} s)", flush=True)
         sys.exit(failed)
+    if sys.argv[1:] == ["keep"]:
+        for target in chosen:
+            print(f"{target}: {keep(target)} inputs, {archive(target).stat().st_size} bytes", flush=True)
+        sys.exit()
     for target in chosen:
         status, output = long(target) if os.environ.get("QUIET") else \
             fuzz(target, os.environ.get("SECONDS") or 60)

@@ -183,6 +183,17 @@ TEST(the_handler_dies_before_it_took_the_fault)
     world_end();
 }
 
+TEST(the_handler_is_gone_before_the_fault)
+{
+    begin_faults(2);
+    MUST(server, HANDLE_CLOSE, handler_end);
+    EXPECT(!is_dead(faulty));
+    raise_fault(faulty, FAULT_READ, 0);
+    EXPECT(is_dead(faulty));
+    world_check();
+    world_end();
+}
+
 // IPC-56
 TEST(the_handler_dies_after_it_took_the_fault)
 {
