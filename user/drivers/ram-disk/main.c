@@ -11,7 +11,7 @@
 
 #include <lib/types.h>
 #include <proto/block.h>
-#include <sdk/block.h>
+#include <sdk/block_server.h>
 #include <sdk/memory.h>
 #include <sdk/ring.h>
 #include <sdk/service.h>
@@ -24,12 +24,9 @@ constexpr uint32_t TURN_REQUESTS = 32;  // of one client, before others have the
 
 struct client {
     struct connection *connection; // null: this place is free
-    struct source doorbell;        // bound to `requests`
-    event_t requests, completions;
-    vmo_t memory;
-    uint8_t *mapped; // rings, and from data_offset on the data
+    struct source doorbell;        // bound to `share.requests`
+    struct block_share share;      // mapped with its data
     uint64_t data_offset, data_bytes;
-    struct ring submitted, completed;
 };
 
 static struct store store;
@@ -39,21 +36,10 @@ static uint64_t completed_count, failed_count;
 
 // ---- clients
 
-static void close_handle(uint64_t *handle)
-{
-    if (*handle != 0)
-        (void)handle_close((handle_t){*handle});
-    *handle = 0;
-}
-
 static void detach(struct client *client)
 {
     loop_unbind(&client->doorbell);
-    if (client->mapped != nullptr)
-        (void)memory_unmap(client->mapped);
-    close_handle(&client->memory.value);
-    close_handle(&client->requests.value);
-    close_handle(&client->completions.value);
+    block_share_close(&client->share);
     *client = (struct client){};
 }
 
@@ -85,7 +71,7 @@ static enum block_status answer(struct client *client, const struct block_reques
         request->data_offset > client->data_bytes - bytes ||
         request->data_offset % BLOCK_SECTOR_BYTES != 0)
         return BLOCK_BAD_REQUEST;
-    uint8_t *to = client->mapped + client->data_offset + request->data_offset;
+    uint8_t *to = client->share.mapped + client->data_offset + request->data_offset;
     status_t status = store_read(&store, request->sector * BLOCK_SECTOR_BYTES, to, bytes);
     // Memory has no errors: this driver is being ended, and its calls are refused already, or it is at
     // the end of its account. The next one is asked again.
@@ -99,14 +85,14 @@ static void serve(struct client *client)
 {
     uint32_t answered = 0;
     enum ring_status status = RING_OK;
-    while (answered < TURN_REQUESTS && ring_room(&client->completed) > 0) {
+    while (answered < TURN_REQUESTS && ring_room(&client->share.completed) > 0) {
         struct block_request request;
-        status = ring_pop(&client->submitted, &request);
+        status = ring_pop(&client->share.submitted, &request);
         if (status != RING_OK)
             break;
         const struct block_completion completion = {.id = request.id,
                                                     .status = answer(client, &request)};
-        status = ring_push(&client->completed, &completion);
+        status = ring_push(&client->share.completed, &completion);
         if (status != RING_OK)
             break;
         completed_count += completion.status == BLOCK_OK;
@@ -117,10 +103,10 @@ static void serve(struct client *client)
         cut_off(client, "its ring is corrupt");
         return;
     }
-    if (answered > 0)
-        (void)event_signal(client->completions, BLOCK_DOORBELL); // GONE: nobody waits any more
+    if (answered > 0) // GONE: nobody waits any more
+        (void)event_signal(client->share.completions, BLOCK_DOORBELL);
     if (answered == TURN_REQUESTS)
-        (void)event_signal(client->requests, BLOCK_DOORBELL); // its own, for our next turn
+        (void)event_signal(client->share.requests, BLOCK_DOORBELL); // its own, for our next turn
 }
 
 static void on_doorbell(struct source *source, const struct loop_event *event)
@@ -131,43 +117,11 @@ static void on_doorbell(struct source *source, const struct loop_event *event)
         cut_off(client, "its doorbell is gone");
         return;
     }
-    (void)event_clear(client->requests, BLOCK_DOORBELL, &before);
+    (void)event_clear(client->share.requests, BLOCK_DOORBELL, &before);
     serve(client);
 }
 
 // ---- the protocol
-
-static bool shape_allowed(const struct block_attach_request *request)
-{
-    const uint32_t capacity = request->capacity;
-    return capacity > 0 && capacity <= BLOCK_MAX_CAPACITY && (capacity & (capacity - 1)) == 0 &&
-           request->data_bytes > 0 && request->data_bytes <= DATA_PAGES_MAX * PAGE_SIZE &&
-           request->data_bytes % PAGE_SIZE == 0 && request->data_offset % PAGE_SIZE == 0 &&
-           request->data_offset >= block_data(capacity) &&
-           // What is between the rings and the data is mapped too.
-           request->data_offset <= block_data(capacity) + DATA_PAGES_MAX * PAGE_SIZE;
-}
-
-static status_t map_rings(struct client *client, const struct block_attach_request *request)
-{
-    const uint32_t capacity = request->capacity;
-    void *mapped;
-    if (!shape_allowed(request))
-        return BLOCK_BAD_RING;
-    status_t status = memory_map_vmo(client->memory, 0, request->data_offset + request->data_bytes,
-                                     PROT_READ | PROT_WRITE, &mapped);
-    if (status != STATUS_OK)
-        return status;
-    client->mapped = mapped;
-    client->data_offset = request->data_offset;
-    client->data_bytes = request->data_bytes;
-    if (!ring_start(&client->submitted, client->mapped, capacity, sizeof(struct block_request)) ||
-        !ring_start(&client->completed, client->mapped + block_completions(capacity), capacity,
-                    sizeof(struct block_completion)))
-        return BLOCK_BAD_RING;
-    client->doorbell.handle = on_doorbell;
-    return loop_bind(&loop, client->requests.value, &client->doorbell, BLOCK_DOORBELL);
-}
 
 static status_t attach(void *context, struct wire_call call,
                        const struct block_attach_request *request, struct block_attach_reply *reply)
@@ -187,11 +141,14 @@ static status_t attach(void *context, struct wire_call call,
     if (client == nullptr)
         client = &none;
     client->connection = context;
-    client->memory = request->memory;
-    client->requests = request->requests;
-    client->completions = request->completions;
+    client->data_offset = request->data_offset;
+    client->data_bytes = request->data_bytes;
+    client->doorbell.handle = on_doorbell;
+    block_share_take(&client->share, request);
     if (status == STATUS_OK)
-        status = map_rings(client, request);
+        status = block_share_map(&client->share, request, DATA_PAGES_MAX * PAGE_SIZE, true);
+    if (status == STATUS_OK)
+        status = loop_bind(&loop, client->share.requests.value, &client->doorbell, BLOCK_DOORBELL);
     if (status != STATUS_OK)
         detach(client);
     return status;

@@ -11,22 +11,11 @@
 #include "disk.h"
 #include "fault.h"
 
-static void close_handle(uint64_t *handle)
-{
-    if (*handle != 0)
-        (void)handle_close((handle_t){*handle});
-    *handle = 0;
-}
-
 // Gives back all that a client had. Only when nothing of it is with the device.
 static void release(struct client *client)
 {
     dma_release(&client->data);
-    if (client->mapped != nullptr)
-        (void)memory_unmap(client->mapped);
-    close_handle(&client->memory.value);
-    close_handle(&client->requests.value);
-    close_handle(&client->completions.value);
+    block_share_close(&client->share);
     *client = (struct client){.clients = client->clients};
 }
 
@@ -58,7 +47,7 @@ static void on_doorbell(struct source *source, const struct loop_event *event)
         refuse_client(client, "its doorbell is gone");
         return;
     }
-    (void)event_clear(client->requests, BLOCK_DOORBELL, &before);
+    (void)event_clear(client->share.requests, BLOCK_DOORBELL, &before);
     clients_submit(client->clients);
 }
 
@@ -69,34 +58,18 @@ void clients_start(struct clients *clients, struct disk *disk, struct loop *loop
         clients->client[i].clients = clients;
 }
 
-static bool shape_allowed(const struct block_attach_request *request)
+static status_t share_and_pin(struct client *client, const struct block_attach_request *request)
 {
-    uint32_t capacity = request->capacity;
-    return capacity > 0 && capacity <= BLOCK_MAX_CAPACITY && (capacity & (capacity - 1)) == 0 &&
-           request->data_bytes > 0 && request->data_bytes <= DMA_MAX_PAGES * PAGE_SIZE &&
-           request->data_bytes % PAGE_SIZE == 0 && request->data_offset % PAGE_SIZE == 0 &&
-           request->data_offset >= block_data(capacity);
-}
-
-static status_t map_and_pin(struct client *client, const struct block_attach_request *request)
-{
-    uint32_t capacity = request->capacity;
-    status_t status = memory_map_vmo(client->memory, 0, block_data(capacity),
-                                     PROT_READ | PROT_WRITE, &client->mapped);
+    status_t status = block_share_map(&client->share, request, DMA_MAX_PAGES * PAGE_SIZE, false);
     if (status != STATUS_OK)
         return status;
     fault_here(FAULT_ATTACH_MAP);
-    status = dma_pin(&client->data, &client->clients->disk->device, client->memory,
+    status = dma_pin(&client->data, &client->clients->disk->device, client->share.memory,
                      request->data_offset, request->data_bytes, DMA_FROM_DEVICE);
     if (status != STATUS_OK)
         return status;
     fault_here(FAULT_ATTACH_PIN);
-    uint8_t *rings = client->mapped;
-    if (!ring_start(&client->submitted, rings, capacity, sizeof(struct block_request)) ||
-        !ring_start(&client->completed, rings + block_completions(capacity), capacity,
-                    sizeof(struct block_completion)))
-        return BLOCK_BAD_RING;
-    return loop_bind(client->clients->loop, client->requests.value, &client->doorbell,
+    return loop_bind(client->clients->loop, client->share.requests.value, &client->doorbell,
                      BLOCK_DOORBELL);
 }
 
@@ -113,18 +86,14 @@ status_t client_attach(struct clients *clients, struct connection *connection,
 {
     client_detach(clients, connection); // what it attached before is over
     struct client unserved = {.clients = clients}, *client = idle_client(clients);
-    status_t status = client == nullptr         ? BLOCK_NO_ROOM
-                      : !shape_allowed(request) ? BLOCK_BAD_RING
-                                                : STATUS_OK;
+    status_t status = client == nullptr ? BLOCK_NO_ROOM : STATUS_OK;
     if (client == nullptr)
         client = &unserved;
     client->connection = connection;
     client->doorbell.handle = on_doorbell;
-    client->memory = request->memory;
-    client->requests = request->requests;
-    client->completions = request->completions;
+    block_share_take(&client->share, request);
     if (status == STATUS_OK)
-        status = map_and_pin(client, request);
+        status = share_and_pin(client, request);
     if (status == STATUS_OK)
         client->state = CLIENT_ATTACHED;
     else
@@ -143,7 +112,7 @@ void client_detach(struct clients *clients, struct connection *connection)
 static void complete(struct client *client, uint64_t id, enum block_status status)
 {
     const struct block_completion completion = {.id = id, .status = status};
-    if (ring_push(&client->completed, &completion) != RING_OK) {
+    if (ring_push(&client->share.completed, &completion) != RING_OK) {
         refuse_client(client, "its ring of completions is corrupt");
         return;
     }
@@ -165,9 +134,10 @@ static bool submit_one(struct client *client)
 {
     struct block_request request;
     struct disk *disk = client->clients->disk;
-    if (client->state != CLIENT_ATTACHED || ring_room(&client->completed) <= client->outstanding)
+    if (client->state != CLIENT_ATTACHED ||
+        ring_room(&client->share.completed) <= client->outstanding)
         return false;
-    switch (ring_pop(&client->submitted, &request)) {
+    switch (ring_pop(&client->share.submitted, &request)) {
     case RING_OK:
         break;
     case RING_CORRUPT:
@@ -205,7 +175,8 @@ void clients_ring_doorbells(struct clients *clients)
         if (client->state != CLIENT_ATTACHED || !client->doorbell_due)
             continue;
         client->doorbell_due = false;
-        (void)event_signal(client->completions, BLOCK_DOORBELL); // GONE: nobody waits any more
+        // GONE: nobody waits any more.
+        (void)event_signal(client->share.completions, BLOCK_DOORBELL);
         fault_here(FAULT_COMPLETE_DOORBELL);
     }
 }

@@ -14,11 +14,9 @@
 
 #include <stdint.h>
 
-#include <proto/block.h>
-#include <sdk/block.h>
+#include <sdk/block_server.h>
 #include <sdk/driver.h>
 #include <sdk/loop.h>
-#include <sdk/ring.h>
 #include <sdk/service.h>
 
 constexpr uint32_t CLIENTS = 8;
@@ -33,12 +31,9 @@ struct client {
     bool doorbell_due;             // something was put into its ring of completions
     struct clients *clients;       // all of them
     struct connection *connection; // null when it is gone
-    struct source doorbell;        // bound to `requests`
-    event_t requests, completions;
-    vmo_t memory;
-    void *mapped;
+    struct source doorbell;        // bound to `share.requests`
+    struct block_share share;
     struct dma_buffer data;
-    struct ring submitted, completed;
     uint32_t outstanding;
 };
 
