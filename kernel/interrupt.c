@@ -215,10 +215,12 @@ static_assert(sizeof(struct vector_entry) == VECTOR_ENTRY_BYTES);
 
 constexpr uint64_t VECTOR_ENTRIES_MAX = 2048;
 
-// An MSI capability (6.8.1): its head, then the address in one word or in two, then the data.
+// An MSI capability (6.8.1): its head, then the address in one word or in two, the data, and in some a bit
+// each that masks a message.
 constexpr uint64_t CAPABILITIES_START = 0x40, CAPABILITIES_END = 0x100;
 constexpr uint32_t CAPABILITY_ID = 0xff, CAPABILITY_MSI = 5;
-constexpr uint32_t MSI_ENABLE = 1u << 16, MSI_MULTIPLE = 7u << 20, MSI_WIDE = 1u << 23;
+constexpr uint32_t MSI_ENABLE = 1u << 16, MSI_MULTIPLE = 7u << 20, MSI_WIDE = 1u << 23,
+                   MSI_MASKS = 1u << 24;
 
 // What a message interrupt is minted for: the ABI's arguments.
 struct message_request {
@@ -301,6 +303,8 @@ static status_t capability_write(struct interrupt *interrupt, volatile uint32_t 
     words[1] = (uint32_t)address;
     words[2] = (uint32_t)(address >> 32); // the data's place, where the address has one word
     words[wide ? 3 : 2] = data;
+    if ((head & MSI_MASKS) != 0)
+        words[wide ? 4 : 3] = 0;
     return STATUS_OK;
 }
 
