@@ -11,7 +11,8 @@ void mint_begin(const struct tree *tree);
 // Mints everything for a driver of `d`; on an error nothing stays. `what` says what failed.
 [[nodiscard]] status_t mint_all(struct driven *d, const char **what);
 
-// Mints the interrupt for a function's message `vector`. NOT_FOUND: it has no such message, or nothing here takes it.
+// Mints the interrupt for a function's message `vector`. NOT_FOUND: it has no such message, or nothing
+// here takes it.
 [[nodiscard]] status_t mint_message(const struct tree *whole, const struct pci_device *device,
                                     uint16_t vector, interrupt_t *interrupt);
 
