@@ -43,22 +43,30 @@ static uint64_t page_up(uint64_t address)
     return address > last ? last : align_up(address, PAGE_SIZE);
 }
 
+static void drop_empty(struct boot_range *ranges, uint32_t *count)
+{
+    for (uint32_t i = 0; i < *count;) {
+        if (ranges[i].start >= ranges[i].end)
+            remove_at(ranges, count, i);
+        else
+            i++;
+    }
+}
+
 void boot_info_normalise(struct boot_info *boot)
 {
-    for (uint32_t i = 0; i < boot->ram_count;) {
+    for (uint32_t i = 0; i < boot->ram_count; i++) {
         struct boot_range *r = &boot->ram[i];
         r->start = page_up(r->start);
         r->end = align_down(r->end, PAGE_SIZE);
-        if (r->start >= r->end)
-            remove_at(boot->ram, &boot->ram_count, i);
-        else
-            i++;
     }
     for (uint32_t i = 0; i < boot->reserved_count; i++) {
         struct boot_range *r = &boot->reserved[i];
         r->start = align_down(r->start, PAGE_SIZE);
-        r->end = page_up(r->end);
+        r->end = page_up(r->end); // nothing is left of one in the last page
     }
+    drop_empty(boot->ram, &boot->ram_count);
+    drop_empty(boot->reserved, &boot->reserved_count);
     sort(boot->ram, boot->ram_count);
     merge(boot->ram, &boot->ram_count);
     sort(boot->reserved, boot->reserved_count);

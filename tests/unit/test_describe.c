@@ -208,7 +208,7 @@ TEST(consoles)
     EXPECT(strstr(said, "no UART that the kernel can drive") != nullptr);
 }
 
-// ---- RAM for a controller
+// ---- RAM
 
 static uint64_t take(struct boot_info *boot, uint64_t bytes, uint64_t alignment)
 {
@@ -237,4 +237,19 @@ TEST(ram_is_taken_from_the_top)
         reserved += boot.reserved[i].end - boot.reserved[i].start;
     EXPECT(reserved == 0x1000'0000 + 0x4'0000 - 0x6000);
     EXPECT(take(&boot, 0x6000, 0x1000) == 0x8003'1000 && take(&boot, 0x1000, 0x1000) == 0);
+}
+
+TEST(ram_and_reservations_are_whole_pages)
+{
+    static struct boot_info boot;
+    memset(&boot, 0, sizeof(boot));
+    boot_add_ram(&boot, 0x4000'0001, 0x4000'3fff);
+    boot_add_ram(&boot, 0x5000'0001, 0x5000'1fff); // no whole page
+    boot_add_reserved(&boot, 0x4000'1fff, 0x4000'2001);
+    boot_add_reserved(&boot, UINT64_MAX - 0xff, UINT64_MAX); // in the last page, which is nobody's
+    boot_info_normalise(&boot);
+    EXPECT(boot.ram_count == 1 && boot.ram[0].start == 0x4000'1000);
+    EXPECT(boot.ram[0].end == 0x4000'3000);
+    EXPECT(boot.reserved_count == 1 && boot.reserved[0].start == 0x4000'1000);
+    EXPECT(boot.reserved[0].end == 0x4000'3000);
 }
