@@ -9,7 +9,6 @@ OUT/kernel/decode.inc         the kernel's dispatch table: one decoder per syste
 OUT/kernel/handlers.h         prototypes of the handlers
 OUT/user/sdk/syscalls.h       typed user stubs
 OUT/user/abi_table.h          the table as data: for the fuzzer, the tracer and the tests
-OUT/docs/syscalls.md          the reference page
 """
 
 import sys
@@ -255,33 +254,12 @@ def table_h(t):
     return "".join(out)
 
 
-def reference_md(t):
-    out = ["# System calls\n\nGenerated from `abi/abi.toml`.\n\n## Errors\n\n"]
-    out += [f"- **{e['name']}**: {e['doc']}\n" for e in t["error"]]
-    out.append("\n## Rights\n\n")
-    out += [f"- **{r['name']}**: {r['doc']}\n" for r in t["right"]]
-    out.append("\n## Signals\n\n")
-    out += [f"- **{s['name']}** (bit {s['bit']}): {s['doc']}\n" for s in t["signal"]]
-    out.append("\n## Objects\n\n")
-    out += [f"- **{o['name']}**: {o['doc']}\n" for o in t["object"]]
-    out.append("\n## Calls\n\n")
-    for c in t["syscall"]:
-        args = ", ".join(a.name for a in c["args"])
-        results = ", ".join(r[0] for r in c["results"])
-        out.append(f"### {c['name']}({args})" + (f" → {results}" if results else "") + "\n\n" + c["doc"] + "\n\n")
-        rights = "; ".join(f"`{a.name}` ({a.object}): {', '.join(a.rights) or 'none'}" for a in c["args"] if a.object)
-        if rights:
-            out.append(f"*Rights*: {rights}.\n\n")
-        out.append(f"*Errors*: {', '.join(all_errors(c)) or 'none'}.\n\n")
-    return "".join(out)
-
-
 def main():
     table, out = load(sys.argv[1]), Path(sys.argv[2])
     for path, text in {
         "include/abi/generated.h": generated_h(table), "kernel/decode.inc": decode_inc(table),
         "kernel/handlers.h": handlers_h(table), "user/sdk/syscalls.h": stubs_h(table),
-        "user/abi_table.h": table_h(table), "docs/syscalls.md": reference_md(table),
+        "user/abi_table.h": table_h(table),
     }.items():
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -201,8 +201,8 @@ def check_no_assembly():
 # --- documents ---------------------------------------------------------------------
 
 
-def check_states():
-    yield from said_by("tools/states.py", "--check")
+def check_documents():
+    yield from said_by("tools/documents.py", "--check")
 
 
 def check_clauses():
@@ -311,7 +311,7 @@ CHECKS = {
     "locks": check_locks,
     "load-buffering": check_load_buffering,
     "no-assembly": check_no_assembly,
-    "states": check_states,
+    "documents": check_documents,
     "clauses": check_clauses,
     "format": check_format,
     "spdx": check_spdx,

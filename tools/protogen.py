@@ -6,7 +6,6 @@ usage: protogen.py OUT TABLE...
 
 OUT/NAME.h     structs, client functions, server dispatcher (see proto/README.md)
 OUT/errors.h   the names of all protocols' errors, for status_name
-OUT/protocols.md   a reference page of all of them
 """
 
 import re
@@ -306,21 +305,6 @@ def errors_header(protocols):
     return "".join(out) + "};\n"
 
 
-def page(protocols):
-    out = ["# Service protocols\n\nGenerated from `proto/`.\n\n"]
-    for p in protocols:
-        out.append(f"## {p.name}, version {p.version}\n\n{p.doc}\n\n")
-        out += [f"- error **{e['name']}**: {e['doc']}\n" for e in p.errors]
-        for m in p.messages:
-            fields = [f.name for f in m.request] + [r[0] for r in m.request_handles.rows]
-            back = [f.name for f in m.reply] + [r[0] for r in m.reply_handles.rows]
-            kind = "call" if m.call else f"notice from the {'client' if m.from_client else 'server'}"
-            out.append(f"\n### {m.name}({', '.join(fields)})" + (f" → {', '.join(back)}" if back else "")
-                       + f"\n\n*{kind}{', idempotent' if m.idempotent else ''}.* {m.doc}\n")
-        out.append("\n")
-    return "".join(out)
-
-
 def main():
     out, protocols = Path(sys.argv[1]), sorted((Protocol(p) for p in sys.argv[2:]), key=lambda p: p.id)
     for key in ("id", "name"):
@@ -333,11 +317,12 @@ def main():
             refuse(p.name, "the id is 1 to 255")
     out.mkdir(parents=True, exist_ok=True)
     texts = {f"{p.name}.h": header(p) for p in protocols}
-    texts |= {"errors.h": errors_header(protocols), "protocols.md": page(protocols)}
+    texts |= {"errors.h": errors_header(protocols)}
     for name, text in texts.items():
         target = out / name
         if not target.exists() or target.read_text() != text:  # keep times: nothing rebuilds for nothing
             target.write_text(text)
 
 
-main()
+if __name__ == "__main__":
+    main()

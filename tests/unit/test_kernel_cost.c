@@ -149,6 +149,119 @@ TEST(who_maps_anothers_memory_pays_for_all_that_keeps_it)
     world_end();
 }
 
+// What was paid since the last look.
+static void expect_paid(uint64_t pages, uint64_t objects)
+{
+    static uint64_t pages_before, objects_before;
+    if (pages != UINT64_MAX) {
+        EXPECT_EQUAL(pages_of(a) - pages_before, pages);
+        EXPECT_EQUAL(objects_of(a) - objects_before, objects);
+    }
+    pages_before = pages_of(a);
+    objects_before = objects_of(a);
+}
+
+static void look_at_account(void)
+{
+    expect_paid(UINT64_MAX, 0);
+}
+
+// An object that costs nothing but itself.
+static void expect_one(uint64_t handle)
+{
+    expect_paid(0, 1);
+    MUST(a, HANDLE_CLOSE, handle);
+    expect_paid(0, -1ull);
+}
+
+// The examples are those of docs/syscalls.md.
+// OBJ-44
+TEST(objects_cost_what_the_reference_says)
+{
+    begin();
+    uint64_t machine = grant(a, world.boss, world.machine);
+    look_at_account();
+    expect_one(MUST(a, EVENT_CREATE, a->account));
+    expect_one(MUST(a, TIMER_CREATE, a->account));
+    expect_one(MUST(a, PORT_CREATE, a->account));
+    expect_one(MUST(a, MACHINE_INTERRUPT, machine, a->account, 10, TRIGGER_EDGE));
+    expect_one(MUST(a, MACHINE_IO_RANGE, machine, a->account, 0x60, 4));
+    expect_one(MUST(a, MACHINE_DMA_SPACE, machine, a->account, 7));
+    expect_one(MUST(a, MACHINE_DEVICE_MEMORY, machine, a->account, 0xd000'0000, 64 * PAGE_SIZE,
+                    MEMORY_DEVICE));
+
+    uint64_t vmo = MUST(a, VMO_CREATE, a->account, 20 * PAGE_SIZE, 0);
+    expect_paid(20 + 1, 1);
+    expect_one(MUST(a, VMO_SLICE, a->account, vmo, PAGE_SIZE, PAGE_SIZE, RIGHT_MAP));
+    uint64_t space = MUST(a, MACHINE_DMA_SPACE, machine, a->account, 7);
+    expect_paid(0, 1);
+    uint64_t pin = MUST(a, PIN_CREATE, space, a->account, vmo, 0, 3 * PAGE_SIZE, DMA_BOTH);
+    expect_paid(3 + 1, 2);
+    MUST(a, PIN_RELEASE, pin);
+    expect_paid(-4ull, -2ull);
+
+    // Slots of 16 + 2 * 24 + 1000 bytes, three to a page.
+    struct ends ends = new_channel(a, 7, 1000, 2, 0);
+    expect_paid(2 * 3, 2);
+    uint64_t port = MUST(a, PORT_CREATE, a->account);
+    MUST(a, PORT_BIND, port, ends.end0, 1, SIGNAL_READABLE);
+    expect_paid(0, 2);
+    MUST(a, HANDLE_CLOSE, ends.end0);
+    MUST(a, HANDLE_CLOSE, ends.end1);
+    expect_paid(-6ull, -2ull); // the binding has still to say that it is gone
+    MUST(a, HANDLE_CLOSE, port);
+    expect_paid(0, -2ull);
+    ends = new_channel(a, 7, 1000, 2, 1);
+    expect_paid(2 * (3 + 1), 2);
+    MUST(a, HANDLE_CLOSE, ends.end0);
+    MUST(a, HANDLE_CLOSE, ends.end1);
+    expect_paid(-8ull, -2ull);
+    world_end();
+}
+
+// Its address space, threads and handles.
+// OBJ-44
+TEST(a_process_costs_what_the_reference_says)
+{
+    begin();
+    uint64_t event = MUST(a, EVENT_CREATE, a->account);
+    look_at_account();
+    uint64_t process = MUST(a, PROCESS_CREATE, a->account, 0);
+    expect_paid(1, 2);
+    uint64_t thread = MUST(a, THREAD_CREATE, process, 5, AT);
+    expect_paid(2 + 3, 2);
+    uint64_t beside = MUST(a, THREAD_CREATE, process, 5, AT + PAGE_SIZE);
+    expect_paid(2, 2);
+    MUST(a, OBJECT_DESTROY, beside);
+    expect_paid(-2ull, -1ull); // until its handle goes
+    MUST(a, HANDLE_CLOSE, beside);
+    expect_paid(0, -1ull);
+    MUST(a, THREAD_START, thread, 0x1000, 0, 0, MUST(a, HANDLE_DUPLICATE, event, RIGHT_TRANSFER));
+    expect_paid(1, 0); // its first handle
+    MUST(a, OBJECT_DESTROY, process);
+    expect_paid(-(1ull + 2 + 3 + 1), -2ull);
+    world_end();
+}
+
+// What it reserves, and the page of its shares.
+// OBJ-44
+TEST(an_account_costs_what_the_reference_says)
+{
+    begin();
+    look_at_account();
+    uint64_t child = MUST(a, ACCOUNT_CREATE, a->account, 30, 10);
+    expect_paid(0, 1);
+    EXPECT_EQUAL(account_behind(a, a->account)->pages.children, 30);
+    EXPECT_EQUAL(account_behind(a, a->account)->objects.children, 10);
+    MUST(a, OBJECT_DESTROY, child);
+    MUST(a, HANDLE_CLOSE, child);
+    expect_paid(0, -1ull);
+    child = new_account(30, 10);
+    MUST(world.boss, ACCOUNT_BUDGET, world.root_account, child, 0, 1'000'000, 10'000'000);
+    EXPECT_EQUAL(account_behind(world.boss, child)->pages.used, 1);
+    world_end();
+}
+
 TEST(as_large_as_a_vmo_and_a_mapping_can_be)
 {
     world_begin((struct world_options){.ram_bytes = 1200 << 20});
