@@ -8,9 +8,9 @@
 //
 // The other side of an operation is a process of its own, started from the same image. It may be
 // the one that makes the end mark.
+#include <kit/device.h>
 #include <kit/kit.h>
 
-#include "device.h"
 #include "fpu.h"
 
 const char *const program_name = "bench";

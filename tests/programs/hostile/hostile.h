@@ -60,14 +60,10 @@ void watch_start(void); // by the supervisor
 void watch_stop(void);
 void watch_child(void);
 
-// ---- a device of the machine that raises an interrupt on demand (test data: ARCH/device.c)
+// ---- facts of QEMU's machines (ARCH/facts.c)
 
 extern const bool machine_has_ports;
 extern const uint64_t spare_line;   // an interrupt line without a device
 extern const uint64_t vector_table; // where an MSI-X table could be: writes there do nothing
 extern const uint64_t spare_ports;  // the first of 4096 ports without a device
 extern const uint64_t spare_memory; // physical addresses without a device
-
-bool device_open(interrupt_t *interrupt); // mints what it needs from start.machine
-void device_raise(void);
-void device_quiet(void);

@@ -3,6 +3,8 @@
 // For each call, arguments with which it succeeds, and how to take its effect back.
 #include "attack.h"
 
+#include <kit/device.h>
+
 static uint64_t fresh; // a handle that prepare made for this call
 static uint64_t token; // of the caller's call
 static bool waiting;   // the caller waits for its answer
@@ -51,7 +53,8 @@ static void raise_interrupt(void)
 {
     uint32_t signals;
     for (unsigned i = 0; i < 5; i++) {
-        device_raise();
+        device_prepare();
+        device_trigger();
         if (object_wait((handle_t){world.interrupt.value}, SIGNAL_INTERRUPT,
                         now_ns() + 2 * NS_PER_MS, &signals) == STATUS_OK) {
             device_quiet();

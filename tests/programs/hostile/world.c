@@ -3,6 +3,8 @@
 // The objects that the attack needs, and the threads beside the attacking one.
 #include "attack.h"
 
+#include <kit/device.h>
+
 constexpr uint64_t HELPER_PRIORITY = 25;
 constexpr uint64_t WINDOW = 0x40'0000'0000;
 constexpr uint64_t SHAPE = ABI_CHANNEL_SHAPE(2, 64, 2, 2);

@@ -2,7 +2,7 @@
 //
 // x86_64: facts of QEMU's q35. The interval timer (i8254) raises interrupts; its line is global
 // interrupt 2.
-#include "../device.h"
+#include <kit/device.h>
 
 constexpr uint64_t TIMER_PORTS = 0x40, TIMER_LINE = 2;
 constexpr uint64_t COUNTER_0 = 0, CONTROL = 3;

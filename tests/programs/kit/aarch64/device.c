@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // AArch64: facts of QEMU's virt. The real-time clock (PL031) raises an interrupt when its match
-// register meets its data register. The table stands in a virtio-mmio slot without a device.
-#include "../hostile.h"
-
-const bool machine_has_ports = false;
-const uint64_t spare_line = 200;
-const uint64_t vector_table = 0x0a00'0100;
-const uint64_t spare_ports = 0;
-const uint64_t spare_memory = 0x70'0000'0000;
+// register meets its data register.
+#include <kit/device.h>
 
 constexpr uint64_t CLOCK_REGISTERS = 0x0901'0000, CLOCK_LINE = 34;
 enum : unsigned { DATA = 0, MATCH = 1, MASK = 4, CLEAR = 7 }; // 32-bit registers
@@ -31,7 +25,11 @@ bool device_open(interrupt_t *interrupt)
     return true;
 }
 
-void device_raise(void)
+void device_prepare(void)
+{
+}
+
+void device_trigger(void)
 {
     registers[MATCH] = registers[DATA];
 }
