@@ -143,13 +143,6 @@ void hwtree_add_compatible(struct hwtree_builder *builder, uint32_t node, const 
         list->first = used;
 }
 
-// Devicetree Specification 0.4, 2.2.1.
-static bool is_name_character(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c != 0 && strchr(",._+-@", c) != nullptr);
-}
-
 uint32_t hwtree_add_node(struct hwtree_builder *builder, uint32_t parent, const char *name,
                          size_t length)
 {
@@ -171,7 +164,7 @@ uint32_t hwtree_add_node(struct hwtree_builder *builder, uint32_t parent, const 
     node->name = hwtree_add_text(builder, name, length);
     bool sound = node->name != 0;
     for (char *c = (char *)section(builder, HWTREE_TEXT) + node->name; *c != 0; c++) {
-        if (is_name_character(*c))
+        if (hwtree_is_name_character(*c))
             continue;
         *c = '_';
         sound = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Checks a block from a source that is not trusted: see <hwtree/hwtree.h>. Each element is looked
-// at once; what a reader relies on (T1 to T4) is looked at, and nothing else: a tree that passes
+// at once; what a reader relies on (T1 to T5) is looked at, and nothing else: a tree that passes
 // may still say nonsense.
 #include <hwtree/hwtree.h>
 
@@ -79,6 +79,22 @@ static bool check_header(struct check *check, const void *block, size_t bytes)
 
 // ---- nodes
 
+// A name. All of them and the lists of names together are as long as the texts at most, or many could be the
+// same long one.
+static bool check_name(struct check *check, uint32_t name, uint64_t *budget)
+{
+    if (!is_text(check->tree, name))
+        return fail(check, "T3: a name is not there");
+    const char *text = hwtree_text(check->tree, name);
+    size_t length = 0;
+    while (hwtree_is_name_character(text[length]) && length < *budget)
+        length++;
+    if (text[length] != 0)
+        return fail(check, "T5: a name is none");
+    *budget -= length;
+    return true;
+}
+
 // Texts one behind the other; all of them together are looked at once, if lists do not overlap.
 // Lists that do are limited by the budget.
 static bool check_texts(struct check *check, struct hwtree_span list, uint64_t *budget)
@@ -134,8 +150,7 @@ static bool check_node(struct check *check, uint32_t number, uint64_t *budget)
         return fail(check, "T1: a node stands before its parent");
     if (number == 0 && node->next != HWTREE_NONE)
         return fail(check, "T1: the root has a sibling");
-    if (!is_text(tree, node->name) || !fits(tree, node->compatible, HWTREE_TEXT) ||
-        !fits(tree, node->ranges, HWTREE_RANGES) ||
+    if (!fits(tree, node->compatible, HWTREE_TEXT) || !fits(tree, node->ranges, HWTREE_RANGES) ||
         !fits(tree, node->interrupts, HWTREE_INTERRUPTS) || !fits(tree, node->dma, HWTREE_DMA) ||
         !fits(tree, node->ids, HWTREE_IDS) || !is_node_or_none(tree, node->interrupt_parent))
         return fail(check, "T3: a node has what is not there");
@@ -143,7 +158,7 @@ static bool check_node(struct check *check, uint32_t number, uint64_t *budget)
         return fail(check, "a node has a status that is none");
     if (!check_facts(tree, node))
         return fail(check, "the facts of a node are none of its kind");
-    return check_texts(check, node->compatible, budget);
+    return check_name(check, node->name, budget) && check_texts(check, node->compatible, budget);
 }
 
 // Every node but the root is found once, by its parent, in rising order; and no node is too deep.

@@ -34,15 +34,21 @@ void hwtree_write(struct hwtree_writer *writer, const char *format, ...)
     put(writer, piece, length < sizeof(piece) ? length : sizeof(piece) - 1);
 }
 
-void hwtree_write_quoted(struct hwtree_writer *writer, const char *text)
+// What comes from firmware may be anything.
+static void write_escaped(struct hwtree_writer *writer, const char *text)
 {
-    put(writer, "\"", 1);
     for (; *text != 0; text++) {
         if (*text == '"' || *text == '\\' || *text < ' ' || *text > '~')
             hwtree_write(writer, "\\x%02x", (unsigned)(unsigned char)*text);
         else
             put(writer, text, 1);
     }
+}
+
+void hwtree_write_quoted(struct hwtree_writer *writer, const char *text)
+{
+    put(writer, "\"", 1);
+    write_escaped(writer, text);
     put(writer, "\"", 1);
 }
 
@@ -113,8 +119,7 @@ void hwtree_print_problems(const struct hwtree *tree, struct hwtree_output *outp
     for (uint32_t i = 0; i < listed; i++) {
         hwtree_write_path(&writer, problem[i].node);
         hwtree_write(&writer, ": ");
-        const char *property = hwtree_text(tree, problem[i].property);
-        put(&writer, property, strlen(property));
+        write_escaped(&writer, hwtree_text(tree, problem[i].property));
         hwtree_write(&writer, " [%u]: %s%s\n", problem[i].value,
                      hwtree_cause_text(problem[i].cause),
                      hwtree_available(tree, problem[i].node) ? "" : " (not enabled)");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hwtree/builder.h>
+#include <lib/string.h>
 
 static const uint8_t hwtree_element_bytes[HWTREE_SECTIONS] = {
     [HWTREE_NODES] = sizeof(struct hwtree_node),
@@ -18,6 +19,13 @@ static const uint8_t hwtree_element_bytes[HWTREE_SECTIONS] = {
     [HWTREE_PROBLEMS] = sizeof(struct hwtree_problem),
     [HWTREE_TEXT] = 1,
 };
+
+// What names of nodes consist of (T5): Devicetree Specification 0.4, 2.2.1.
+static inline bool hwtree_is_name_character(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c != 0 && strchr(",._+-@", c) != nullptr);
+}
 
 // Takes over the whole section of DMA ranges of another tree, into one that has none, so that lists
 // have the same places in both. false: there is no room.

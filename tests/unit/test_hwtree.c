@@ -435,6 +435,8 @@ TEST(the_checker_looks_at_nodes)
     EXPECT_WRONG(edit(2)->first_child = HWTREE_NONE);
     EXPECT_WRONG(edit(6)->next = 7);
     EXPECT_WRONG(edit(1)->name = hwtree_count(tree, HWTREE_TEXT));
+    EXPECT_WRONG(((char *)at(HWTREE_TEXT))[edit(1)->name] = '\n');
+    EXPECT_WRONG(((char *)at(HWTREE_TEXT))[edit(1)->name + 2] = '/');
     EXPECT_WRONG(edit(3)->compatible.first = hwtree_count(tree, HWTREE_TEXT));
     EXPECT_WRONG(edit(3)->compatible.count = 100);
     EXPECT_WRONG((edit(3)->compatible = (struct hwtree_span){1, 9},
@@ -500,6 +502,21 @@ TEST(the_checker_looks_at_depth)
         bool sound = hwtree_check(builder.tree, hwtree_finish(&builder), &why);
         EXPECT_NOTE(sound == (depth < HWTREE_DEPTH_MAX), "%u %s", depth, why);
     }
+}
+
+TEST(the_checker_looks_at_names)
+{
+    const char *why = "";
+    EXPECT(hwtree_begin(&builder, memory, BYTES, HWTREE_ACPI));
+    uint32_t root = hwtree_add_named(&builder, HWTREE_NONE, "");
+    uint32_t first = hwtree_add_named(&builder, root, "a-name-of-which-there-is-one");
+    for (unsigned i = 0; i < 20; i++)
+        hwtree_add_named(&builder, root, "n%u", i);
+    size_t bytes = hwtree_finish(&builder);
+    EXPECT_NOTE(hwtree_check(builder.tree, bytes, &why), "%s", why);
+    for (uint32_t node = first + 1; node < first + 20; node++)
+        edit(node)->name = edit(first)->name;
+    EXPECT(!hwtree_check(builder.tree, bytes, &why) && strcmp(why, "T5: a name is none") == 0);
 }
 
 static uint64_t random_state = 88172645463325252u;

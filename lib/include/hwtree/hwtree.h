@@ -13,6 +13,8 @@
 //   T2  the lists of children are in rising order and hold every node but the root once
 //   T3  a span lies within its section, a reference is a node, a text ends within the texts
 //   T4  no range of addresses wraps
+//   T5  names of nodes consist of the characters that the specification allows, and are together
+//       not longer than the texts
 // A reader that was given a block that passed may use everything here without a further check.
 #pragma once
 
@@ -451,6 +453,6 @@ const char *hwtree_kind_name(enum hwtree_kind kind);
 // ---- check.c
 
 // Whether a block of `bytes` bytes, aligned to 8, from a source that is not trusted, is a hardware
-// tree: T1 to T4. `why` gets what is wrong. Takes time linear in `bytes`. The memory must not
+// tree: T1 to T5. `why` gets what is wrong. Takes time linear in `bytes`. The memory must not
 // change afterwards: copy what another process can still write.
 [[nodiscard]] bool hwtree_check(const void *block, size_t bytes, const char **why);
