@@ -52,10 +52,13 @@ class Results:
     def __init__(self):
         self.passed = self.failed = 0
         self.failures = []
+        self.seconds = {}  # by test, or by program of many
         self.lock = threading.Lock()
 
     def add(self, name, seconds, why=None, notes=()):
         with self.lock:
+            if seconds:
+                self.seconds[name] = seconds
             if why is None:
                 self.passed += 1
             else:
@@ -68,6 +71,15 @@ class Results:
                 for line in why.rstrip("\n").split("\n")[-TAIL_LINES:]:
                     print(f"     | {line}")
             sys.stdout.flush()
+
+    def where_the_time_went(self):
+        groups = {}
+        for name, seconds in self.seconds.items():
+            group = name.split("/")[0]
+            groups[group] = groups.get(group, 0) + seconds
+        longest = sorted(self.seconds.items(), key=lambda item: -item[1])[:10]
+        return "\n".join(", ".join(f"{name} {seconds:.0f} s" for name, seconds in items)
+                         for items in (groups.items(), longest))
 
 
 def run_process(arguments, limit, environment=None):
@@ -129,6 +141,7 @@ def parse_host(program, status, output, seconds, results, wanted):
         why = "\n".join(said + [f"ended with {how_it_ended(status, HOST_LIMIT)} after: {last}"])
         results.add(f"host/{program}", seconds, why)
     elif counted:
+        results.seconds[f"host/{program}"] = seconds
         print(f"     host/{program}: {counted} tests in {seconds:.1f} s", flush=True)
 
 
@@ -477,7 +490,7 @@ def main():
         print("\nfailed:\n" + "\n".join(f"  {name}" for name in results.failures))
     if not results.passed and not results.failed:
         print("no test has been chosen")
-    print(f"\n{time.monotonic() - start:.0f} s")
+    print(f"\n{results.where_the_time_went()}\n{time.monotonic() - start:.0f} s")
     print(f"{results.passed} passed, {results.failed} failed")
     sys.exit(0 if results.passed and not results.failed else 1)
 
