@@ -78,8 +78,8 @@ class Results:
             group = name.split("/")[0]
             groups[group] = groups.get(group, 0) + seconds
         longest = sorted(self.seconds.items(), key=lambda item: -item[1])[:10]
-        return "\n".join(", ".join(f"{name} {seconds:.0f} s" for name, seconds in items)
-                         for items in (groups.items(), longest))
+        return "".join(", ".join(f"{name} {seconds:.0f} s" for name, seconds in items) + "\n"
+                       for items in (groups.items(), longest) if items)
 
 
 def run_process(arguments, limit, environment=None):
@@ -490,7 +490,7 @@ def main():
         print("\nfailed:\n" + "\n".join(f"  {name}" for name in results.failures))
     if not results.passed and not results.failed:
         print("no test has been chosen")
-    print(f"\n{results.where_the_time_went()}\n{time.monotonic() - start:.0f} s")
+    print(f"\n{results.where_the_time_went()}{time.monotonic() - start:.0f} s")
     print(f"{results.passed} passed, {results.failed} failed")
     sys.exit(0 if results.passed and not results.failed else 1)
 
