@@ -118,17 +118,6 @@ void sched_budget_changed(struct cpu *cpu)
     return over;
 }
 
-// Runs a step, on whose time: that of the account that pays for the object.
-[[gnu::noinline]] static void run_operation(struct cpu *cpu, struct operation *operation)
-{
-    struct object *object = CONTAINER_OF(operation, struct object, operation);
-    struct budget *budget = cpu->active_budgets ? budget_of_object(cpu, object) : nullptr;
-    uint64_t from = budget ? time_now_ns() : 0;
-    (void)operation_run(operation);
-    if (budget)
-        budget_charge(budget, from, time_now_ns());
-}
-
 // Whether there is nothing left of the budget of the thread that has just stopped.
 [[gnu::noinline]] static bool leave_budget(struct cpu *cpu, uint64_t from)
 {
@@ -294,6 +283,29 @@ static void idle(struct cpu *cpu)
     counter_set(&cpu->idle_since_ns, 0);
 }
 
+// Runs a step of what is most urgent, if that is a long operation still when interrupts had their turn. On
+// whose time: that of the account that pays for the object.
+[[gnu::noinline]] static void run_operation(struct cpu *cpu)
+{
+    interrupt_due(cpu);
+    arch_interrupt_window();
+    if (inbox_waiting(&cpu->inbox))
+        inbox_drain(cpu);
+    struct runnable *next = highest(cpu);
+    if (!next || next->kind != RUNNABLE_OPERATION)
+        return;
+    sched_dequeue(cpu, next);
+    cpu->priority = next->priority;
+    interrupt_due(cpu);
+    struct operation *operation = CONTAINER_OF(next, struct operation, runnable);
+    struct object *object = CONTAINER_OF(operation, struct object, operation);
+    struct budget *budget = cpu->active_budgets ? budget_of_object(cpu, object) : nullptr;
+    uint64_t from = budget ? time_now_ns() : 0;
+    (void)operation_run(operation);
+    if (budget)
+        budget_charge(budget, from, time_now_ns());
+}
+
 struct arch_context *sched_exit(struct cpu *cpu)
 {
     current_waits(cpu);
@@ -314,23 +326,24 @@ struct arch_context *sched_exit(struct cpu *cpu)
             others = true;
             continue;
         }
+        if (next->kind == RUNNABLE_OPERATION) {
+            run_operation(cpu);
+            others = true;
+            continue;
+        }
         sched_dequeue(cpu, next);
         cpu->priority = next->priority;
-        if (next->kind == RUNNABLE_THREAD) {
-            struct thread *thread = CONTAINER_OF(next, struct thread, runnable);
-            if (others)
-                charge_idle(cpu);
-            if (!cpu->active_budgets || lets_run(cpu, thread)) {
-                switch_to(cpu, thread);
-                switched = true;
-                break;
-            }
+        struct thread *thread = CONTAINER_OF(next, struct thread, runnable);
+        if (others)
+            charge_idle(cpu);
+        if (!cpu->active_budgets || lets_run(cpu, thread)) {
+            switch_to(cpu, thread);
+            switched = true;
+            break;
         }
         interrupt_due(cpu);
-        if (next->kind == RUNNABLE_OPERATION)
-            run_operation(cpu, CONTAINER_OF(next, struct operation, runnable));
-        others = true;
         arch_interrupt_window();
+        others = true;
     }
     interrupt_due(cpu);
     struct thread *thread = cpu->current;

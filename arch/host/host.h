@@ -149,5 +149,7 @@ extern void (*host_on_device_map)(void); // called, when set, where the kernel m
 
 extern bool host_has_io_ports;
 extern uint8_t host_io[1 << 16];
-extern bool host_io_written; // by the kernel, since the machine started
+// By the kernel, since the machine started.
+extern bool host_io_written;
+extern unsigned host_io_reads;
 extern unsigned host_power_calls;

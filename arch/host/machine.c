@@ -180,6 +180,7 @@ bool host_interrupt_pending(unsigned cpu)
 bool host_has_io_ports = true;
 uint8_t host_io[1 << 16];
 bool host_io_written;
+unsigned host_io_reads;
 
 bool arch_has_io_ports(void)
 {
@@ -189,6 +190,7 @@ bool arch_has_io_ports(void)
 uint32_t arch_io_read(uint16_t port, unsigned width)
 {
     uint32_t value = 0;
+    host_io_reads++;
     for (unsigned i = 0; i < width; i++)
         value |= (uint32_t)host_io[port + i] << 8 * i;
     return value;
@@ -343,6 +345,7 @@ void host_reset(size_t ram_bytes, uint32_t asid_limit)
     host_power_calls = 0;
     memset(host_io, 0, sizeof host_io);
     host_io_written = false;
+    host_io_reads = 0;
     host_cpus_reset();
     host_mmu_reset(ram_bytes, asid_limit);
 }

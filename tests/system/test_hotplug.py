@@ -58,12 +58,13 @@ class Slots(Session):
         super().__init__(arch, extra=extra, **machine)
         self.mark = 0
 
-    def told(self, text, timeout=30):
+    def told(self, pattern, timeout=30):
         """Waits until the console has printed it, since the last thing that was done to a slot."""
         deadline = time.monotonic() + timeout
-        while text not in self.machine.since(self.mark):
-            check(time.monotonic() < deadline, f"nobody said {text!r} in {timeout} s")
+        while not (match := re.search(pattern, self.machine.since(self.mark))):
+            check(time.monotonic() < deadline, f"nobody said {pattern!r} in {timeout} s")
             time.sleep(0.05)
+        return match
 
     def act(self, command, **arguments):
         self.mark = len(self.machine.output)
@@ -139,8 +140,7 @@ def ended_cleanly(shell, start, sums):
 
 
 def took_out(shell):
-    shell.told("devd: virtio-blk: cleared away, ")
-    match = re.search(CLEARED, shell.machine.since(shell.mark))
+    match = shell.told(CLEARED)
     return int(match[1]), int(match[2])
 
 

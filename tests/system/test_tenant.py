@@ -74,7 +74,7 @@ def mixed(value):
 def test_attacks_beside_the_machines_disk(arch, tmp):
     """devd and the driver as they are. One CPU: several err too much when the host is slow besides."""
     (tmp / "disk").write_bytes(b"".join(struct.pack("<Q", mixed(i)) for i in range(1 << 17)))
-    measure(arch, 1, 100, 190, MACHINE_DISK, disk_arguments(tmp / "disk", None))
+    measure(arch, 1, 100, 190, MACHINE_DISK, disk_arguments(tmp / "disk", None, False))
 
 
 PROGRAMS = ["devd", "uart", "virtio-blk", "ram-disk", "rtc", "files", "shell", "crash", "fault"]

@@ -422,7 +422,7 @@ void hold_after(struct actor *actor, unsigned steps)
 {
     watcher = actor;
     watcher->held = steps > 0;
-    windows_left = steps;
+    windows_left = steps > 0 ? steps + 1 : 0; // there is one before each step
     host_on_window = steps > 0 ? count_window : nullptr;
 }
 

@@ -460,10 +460,12 @@ TEST(io_ports)
     MUST(a, IO_WRITE, range, 4, 4, 0xdead'beef);
     EXPECT_EQUAL(MUST(a, IO_READ, range, 6, 2), 0xdead);
     EXPECT_EQUAL(host_io[0x74], 0xef);
+    EXPECT_EQUAL(host_io_reads, 1);
     EXPECT_CALL(INVALID, a, IO_READ, range, 7, 2);
     EXPECT_CALL(INVALID, a, IO_READ, range, 8, 1);
     EXPECT_CALL(INVALID, a, IO_READ, range, 0, 3);
     EXPECT_CALL(INVALID, a, IO_READ, range, UINT64_MAX, 1);
+    EXPECT_EQUAL(host_io_reads, 1); // what is refused touches no port
     EXPECT_CALL(INVALID, a, IO_WRITE, range, 0, 8, 0);
     EXPECT_CALL(INVALID, a, IO_WRITE, range, 0, 4, 1ull << 32);
     MUST(a, HANDLE_CLOSE, range);

@@ -313,7 +313,7 @@ static void interfere(uint64_t protection, void (*with)(struct actor *high), boo
         world_check();
         world_end();
         if (last) {
-            EXPECT(stop > (tables ? 5 : 3));
+            EXPECT(stop >= (tables ? 5 : 3));
             return;
         }
     }

@@ -121,7 +121,7 @@ static void start_devd(void)
                                     .pages = 1024,
                                     .objects = 192,
                                     .priority = DRIVER_PRIORITY,
-                                    .machine_rights = RIGHT_MINT | RIGHT_INSPECT};
+                                    .machine_rights = RIGHT_MINT | RIGHT_INSPECT | RIGHT_WAIT};
     must(child_create(&devd, &spec), "starting devd");
     answer(&devd);
 }
