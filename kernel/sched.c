@@ -287,12 +287,10 @@ static void idle(struct cpu *cpu)
 // whose time: that of the account that pays for the object.
 [[gnu::noinline]] static void run_operation(struct cpu *cpu)
 {
-    interrupt_due(cpu);
     arch_interrupt_window();
-    if (inbox_waiting(&cpu->inbox))
-        inbox_drain(cpu);
+    inbox_drain(cpu);
     struct runnable *next = highest(cpu);
-    if (!next || next->kind != RUNNABLE_OPERATION)
+    if (next->kind != RUNNABLE_OPERATION)
         return;
     sched_dequeue(cpu, next);
     cpu->priority = next->priority;
@@ -328,21 +326,19 @@ struct arch_context *sched_exit(struct cpu *cpu)
         }
         if (next->kind == RUNNABLE_OPERATION) {
             run_operation(cpu);
-            others = true;
-            continue;
+        } else {
+            sched_dequeue(cpu, next);
+            struct thread *thread = CONTAINER_OF(next, struct thread, runnable);
+            if (others)
+                charge_idle(cpu);
+            if (!cpu->active_budgets || lets_run(cpu, thread)) {
+                switch_to(cpu, thread);
+                switched = true;
+                break;
+            }
+            interrupt_due(cpu);
+            arch_interrupt_window();
         }
-        sched_dequeue(cpu, next);
-        cpu->priority = next->priority;
-        struct thread *thread = CONTAINER_OF(next, struct thread, runnable);
-        if (others)
-            charge_idle(cpu);
-        if (!cpu->active_budgets || lets_run(cpu, thread)) {
-            switch_to(cpu, thread);
-            switched = true;
-            break;
-        }
-        interrupt_due(cpu);
-        arch_interrupt_window();
         others = true;
     }
     interrupt_due(cpu);

@@ -356,6 +356,46 @@ TEST(a_cpu_rests_rather_than_run_what_is_throttled)
     world_end();
 }
 
+static unsigned windows;
+static bool asked_1; // CPU 1 was at the first of them
+
+static void look(void)
+{
+    if (windows++ == 0)
+        asked_1 = host_interrupt_pending(1);
+}
+
+// However many are put aside in one entry: between two of them there is a look for interrupts, and what is due
+// to other CPUs does not wait for all.
+TEST(each_that_is_put_aside_is_a_step)
+{
+    world_begin((struct world_options){.cpus = 2});
+    account = new_account(400, 200);
+    low = spawn(new_account(100, 50), 5);
+    struct actor *waiters[] = {spawn(account, 10), nullptr, nullptr,
+                               spawn_on(1, new_account(100, 50), 10)};
+    waiters[1] = spawn_thread(waiters[0], 10);
+    waiters[2] = spawn_thread(waiters[0], 10);
+    uint64_t event = MUST(low, EVENT_CREATE, low->account);
+    for (unsigned i = 0; i < ARRAY_SIZE(waiters); i++)
+        EXPECT_CALL(BLOCKED, waiters[i], OBJECT_WAIT, grant(waiters[i], low, event), 1,
+                    ABI_DEADLINE_NEVER);
+    LIMIT(OK, MS, 10 * MS);
+    hold(low);
+    host_on_window = look;
+    EXPECT_STATUS(HELD(low, EVENT_SIGNAL, event, 1).status, OK);
+    host_on_window = nullptr;
+    EXPECT(running() == low->thread && asked_1);
+    EXPECT_EQUAL(windows, 3);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(thread_state(waiters[i]->thread) == THREAD_THROTTLED);
+    settle();
+    advance(10 * MS);
+    for (unsigned i = 0; i < ARRAY_SIZE(waiters); i++)
+        EXPECT_STATUS(ended(waiters[i]).status, OK);
+    world_end();
+}
+
 // ---- whose budget it is
 
 // OBJ-36

@@ -326,7 +326,7 @@ TEST(another_cpu_is_asked_between_two_steps)
     host_on_window = look_at_1;
     MUST(a, OBJECT_DESTROY, process);
     host_on_window = nullptr;
-    EXPECT(windows > 2 && asked_at[1]); // the first step asks for the end of the first thread
+    EXPECT(windows > 2 && asked_at[2]); // the first step asks for the end of the first thread
     MUST(a, OBJECT_WAIT, process, SIGNAL_TERMINATED, 0);
     world_end();
 }
